@@ -1,0 +1,8 @@
+"""Every word that is sent to a model or a person, as data: YAML and Jinja beside this loader.
+
+Nothing here decides anything; no other room is imported.
+"""
+
+from prompts._load import load_yaml, questions, render, strings
+
+__all__ = ["load_yaml", "questions", "render", "strings"]

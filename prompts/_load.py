@@ -1,0 +1,59 @@
+"""Reads the prompt files once and hands them out as plain data."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def load_yaml(name: str) -> Any:
+    """The data of one YAML file of this room, such as "states" or "products/tray".
+
+    Raises:
+        FileNotFoundError: no such prompt file.
+    """
+    import yaml
+
+    return yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def questions() -> dict[str, str]:
+    """Questions to the narrator by name; placeholders are in `str.format` braces."""
+    data: dict[str, str] = load_yaml("questions")
+    return data
+
+
+def strings(language: str = "en") -> dict[str, str]:
+    """Words shown to people, by key, in one language."""
+    data: dict[str, str] = load_yaml(f"strings/{language}")
+    return data
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=FileSystemLoader(_HERE),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(("html",)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(name: str, **values: object) -> str:
+    """One Jinja template of this room, such as "report/page.html", filled in; HTML is escaped.
+
+    Raises:
+        jinja2.TemplateNotFound: no such template.
+        jinja2.UndefinedError: a value that the template needs is missing.
+    """
+    return _environment().get_template(name).render(**values)

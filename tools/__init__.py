@@ -1,0 +1,4 @@
+"""Perception: each tool has one verb and a typed result.
+
+A tool knows nothing of agents, evals or the front door; heavy libraries are imported where they are used.
+"""

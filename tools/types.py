@@ -1,0 +1,157 @@
+"""The typed values that tools take and return; layouts are stated once, here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RGB = NDArray[np.uint8]
+"""An upright colour image: uint8, (H, W, 3), values in [0, 255]."""
+
+Mask = NDArray[np.bool_]
+"""Which pixels belong: bool, (H, W)."""
+
+FloatMap = NDArray[np.float32]
+"""A value for each pixel: float32, (H, W)."""
+
+
+class Box(NamedTuple):
+    """A box in pixels of the upright image, x to the right and y down; x1 and y1 are exclusive."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        """Width in pixels, never negative."""
+        return max(0.0, self.x1 - self.x0)
+
+    @property
+    def height(self) -> float:
+        """Height in pixels, never negative."""
+        return max(0.0, self.y1 - self.y0)
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return self.width * self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the middle, in pixels."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+    def clipped(self, width: float, height: float) -> Box:
+        """This box cut to an image of that size."""
+        return Box(
+            min(max(self.x0, 0.0), width),
+            min(max(self.y0, 0.0), height),
+            min(max(self.x1, 0.0), width),
+            min(max(self.y1, 0.0), height),
+        )
+
+    def grown(self, factor: float) -> Box:
+        """This box scaled about its centre; 2.0 doubles each side."""
+        cx, cy = self.centre
+        w, h = self.width * factor / 2, self.height * factor / 2
+        return Box(cx - w, cy - h, cx + w, cy + h)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union with another box, in [0, 1].
+
+        >>> Box(0, 0, 2, 2).iou(Box(1, 0, 3, 2))
+        0.3333333333333333
+        """
+        w = min(self.x1, other.x1) - max(self.x0, other.x0)
+        h = min(self.y1, other.y1) - max(self.y0, other.y0)
+        shared = max(0.0, w) * max(0.0, h)
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One photo as every tool sees it."""
+
+    image: RGB
+    """Upright, RGB, uint8, (H, W, 3)."""
+    digest: str
+    """SHA-256 (hex) of the decoded pixels and their size: the key of every cache."""
+    path: Path | None = None
+    """Where it was read from; None for an array handed over in Python."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def name(self) -> str:
+        """File name, or the first digits of the digest."""
+        return self.path.name if self.path else self.digest[:12]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A place on a photo with how much it stands out."""
+
+    box: Box
+    score: float
+    """In [0, 1] for a map's region, a detection confidence for a part."""
+    mask: Mask | None = None
+    """(H, W) of the whole photo, or None where only the box is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """How anomalous each pixel looks to one matcher."""
+
+    values: FloatMap
+    """(H, W) of the photo, in [0, 1]; higher is more anomalous."""
+    image_score: float
+    """One number for the photo, in [0, 1]."""
+    source: str
+    """Which matcher made it: "text" or "reference"."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What can be measured of one part; lengths in pixels of the photo."""
+
+    area: float
+    """Mask area in square pixels."""
+    length: float
+    """Extent along the main axis."""
+    width: float
+    """Extent across the main axis."""
+    angle: float
+    """Of the main axis against the x axis, degrees in (-90, 90], counter-clockwise as seen."""
+    centroid: tuple[float, float]
+    """(x, y) in pixels."""
+    lab: tuple[float, float, float]
+    """Mean CIELAB colour: L in [0, 100], a and b about [-128, 127]."""
+    colour: str
+    """The nearest basic colour name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One thing that the grounder found, with its mask and measures once known."""
+
+    label: str
+    """The phrase it was found by."""
+    region: Region
+    measures: Measures | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds spent, by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
