@@ -43,14 +43,14 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_HERE),
         undefined=StrictUndefined,
-        autoescape=select_autoescape(("html",)),
+        autoescape=select_autoescape(("html", "html.jinja")),
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
 def render(name: str, **values: object) -> str:
-    """One Jinja template of this room, such as "report/page.html", filled in; HTML is escaped.
+    """One Jinja template of this room, such as "report/page.html.jinja", filled in; HTML is escaped.
 
     Raises:
         jinja2.TemplateNotFound: no such template.

@@ -1,0 +1,81 @@
+"""From raw scores to log-likelihood ratios, in two stages and without a test label.
+
+First the product's own references standardise a score; then a monotone map per matcher, learned once on
+the world's training families (`python -m evals.calibration`), says what a standardised score is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Matcher = Literal["text", "reference", "rule", "narrator"]
+
+
+class MatcherMap(BaseModel):
+    """What one matcher's score is worth."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: float = 0.0
+    """Of a good part's raw score, where there are no references to say so."""
+    spread: float = Field(default=1.0, gt=0)
+    """Standard deviation among good parts; references move it as they become many."""
+    worth: float = Field(default=4.0, gt=0)
+    """How many references the stored spread counts for."""
+    slope: float = Field(default=1.0, ge=0)
+    """Log-likelihood ratio for one standard deviation more."""
+    offset: float = 0.0
+    """Log-likelihood ratio of a score at the mean."""
+    limit: float = Field(default=6.0, gt=0)
+    """Where the ratio flattens; it never quite stops rising, so that order is kept."""
+
+    def standardise(self, raw: float, references: Sequence[float]) -> float:
+        """Standard deviations by which a raw score lies above those of good parts.
+
+        Args:
+            raw: the photo's score, in the matcher's own unit.
+            references: leave-one-out scores of the references, in the same unit; may be empty.
+        """
+        n = len(references)
+        if not n:
+            return (raw - self.mean) / self.spread
+        mean = math.fsum(references) / n
+        scatter = math.fsum((r - mean) ** 2 for r in references)
+        variance = (scatter + self.worth * self.spread**2) / (n - 1 + self.worth)
+        return (raw - mean) / math.sqrt(variance * (1 + 1 / n))
+
+    def llr(self, standardised: float) -> float:
+        """Log-likelihood ratio of a standardised score: linear near 0, flattening towards `limit`."""
+        linear = self.slope * standardised + self.offset
+        return linear / (1 + abs(linear) / self.limit)
+
+
+class Calibration(BaseModel):
+    """The maps of all matchers for one profile."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: MatcherMap = MatcherMap()
+    reference: MatcherMap = MatcherMap()
+    rule: MatcherMap = MatcherMap()
+    narrator: MatcherMap = MatcherMap()
+
+    @classmethod
+    def of_profile(cls, profile: str) -> Calibration:
+        """The stored maps of a profile; a profile without its own is treated like `default`."""
+        import yaml
+
+        folder = Path(__file__).parent / "calibration"
+        path = folder / f"{profile}.yaml"
+        stored = path if path.exists() else folder / "default.yaml"
+        return cls.model_validate(yaml.safe_load(stored.read_text(encoding="utf-8")))
+
+
+def log_of_distance(raw: float) -> float:
+    """Patch distances are compared as ratios: their natural log is what gets standardised."""
+    return math.log(max(raw, 1e-6))

@@ -1,0 +1,37 @@
+"""What a run is configured with, apart from what it finds out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.calibrate import Calibration
+
+if TYPE_CHECKING:
+    from agent.product import Product
+    from tools.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much looking again may cost."""
+
+    looks: int = 3
+    """Second looks at most."""
+    seconds: float = 30.0
+    """No second look starts after so many seconds of inspecting."""
+    decided: float = 4.0
+    """A log-odds this far from the threshold is not worth another look."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Tools, calibration and limits of one inspector; the same for all of its photos."""
+
+    toolbox: Toolbox
+    calibration: Calibration
+    budget: Budget = Budget()
+    prior: float = 0.5
+    """Probability of an anomaly before looking, in (0, 1)."""
+    products: dict[str, Product] = field(default_factory=dict)
+    """Products proposed on the way, by digest of references and words, so that a batch learns once."""

@@ -1,0 +1,95 @@
+"""What the inspector believes and why: evidence, looks, hypotheses and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tools.types import Region
+
+Kind = Literal["logical", "structural"]
+Fact = str | int | float
+Action = Literal["compare", "zoom", "recount"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement as data: which sentence says it and the measured facts that fill it."""
+
+    key: str
+    """Name of the sentence in prompts/report/sentences.yaml."""
+    facts: dict[str, Fact]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One measured reason for or against the part; only ever appended."""
+
+    kind: Kind
+    claim: Claim
+    llr: float
+    """Calibrated log-likelihood ratio, natural log: above 0 speaks for an anomaly."""
+    source: str
+    """The tool it comes from: "text", "reference", "narrator" or "rule"."""
+    hypothesis: str
+    """What it speaks about ("region 1", "count of bolt"); evidence of one hypothesis adds up."""
+    part: str | None = None
+    region: Region | None = None
+    look: str | None = None
+    """Id of the second look that it came from, or None for the first glance."""
+    id: str = ""
+    """"E1", "E2", ... in the order of finding; given by `appended`."""
+
+
+def appended(new: Iterable[Evidence], to: Sequence[Evidence]) -> list[Evidence]:
+    """New evidence with the ids that follow those already given."""
+    return [replace(item, id=f"E{len(to) + n}") for n, item in enumerate(new, start=1)]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A possible defect that a second look could settle."""
+
+    name: str
+    kind: Kind
+    region: Region
+    llr: float
+    """What the evidence says of it so far."""
+    action: Action
+    value: float
+    """Expected change of the verdict per second of compute."""
+    part: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One second look: where, what was asked, what was answered before and after debiasing."""
+
+    id: str
+    hypothesis: str
+    action: Action
+    box: tuple[float, float, float, float]
+    """Of the crop, xyxy in pixels of the photo."""
+    question: str
+    p_yes: float
+    """As the model said it, in [0, 1]."""
+    p_yes_debiased: float
+    """After the same question on a good part (or on an empty image), in [0, 1]."""
+    reference: str | None
+    """Name of the reference shown beside the crop."""
+    llr: float
+    """What the look added to its hypothesis."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Good or not, and how sure."""
+
+    anomalous: bool
+    score: float
+    """Posterior probability of an anomaly, in (0, 1); it never saturates, so it still ranks."""
+    confidence: float
+    """Probability that the verdict is right, in [0.5, 1)."""
+    kinds: tuple[Kind, ...]
+    """Kinds of anomaly that carry the verdict; empty for a good part."""

@@ -1,0 +1,70 @@
+"""How evidence adds up: within a hypothesis log-likelihood ratios add, between hypotheses they mix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.evidence import Evidence, Kind
+
+BOTH = 0.1
+"""Prior share of anomalous parts that are both structurally and logically anomalous."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One hypothesis and what all its evidence is worth together."""
+
+    name: str
+    kind: Kind
+    llr: float
+    evidence: tuple[Evidence, ...]
+
+
+def by_hypothesis(evidence: Iterable[Evidence]) -> tuple[Weighed, ...]:
+    """Groups evidence by what it speaks about, strongest hypothesis first."""
+    groups: dict[str, list[Evidence]] = {}
+    for item in evidence:
+        groups.setdefault(item.hypothesis, []).append(item)
+    weighed = (
+        Weighed(name, items[0].kind, math.fsum(e.llr for e in items), tuple(items)) for name, items in groups.items()
+    )
+    return tuple(sorted(weighed, key=lambda w: -w.llr))
+
+
+def anomaly_llr(evidence: Sequence[Evidence]) -> float:
+    """Log-likelihood ratio of "some anomaly" against "good".
+
+    An anomaly is structural, logical, or (rarely) both, and sits in one place of its kind. The strongest
+    hypothesis therefore speaks for its kind, and the kinds mix by their prior shares instead of adding:
+    that the count of bolts is right says nothing against a scratch.
+    """
+    strongest: dict[Kind, float] = {}
+    for hypothesis in by_hypothesis(evidence):
+        strongest.setdefault(hypothesis.kind, hypothesis.llr)
+    structural, logical = strongest.get("structural"), strongest.get("logical")
+    if structural is None or logical is None:
+        return structural if structural is not None else logical if logical is not None else 0.0
+    return log_mix(
+        [structural, logical, structural + logical], [(1 - BOTH) / 2, (1 - BOTH) / 2, BOTH]
+    )
+
+
+def log_mix(values: Sequence[float], weights: Sequence[float]) -> float:
+    """log(sum of weight * exp(value)), without overflow.
+
+    >>> round(log_mix([0.0, 0.0], [0.5, 0.5]), 6) + 0.0
+    0.0
+    """
+    top = max(values)
+    return top + math.log(math.fsum(w * math.exp(v - top) for v, w in zip(values, weights, strict=True)))
+
+
+def probability(llr: float) -> float:
+    """The probability whose log-odds are `llr`.
+
+    >>> probability(0.0)
+    0.5
+    """
+    return 1 / (1 + math.exp(-llr)) if llr >= 0 else math.exp(llr) / (1 + math.exp(llr))

@@ -1,0 +1,148 @@
+"""Learns a product: names its parts, measures them on every reference, and keeps the rules that all obey."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent.measure import find_parts
+from agent.product import Product
+from agent.rules import CountRule, Measured, PartCounts, Rule, evaluate
+from agent.spec import PartSpec, ProductSpec, counted_parts, singular
+from prompts import questions
+from tools.narrate import Turn
+from tools.types import Sample
+
+if TYPE_CHECKING:
+    from tools.toolbox import Toolbox
+
+WIDEST = 1
+"""An induced count whose references differ by more than this says too little to be a rule."""
+PART_LIMIT = 12
+"""At most so many kinds of parts are taken from the narrator."""
+
+
+def learn(
+    toolbox: Toolbox,
+    name: str,
+    references: Sequence[Sample],
+    *,
+    describe: str = "",
+    product: str | None = None,
+    example: Sample | None = None,
+) -> Product:
+    """What is known of a product from photos of good ones and a sentence.
+
+    Args:
+        toolbox: loaded tools.
+        name: what the product is called in files and reports.
+        references: photos of good ones; may be empty.
+        describe: what good means; counts in it ("two bolts") become rules.
+        product: the noun that models are told; `name` in lower case by default.
+        example: a photo to read part names from where there is no reference.
+    """
+    noun = (product or name.replace("_", " ").replace("-", " ")).lower()
+    told = counted_parts(describe)
+    shown = list(references[:2]) or ([example] if example is not None and not told else [])
+    proposed = [label for label in _named_parts(toolbox, shown, noun) if label not in told]
+    parts = tuple(PartSpec(label=label, phrase=label) for label in [*told, *proposed])
+    draft = ProductSpec(
+        name=name,
+        product=noun,
+        normal=describe,
+        parts=parts,
+        references=tuple(r.path for r in references if r.path is not None),
+    )
+    measured = tuple(find_parts(toolbox, r, draft) for r in references)
+    rules, notes = _rules(told, proposed, measured)
+    kept = {rule.part for rule in rules}
+    spec = draft.model_copy(update={"rules": rules, "parts": tuple(p for p in parts if p.label in kept)})
+    return remember(toolbox, spec, references, measured, notes)
+
+
+def remember(
+    toolbox: Toolbox,
+    spec: ProductSpec,
+    references: Sequence[Sample],
+    measured: tuple[Measured, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Product:
+    """Puts a specification and its references together: patch memory and leave-one-out scores."""
+    if not references:
+        return Product(spec, notes=notes)
+    bank = toolbox.memory.bank(references)
+    return Product(
+        spec,
+        references=tuple(references),
+        parts=measured or tuple(find_parts(toolbox, r, spec) for r in references),
+        bank=bank,
+        reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
+        notes=notes,
+    )
+
+
+def _named_parts(toolbox: Toolbox, samples: Sequence[Sample], product: str) -> list[str]:
+    """Part names that the narrator gives on the photos, in the order of first mention, singular."""
+    question = questions()["list_parts"].format(product=product)
+    names: list[str] = []
+    for sample in samples:
+        answer = toolbox.narrator.answer([sample.image], [Turn("user", question, images=1)], max_new_tokens=64)
+        names += [n for n in parsed_names(answer) if n not in names]
+    return names[:PART_LIMIT]
+
+
+def parsed_names(answer: str) -> list[str]:
+    """Names in a JSON list that a model wrote; anything else in the answer names nothing.
+
+    >>> parsed_names('["bolts", "Nut", 3]')
+    ['bolt', 'nut']
+    >>> parsed_names("I see two bolts.")
+    []
+    """
+    start, end = answer.find("["), answer.rfind("]")
+    try:
+        items = json.loads(answer[start : end + 1]) if 0 <= start < end else []
+    except json.JSONDecodeError:
+        return []
+    names = [singular(" ".join(i.lower().split())) for i in items if isinstance(i, str)]
+    return [n for n in dict.fromkeys(names) if 0 < len(n) <= 40]
+
+
+def _rules(
+    told: dict[str, int], proposed: Sequence[str], measured: tuple[Measured, ...]
+) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """Told counts that the references obey, counts that they all share, and notes on what was left out."""
+    rules: list[Rule] = []
+    notes: list[str] = []
+    for label, count in told.items():
+        rule = _proved(CountRule(part=label, low=count, high=count, origin="told"), measured)
+        if measured and 2 * rule.support < len(measured):
+            found = ", ".join(str(n) for n in _counts(label, measured))
+            notes.append(f"'{count} {label}' was not kept as a rule: on the references {found} were found.")
+        else:
+            rules.append(rule)
+    for label in proposed:
+        counts = _counts(label, measured)
+        if not counts or max(counts) == 0 or max(counts) - min(counts) > WIDEST:
+            continue
+        rules.append(_proved(CountRule(part=label, low=min(counts), high=max(counts), origin="induced"), measured))
+    return tuple(rules), tuple(notes)
+
+
+def _counts(label: str, measured: tuple[Measured, ...]) -> list[int]:
+    """The most likely count of a part on each reference."""
+    return [PartCounts.from_scores([p.region.score for p in m.of(label)]).most_likely for m in measured]
+
+
+def _proved(rule: CountRule, measured: tuple[Measured, ...]) -> CountRule:
+    """The rule with its support and the log-odds that measuring it costs on good parts."""
+    if not measured:
+        return rule
+    outcomes = [evaluate(rule, m) for m in measured]
+    return rule.model_copy(
+        update={
+            "support": sum(o.claim.key == "count_as_expected" for o in outcomes),
+            "baseline": round(sum(o.log_odds for o in outcomes) / len(outcomes), 4),
+        }
+    )

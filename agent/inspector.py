@@ -1,0 +1,145 @@
+"""The Python interface: learn a product, inspect photos of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.product import Product
+from agent.report import InspectionReport
+from agent.spec import ProductSpec
+from tools.errors import InputError
+from tools.types import RGB, Sample
+
+if TYPE_CHECKING:
+    from agent.state import Update
+
+Photo = Path | str | RGB | Sample
+"""A path, an RGB array (H, W, 3) uint8, or a sample decoded before."""
+OnStep = Callable[[str, "Update"], None]
+"""Is told each step's name and what it changed, as the inspection goes."""
+
+
+class Inspector:
+    """Inspects photos with the models of one profile; they are loaded when first needed."""
+
+    def __init__(self, profile: str = "auto", *, device: str = "auto", looks: int = 3, prior: float = 0.5) -> None:
+        """Chooses the models; nothing is loaded or downloaded yet.
+
+        Args:
+            profile: "nano", "edge", "standard", "auto" (the best that is on disk), or a YAML file of your own.
+            device: "auto", "cpu", "cuda", ...
+            looks: second looks at most, for each photo.
+            prior: probability of an anomaly before looking, in (0, 1).
+
+        Raises:
+            tools.errors.InputError: prior or looks out of range.
+            tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
+        """
+        from agent.calibrate import Calibration
+        from agent.context import Budget, Context
+        from agent.graph import build_graph
+        from tools.profiles import resolve_profile
+        from tools.toolbox import Toolbox
+
+        if not 0 < prior < 1:
+            raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
+        if looks < 0:
+            raise InputError(f"looks is {looks}; give 0 or more second looks.")
+        chosen = resolve_profile(profile)
+        self.profile = chosen.name
+        self._context = Context(
+            Toolbox.open(chosen, device), Calibration.of_profile(chosen.name), Budget(looks=looks), prior
+        )
+        self._graph = build_graph()
+
+    def learn(
+        self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None
+    ) -> Product:
+        """Learns what good ones look like.
+
+        Args:
+            name: of the product, for files and reports.
+            references: photos of good ones.
+            describe: what good means; counts in it ("two bolts") become rules.
+            product: the noun that models are told; the name by default.
+
+        Raises:
+            tools.errors.InputError: no name, or a reference cannot be read.
+        """
+        from agent.induce import learn
+
+        if not name.strip():
+            raise InputError("the product has an empty name; give one, such as 'tray'.")
+        samples = [_sample(r) for r in references]
+        return learn(self._context.toolbox, name, samples, describe=describe, product=product)
+
+    def load(self, path: Path | str) -> Product:
+        """A product from its YAML file; its references are read again and remembered.
+
+        Raises:
+            tools.errors.InputError: the file or one of its references cannot be read.
+        """
+        from agent.induce import remember
+
+        spec = ProductSpec.load(Path(path))
+        found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
+        return remember(self._context.toolbox, spec, [_sample(r) for r in found])
+
+    def inspect(
+        self,
+        photo: Photo,
+        *,
+        product: Product | None = None,
+        references: Sequence[Photo] = (),
+        normal: str = "",
+        question: str = "",
+        on_step: OnStep | None = None,
+    ) -> InspectionReport:
+        """Inspects one photo.
+
+        Args:
+            photo: what to inspect.
+            product: learned before; else it is learned from `references` and `normal`, once for the same ones.
+            references: photos of good ones.
+            normal: what good means, in a sentence.
+            question: something to answer about the photo besides the verdict.
+            on_step: told about each step as it ends.
+
+        Raises:
+            tools.errors.InputError: the photo or a reference cannot be read.
+        """
+        from agent.state import InspectionState, Request
+
+        request = Request(
+            _photo(photo), product, tuple(_photo(r) for r in references), normal=normal, question=question
+        )
+        final: dict[str, Any] | None = None
+        stream = self._graph.stream(request, context=self._context, stream_mode=["updates", "values"])
+        for mode, chunk in stream:
+            if mode == "values":
+                final = chunk
+            elif on_step is not None:
+                for name, update in chunk.items():
+                    on_step(name, update)
+        if final is None:
+            raise RuntimeError("the graph ended without a state")
+        return InspectionReport.of_state(InspectionState(**final), models=self._context.toolbox.describe(), profile=self.profile)
+
+
+def _photo(photo: Photo) -> Path | Sample:
+    from tools.images import sample_from_array
+
+    if isinstance(photo, np.ndarray):
+        return sample_from_array(photo)
+    return photo if isinstance(photo, Sample) else Path(photo)
+
+
+def _sample(photo: Photo) -> Sample:
+    from tools.images import load_sample
+
+    item = _photo(photo)
+    return item if isinstance(item, Sample) else load_sample(item)

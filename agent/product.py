@@ -1,0 +1,41 @@
+"""A product as the inspector holds it: its specification and what was measured on its references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.rules import Measured
+from agent.spec import ProductSpec
+from tools.types import Sample
+
+if TYPE_CHECKING:
+    from tools.patches.reference import Bank
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """What inspecting needs to know of a product; made once by `learn`, shared by all inspections."""
+
+    spec: ProductSpec
+    references: tuple[Sample, ...] = ()
+    parts: tuple[Measured, ...] = ()
+    """Parts of each reference, in the same order."""
+    bank: Bank | None = None
+    """Patch memory of the references; None without references."""
+    reference_scores: tuple[float, ...] = ()
+    """Leave-one-out patch score of each reference, in the memory's own unit."""
+    text_scores: tuple[float, ...] = ()
+    """Text-guided score of each reference, in [0, 1]."""
+    notes: tuple[str, ...] = field(default=())
+    """What was left out while learning, and why; shown to the user."""
+
+    @property
+    def name(self) -> str:
+        """Name of the product."""
+        return self.spec.name
+
+    def save(self, path: Path) -> None:
+        """Writes the specification (YAML); the memory is rebuilt from the references when it is loaded."""
+        self.spec.save(path)

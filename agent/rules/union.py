@@ -1,0 +1,30 @@
+"""All kinds of rules as one type, told apart by their field `kind`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.rules.base import Measured, Outcome
+from agent.rules.count import CountRule
+from agent.rules.presence import PresenceRule
+from tools.types import Box, Region
+
+Rule = Annotated[CountRule | PresenceRule, Field(discriminator="kind")]
+
+
+def evaluate(rule: Rule, measured: Measured) -> Outcome:
+    """How one photo stands to one rule."""
+    return rule.evaluate(measured)
+
+
+def region_of(outcome: Outcome) -> Region | None:
+    """The place that an outcome speaks of: what encloses its parts, or None where none was found."""
+    if not outcome.parts:
+        return None
+    boxes = [p.region.box for p in outcome.parts]
+    box = Box(
+        min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes)
+    )
+    return Region(box, max(p.region.score for p in outcome.parts))

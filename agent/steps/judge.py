@@ -1,0 +1,34 @@
+"""Fuses the evidence into one verdict that still ranks."""
+
+from __future__ import annotations
+
+import math
+
+from langgraph.runtime import Runtime
+
+from agent.context import Context
+from agent.evidence import Evidence, Kind, Verdict
+from agent.fuse import anomaly_llr, by_hypothesis, probability
+from agent.state import InspectionState, Update
+
+CARRIES = 1.0
+"""A kind carries the verdict when one of its hypotheses is worth at least this log-likelihood ratio."""
+
+
+def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
+    """Adds what speaks about one hypothesis and mixes the hypotheses; the order of images is kept."""
+    prior = runtime.context.prior
+    log_odds = anomaly_llr(state.evidence) + math.log(prior / (1 - prior))
+    score = probability(log_odds)
+    anomalous = log_odds > 0
+    kinds = _kinds(state.evidence) if anomalous else ()
+    return Update(verdict=Verdict(anomalous, score, max(score, 1 - score), kinds))
+
+
+def _kinds(evidence: list[Evidence]) -> tuple[Kind, ...]:
+    worth: dict[Kind, float] = {}
+    for hypothesis in by_hypothesis(evidence):
+        worth[hypothesis.kind] = max(worth.get(hypothesis.kind, -math.inf), hypothesis.llr)
+    strongest = max(worth.values())
+    carrying = [kind for kind, llr in worth.items() if llr >= CARRIES or llr == strongest]
+    return tuple(sorted(carrying))

@@ -1,0 +1,77 @@
+"""Turns what was measured into evidence: raw scores become log-likelihood ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from langgraph.runtime import Runtime
+
+from agent.calibrate import Calibration, log_of_distance
+from agent.claims import place_in_words
+from agent.context import Context
+from agent.evidence import Claim, Evidence, appended
+from agent.product import Product
+from agent.rules import evaluate
+from agent.rules.union import region_of
+from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
+from tools.types import Region, Sample, ScoreMap
+
+_SENTENCES = {"reference": ("region_within", "region_differs"), "text": ("words_fit", "words_differ")}
+TYPICAL = 2.0
+"""Standard deviations within which a place is said to be within the references' variation."""
+
+
+def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
+    """One piece of evidence for each place that stands out and for each rule."""
+    sample, product, glance = need_sample(state), need_product(state), need_glance(state)
+    calibration = runtime.context.calibration
+    found = [*_places(sample, product, glance, calibration), *_rules(product, glance, calibration)]
+    return Update(evidence=appended(found, state.evidence))
+
+
+def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
+    """Evidence of the patch matcher: against the references, or against words without any."""
+    score_map = glance.map
+    for number, region in enumerate(glance.peaks, start=1):
+        deviation, llr = _worth(score_map, region, product, calibration)
+        within, beyond = _SENTENCES[score_map.source]
+        claim = Claim(
+            beyond if deviation > TYPICAL else within,
+            {
+                "width": round(region.box.width),
+                "height": round(region.box.height),
+                "place": place_in_words(region.box, *sample.size),
+                "references": len(product.references),
+                "sd": round(deviation, 1),
+                "product": product.spec.product,
+            },
+        )
+        yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
+
+
+def _worth(
+    score_map: ScoreMap, region: Region, product: Product, calibration: Calibration
+) -> tuple[float, float]:
+    """(standard deviations above good parts, log-likelihood ratio) of one place."""
+    raw = score_map.raw_in(region)
+    if score_map.source == "reference":
+        references = [log_of_distance(r) for r in product.reference_scores]
+        deviation = calibration.reference.standardise(log_of_distance(raw), references)
+        return deviation, calibration.reference.llr(deviation)
+    deviation = calibration.text.standardise(raw, product.text_scores)
+    return deviation, calibration.text.llr(deviation)
+
+
+def _rules(product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
+    """Evidence of the rules over the measured parts."""
+    for rule in product.spec.rules:
+        outcome = evaluate(rule, glance.measured)
+        yield Evidence(
+            "logical",
+            outcome.claim,
+            calibration.rule.llr(outcome.log_odds),
+            "rule",
+            f"{rule.kind} of {rule.part}",
+            part=rule.part,
+            region=region_of(outcome),
+        )
