@@ -1,0 +1,173 @@
+"""Outlines as signed distances: negative inside, in units of a 256-unit wide photo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+
+from nano.world.chance import Chance
+from nano.world.field import Field
+from nano.world.texture import upsampled
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An outline about its own origin."""
+
+    reach: tuple[float, float]
+    """Half extents (x, y) of a box that holds it."""
+    distance: Callable[[Field, Field], Field]
+    """Signed distance at local (u, v)."""
+
+
+def turn(degrees: float) -> tuple[float, float]:
+    """(cosine, sine), rounded so that every libm gives the same numbers."""
+    angle = math.radians(degrees)
+    return round(math.cos(angle), 9), round(math.sin(angle), 9)
+
+
+def disc(radius: float) -> Shape:
+    """A filled circle."""
+    return Shape((radius, radius), lambda u, v: np.sqrt(u * u + v * v) - radius)
+
+
+def ellipse(a: float, b: float) -> Shape:
+    """A filled ellipse with half axes a and b; distances are approximate away from its edge."""
+    small = min(a, b)
+    return Shape((a, b), lambda u, v: (np.sqrt((u / a) * (u / a) + (v / b) * (v / b)) - 1) * small)
+
+
+def block(width: float, height: float, corner: float = 0.0) -> Shape:
+    """A rectangle with rounded corners."""
+
+    def distance(u: Field, v: Field) -> Field:
+        x = np.abs(u) - (width / 2 - corner)
+        y = np.abs(v) - (height / 2 - corner)
+        ox, oy = np.maximum(x, 0), np.maximum(y, 0)
+        out: Field = np.sqrt(ox * ox + oy * oy) + np.minimum(np.maximum(x, y), 0) - corner
+        return out
+
+    return Shape((width / 2, height / 2), distance)
+
+
+def hexagon(radius: float) -> Shape:
+    """A regular hexagon whose corners lie at `radius`, flat sides up and down."""
+    inner = radius * 0.866025404
+
+    def distance(u: Field, v: Field) -> Field:
+        x, y = np.abs(u), np.abs(v)
+        return np.maximum(x * np.float32(0.866025404) + y * np.float32(0.5), y) - inner
+
+    return Shape((radius, radius), distance)
+
+
+def polygon(points: Sequence[tuple[float, float]]) -> Shape:
+    """A convex polygon, corners in order (either way round)."""
+    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True))
+    side = 1.0 if area > 0 else -1.0
+
+    def distance(u: Field, v: Field) -> Field:
+        planes = []
+        for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
+            length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
+            nx, ny = side * (y1 - y0) / length, -side * (x1 - x0) / length
+            planes.append(u * nx + v * ny - (x0 * nx + y0 * ny))
+        return reduce(np.maximum, planes)
+
+    reach = max(abs(x) for x, _ in points), max(abs(y) for _, y in points)
+    return Shape(reach, distance)
+
+
+def path(points: Sequence[tuple[float, float]], width: float) -> Shape:
+    """A line of round pen strokes through the points."""
+
+    def distance(u: Field, v: Field) -> Field:
+        nearest: Field | None = None
+        for (x0, y0), (x1, y1) in pairwise(points):
+            dx, dy = x1 - x0, y1 - y0
+            square = max(dx * dx + dy * dy, 1e-6)
+            t = np.clip(((u - x0) * dx + (v - y0) * dy) / square, 0, 1)
+            a, b = u - x0 - t * dx, v - y0 - t * dy
+            here: Field = a * a + b * b
+            nearest = here if nearest is None else np.minimum(nearest, here)
+        assert nearest is not None
+        out: Field = np.sqrt(nearest) - width / 2
+        return out
+
+    reach = max(abs(x) for x, _ in points) + width, max(abs(y) for _, y in points) + width
+    return Shape(reach, distance)
+
+
+def blob(chance: Chance, radius: float, rough: float = 0.35, stretch: float = 1.0, knots: int = 6) -> Shape:
+    """A round patch with a ragged edge; `rough` is how far it strays, as a fraction of the radius."""
+    grid = chance.grid(knots, knots)
+
+    def distance(u: Field, v: Field) -> Field:
+        x = u / stretch
+        stray = upsampled(grid, *u.shape) * np.float32(radius * rough)
+        return np.sqrt(x * x + v * v) - radius + stray
+
+    return Shape((radius * stretch * (1 + rough), radius * (1 + rough)), distance)
+
+
+def gear(teeth: int, root: float, tip: float, fill: float = 0.5) -> Shape:
+    """A spur gear; the plane is folded by reflections until one half tooth is left."""
+    folds, span = [0.0], teeth
+    while span > 1:
+        half = (span + 1) // 2
+        folds.append(180.0 * half / teeth)
+        span = half
+    base = 3.14159265 * root / teeth * fill * 1.25
+    end = 3.14159265 * tip / teeth * fill * 0.75
+    slope = (base - end) / (tip - root)
+    norm = math.sqrt(1 + slope * slope)
+
+    def distance(u: Field, v: Field) -> Field:
+        x, y = u, np.abs(v)
+        for degrees in folds[1:]:
+            c, s = turn(degrees)
+            over = np.maximum(y * c - x * s, 0) * 2
+            x, y = x + over * s, y - over * c
+        flank = (np.abs(y) - base + (x - root) * slope) / norm
+        tooth = np.maximum(np.maximum(flank, x - tip), root * 0.8 - x)
+        out: Field = np.minimum(np.sqrt(u * u + v * v) - root, tooth)
+        return out
+
+    return Shape((tip, tip), distance)
+
+
+def moved(shape: Shape, x: float, y: float, degrees: float = 0.0) -> Shape:
+    """The same outline elsewhere in the local frame."""
+    c, s = turn(degrees)
+    rx, ry = shape.reach
+    reach = abs(x) + abs(rx * c) + abs(ry * s), abs(y) + abs(rx * s) + abs(ry * c)
+
+    def distance(u: Field, v: Field) -> Field:
+        p, q = u - x, v - y
+        return shape.distance(p * c + q * s, q * c - p * s)
+
+    return Shape(reach, distance)
+
+
+def joined(*shapes: Shape) -> Shape:
+    """Whatever any of the shapes covers."""
+    reach = max(s.reach[0] for s in shapes), max(s.reach[1] for s in shapes)
+    return Shape(reach, lambda u, v: reduce(np.minimum, [s.distance(u, v) for s in shapes]))
+
+
+def without(shape: Shape, *cuts: Shape) -> Shape:
+    """The shape less the cuts."""
+    return Shape(
+        shape.reach,
+        lambda u, v: reduce(np.maximum, [shape.distance(u, v), *(-c.distance(u, v) for c in cuts)]),
+    )
+
+
+def ring(outer: float, inner: float) -> Shape:
+    """A flat ring."""
+    return without(disc(outer), disc(inner))

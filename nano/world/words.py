@@ -1,0 +1,103 @@
+"""The world's words: families and defects as data, places and severities as sentences."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nano.world.scene import Family
+from tools.types import Mask
+
+_HERE = Path(__file__).parent
+
+
+class Story(NamedTuple):
+    """What is said about one defect."""
+
+    words: str
+    cause: str
+    consequence: str
+    advice: str
+
+
+@cache
+def _data(name: str) -> Any:
+    import yaml
+
+    return yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family by name, in the order of families.yaml."""
+    return {
+        name: Family(
+            name=name,
+            product=entry["product"],
+            normal=" ".join(entry["normal"].split()),
+            nouns=tuple(entry["nouns"]),
+            rules=tuple(entry["rules"]),
+            logical=tuple(entry["logical"]),
+            structural=tuple(entry["structural"]),
+            targets={defect: tuple(nouns) for defect, nouns in entry["structural"].items()},
+        )
+        for name, entry in _data("families").items()
+    }
+
+
+def defect_names() -> tuple[str, ...]:
+    """Every defect that the words know; its place gives its grey value in ground truth images."""
+    return tuple(_data("defects"))
+
+
+def grey(defect: str) -> int:
+    """The grey value of a defect in ground truth images: 255 for the first, and down."""
+    return 255 - defect_names().index(defect)
+
+
+def story(defect: str, words: str, noun: str) -> Story:
+    """The defect told; structural painters hand over "tone|noun", families whole phrases."""
+    entry = _data("defects")[defect]
+    if "words" in entry and "|" in words:
+        tone, part = words.split("|")
+        words = entry["words"].format(tone=with_unit(tone), part=part)
+    rest = (entry[key].format(part=noun) for key in ("cause", "consequence", "advice"))
+    return Story(words, *rest)
+
+
+def with_unit(tone: str) -> str:
+    """A tone as it stands before its noun; a fibre comes with its article."""
+    return "a fibre" if tone == "fibre" else tone
+
+
+def place(mask: Mask) -> str:
+    """Where the middle of a mask lies on the photo, as one of nine places."""
+    rows, columns = np.nonzero(mask)
+    tall, wide = mask.shape
+    y = int(rows.sum()) / len(rows) / tall
+    x = int(columns.sum()) / len(columns) / wide
+    vertical = "upper" if y < 0.38 else "lower" if y > 0.62 else ""
+    side = "left" if x < 0.38 else "right" if x > 0.62 else ""
+    if vertical and side:
+        return f"{vertical} {side}"
+    return {"upper": "top", "lower": "bottom"}.get(vertical, "") or side or "centre"
+
+
+def number(count: int) -> str:
+    """A small number in words."""
+    names = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return names[count] if count < len(names) else str(count)
+
+
+def plural(noun: str, count: int) -> str:
+    """A noun after its number: "2 bolts".
+
+    >>> plural("switch", 2), plural("nut", 1)
+    ('2 switches', '1 nut')
+    """
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun}{'es' if noun.endswith(('s', 'sh', 'ch', 'x')) else 's'}"
