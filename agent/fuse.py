@@ -46,9 +46,7 @@ def anomaly_llr(evidence: Sequence[Evidence]) -> float:
     structural, logical = strongest.get("structural"), strongest.get("logical")
     if structural is None or logical is None:
         return structural if structural is not None else logical if logical is not None else 0.0
-    return log_mix(
-        [structural, logical, structural + logical], [(1 - BOTH) / 2, (1 - BOTH) / 2, BOTH]
-    )
+    return log_mix([structural, logical, structural + logical], [(1 - BOTH) / 2, (1 - BOTH) / 2, BOTH])
 
 
 def log_mix(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tools.narrate import Turn
+
 from agent.measure import find_parts
 from agent.product import Product
 from agent.rules import CountRule, Measured, PartCounts, Rule, evaluate
 from agent.spec import PartSpec, ProductSpec, counted_parts, singular
 from prompts import questions
-from tools.narrate import Turn
 from tools.types import Sample
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
+from tools.draw import overlay
 
 from agent.crop import crop_box, crop_pair
 from prompts import render, strings
-from tools.draw import overlay
 from tools.errors import InputError
 from tools.types import RGB, Box, Region
 
@@ -62,9 +62,7 @@ def page(report: InspectionReport, drawn: RGB) -> str:
     )
 
 
-def _close_up(
-    report: InspectionReport, finding: Finding, box: tuple[float, float, float, float]
-) -> dict[str, str]:
+def _close_up(report: InspectionReport, finding: Finding, box: tuple[float, float, float, float]) -> dict[str, str]:
     """The place of a finding, beside the same place on the nearest good part."""
     sample = report.sample
     pair = crop_pair(sample, crop_box(Box(*box), sample), report.good)

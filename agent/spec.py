@@ -82,9 +82,25 @@ class ProductSpec(BaseModel):
             raise InputError(f"{path}: field {where}: {first['msg']}; mend it and try again.") from error
 
 
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBERS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _COUNTED = re.compile(
-    r"\b(\d{1,3}|" + "|".join(_NUMBERS) + r"|a|an)\s+((?:[a-z-]+\s+){0,2}?[a-z-]+?)(?=\s*(?:[,;.:]|$|\band\b|\bin\b|\bon\b|\bwith\b))",
+    r"\b(\d{1,3}|"
+    + "|".join(_NUMBERS)
+    + r"|a|an)\s+((?:[a-z-]+\s+){0,2}?[a-z-]+?)(?=\s*(?:[,;.:]|$|\band\b|\bin\b|\bon\b|\bwith\b))",
     re.IGNORECASE,
 )
 _IRREGULAR = {"boxes": "box", "batteries": "battery", "knives": "knife", "leaves": "leaf"}

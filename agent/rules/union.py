@@ -24,7 +24,5 @@ def region_of(outcome: Outcome) -> Region | None:
     if not outcome.parts:
         return None
     boxes = [p.region.box for p in outcome.parts]
-    box = Box(
-        min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes)
-    )
+    box = Box(min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes))
     return Region(box, max(p.region.score for p in outcome.parts))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from langgraph.runtime import Runtime
+from tools.patches.peaks import peaks
 
 from agent.context import Context
 from agent.measure import find_parts
 from agent.state import Glance, InspectionState, Update, need_product, need_sample
-from tools.patches.peaks import peaks
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:

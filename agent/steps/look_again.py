@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from langgraph.runtime import Runtime
+from tools.narrate import Narrator, Turn
 
 from agent.claims import place_in_words
 from agent.context import Context
@@ -16,7 +17,6 @@ from agent.rules import Measured, Rule, evaluate
 from agent.rules.base import log_odds
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
 from prompts import load_yaml, questions
-from tools.narrate import Narrator, Turn
 from tools.types import RGB, Box, Part, Region, Sample
 
 CLEAR = 0.2
@@ -99,9 +99,7 @@ def _answers(
     ]  # fmt: skip
     named = _name(narrator, pair, product) if key == "look_confirms" else None
     if named is not None:
-        found.append(
-            Evidence(hypothesis.kind, named, 0.0, "narrator", hypothesis.name, region=region, look=look.id)
-        )
+        found.append(Evidence(hypothesis.kind, named, 0.0, "narrator", hypothesis.name, region=region, look=look.id))
     return found
 
 
@@ -130,7 +128,15 @@ def _recount(
     claim = Claim("recount_differs" if broken else "recount_as_expected", facts)
     p_old, p_new = probability(old.log_odds), probability(new.log_odds)
     look = Look(
-        name, hypothesis.name, "recount", tuple(hypothesis.region.box), f"count of {rule.part}", p_old, p_new, None, llr
+        name,
+        hypothesis.name,
+        "recount",
+        tuple(hypothesis.region.box),
+        f"count of {rule.part}",
+        p_old,
+        p_new,
+        None,
+        llr,
     )
     evidence = Evidence(
         "logical", claim, llr, "rule", hypothesis.name, part=rule.part, region=hypothesis.region, look=name
@@ -138,15 +144,11 @@ def _recount(
     return look, [evidence]
 
 
-def _grounded_nearer(
-    sample: Sample, product: Product, rule: Rule, before: Measured, context: Context
-) -> Measured:
+def _grounded_nearer(sample: Sample, product: Product, rule: Rule, before: Measured, context: Context) -> Measured:
     """Detections of one part inside the crop that holds all parts, in coordinates of the whole photo."""
     width, height = sample.size
     boxes = [p.region.box for p in before.parts]
-    around = Box(
-        min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes)
-    )
+    around = Box(min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes))
     box = Box(*(float(round(v)) for v in around.grown(1.15).clipped(width, height)))
     phrase = next(p.phrase for p in product.spec.parts if p.label == rule.part)
     crop = Sample(np.ascontiguousarray(cut(sample, box)), f"{sample.digest}:{box}")

@@ -49,9 +49,7 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
         yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
 
 
-def _worth(
-    score_map: ScoreMap, region: Region, product: Product, calibration: Calibration
-) -> tuple[float, float]:
+def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
     """(standard deviations above good parts, log-likelihood ratio) of one place."""
     raw = score_map.raw_in(region)
     if score_map.source == "reference":

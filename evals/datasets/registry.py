@@ -1,0 +1,57 @@
+"""Which benchmarks there are, by the name given on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from evals.datasets.base import Category
+from evals.datasets.folder import open_folder
+from evals.datasets.mvtec import open_mvtec
+from evals.datasets.world import Split, open_world
+from tools.errors import InputError
+
+Benchmark = Literal["world", "mvtec-ad", "mvtec-loco", "folder"]
+BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+WORLD_CASES = 240
+"""Cases of the world over all its families where no limit is given."""
+
+
+def open_benchmark(
+    name: str,
+    *,
+    root: Path | None,
+    categories: list[str] | None,
+    split: Split,
+    seed: int,
+    limit: int | None,
+    style: str = "plain",
+) -> list[Category]:
+    """The categories of a benchmark; `limit` bounds the cases over all categories, evenly.
+
+    Raises:
+        tools.errors.InputError: no such benchmark, its root is missing, or its layout is not what it should be.
+    """
+    if name == "world":
+        from nano.world import FAMILIES, HELDOUT, TRAINED
+
+        count = len(categories or {"trained": TRAINED, "heldout": HELDOUT, "all": FAMILIES}[split])
+        per_category = max(2, (limit or WORLD_CASES) // max(1, count))
+        return open_world(split=split, seed=seed, per_category=per_category, style=style, categories=categories)
+    if name not in BENCHMARKS:
+        raise InputError(f"benchmark '{name}' is not known; there are: {', '.join(BENCHMARKS)}.")
+    if root is None or not root.is_dir():
+        raise InputError(f"benchmark '{name}': --root {root} is not a folder; give the folder of the data set.")
+    opened = open_folder(root, categories) if name == "folder" else open_mvtec(root, categories)
+    return [_limited(c, limit, len(opened)) for c in opened]
+
+
+def _limited(category: Category, limit: int | None, categories: int) -> Category:
+    """At most an even share of `limit`, spread over the whole category so that every label stays."""
+    from dataclasses import replace
+
+    share = max(2, limit // categories) if limit else len(category.cases)
+    if share >= len(category.cases):
+        return category
+    step = len(category.cases) / share
+    return replace(category, cases=tuple(category.cases[int(n * step)] for n in range(share)))

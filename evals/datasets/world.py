@@ -1,0 +1,85 @@
+"""The nano world, rendered as it is measured: no files, any seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle, islice
+from typing import Literal
+
+from evals.datasets.base import Case, Category, Label
+from tools.errors import InputError
+from tools.types import Mask, Sample
+
+Split = Literal["trained", "heldout", "all"]
+REFERENCES_FROM = 1_000_000
+"""References are rendered from this index on, so that none is a case."""
+
+
+def open_world(
+    *, split: Split, seed: int, per_category: int, style: str = "plain", categories: list[str] | None = None
+) -> list[Category]:
+    """Families of a split, each with half of its cases good and the others over all of its defects.
+
+    Raises:
+        tools.errors.InputError: an unknown family.
+    """
+    from nano.world import FAMILIES, HELDOUT, TRAINED
+
+    names = {"trained": TRAINED, "heldout": HELDOUT, "all": FAMILIES}[split]
+    for name in categories or []:
+        if name not in FAMILIES:
+            raise InputError(f"family '{name}' is not in the world; there are: {', '.join(FAMILIES)}.")
+    return [_category(name, seed, per_category, style) for name in categories or names]
+
+
+def _category(name: str, seed: int, count: int, style: str) -> Category:
+    from nano.world import family
+
+    about = family(name)
+    kinds: list[tuple[Label, str]] = [("logical", d) for d in about.logical] + [
+        ("structural", d) for d in about.structural
+    ]
+    bad = count - count // 2
+    plan: list[tuple[Label, str | None]] = [("good", None)] * (count // 2)
+    plan += list(islice(cycle(_alternating(kinds)), bad))
+
+    def references(shots: int, reference_seed: int) -> list[Sample]:
+        return [_photo(name, seed + reference_seed, REFERENCES_FROM + n, None, style)() for n in range(shots)]
+
+    cases = tuple(
+        Case(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
+             _truth(name, seed, index, defect, style))
+        for index, (label, defect) in enumerate(plan)
+    )  # fmt: skip
+    return Category(name, about.product, about.normal, references, cases)
+
+
+def _alternating(kinds: list[tuple[Label, str]]) -> list[tuple[Label, str]]:
+    """Logical and structural defects in turn, so that a short run has both."""
+    logical = [k for k in kinds if k[0] == "logical"]
+    structural = [k for k in kinds if k[0] == "structural"]
+    if not logical or not structural:
+        return kinds
+    length = max(len(logical), len(structural))
+    pairs = zip(islice(cycle(logical), length), islice(cycle(structural), length), strict=True)
+    return [kind for pair in pairs for kind in pair]
+
+
+def _photo(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Sample]:
+    def render_photo() -> Sample:
+        from tools.images import sample_from_array
+
+        from nano.world import render
+
+        return sample_from_array(render(name, seed=seed, index=index, defect=defect, style=style).image)
+
+    return render_photo
+
+
+def _truth(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Mask | None]:
+    def render_truth() -> Mask | None:
+        from nano.world import render
+
+        return render(name, seed=seed, index=index, defect=defect, style=style).anomaly_mask
+
+    return render_truth

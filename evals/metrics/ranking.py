@@ -1,0 +1,64 @@
+"""How well scores rank anomalous images above good ones, and how good the decisions are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: Sequence[bool]) -> dict[str, float]:
+    """Image metrics by name, in [0, 1]; those that need a class that is absent are left out.
+
+    Args:
+        labels: "good", "logical" or "structural", one an image.
+        scores: higher is more anomalous.
+        decisions: the verdict at the inspector's own threshold.
+
+    >>> ranking_metrics(["good", "logical"], [0.1, 0.9], [False, True])["image_auroc"]
+    1.0
+    """
+    from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support
+
+    truth = np.array([label != "good" for label in labels])
+    score = np.asarray(scores, dtype=np.float64)
+    decision = np.asarray(decisions, dtype=np.bool_)
+    metrics: dict[str, float] = {"accuracy": float(accuracy_score(truth, decision))}
+    if truth.all() or not truth.any():
+        return metrics
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, decision, average="binary", zero_division=0)
+    metrics |= {
+        "image_auroc": auroc(truth, score),
+        "image_ap": float(average_precision_score(truth, score)),
+        "f1_max": f1_max(truth, score),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+    }
+    for kind in ("logical", "structural"):
+        chosen = np.array([label in ("good", kind) for label in labels])
+        if truth[chosen].any():
+            metrics[f"image_auroc_{kind}"] = auroc(truth[chosen], score[chosen])
+    return metrics
+
+
+def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Area under the ROC curve; ties count half."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(truth, score))
+
+
+def f1_max(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Largest F1 over all thresholds: max of 2PR / (P + R).
+
+    >>> f1_max(np.array([False, True]), np.array([0.2, 0.1]))
+    0.6666666666666666
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(truth, score)
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    return float(f1.max())

@@ -1,0 +1,35 @@
+"""`looktwice demo`: the main job on shipped photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from looktwice.cli.options import Device, Profile, writable_folder
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("looktwice-demo"),
+    profile: Profile = "auto",
+    device: Device = "auto",
+) -> None:
+    """Inspect the shipped photos (rendered by the nano world) and write a report for each."""
+    from agent import Inspector
+    from looktwice.cli.say import Speaker
+    from looktwice.examples import examples
+
+    writable_folder(out)
+    speaker = Speaker(json=False)
+    inspector = Inspector(profile, device=device)
+    inspected = anomalous = 0
+    for example in examples():
+        product = inspector.learn(example.name, example.references, describe=example.normal, product=example.product)
+        for photo in example.photos:
+            report = inspector.inspect(photo, product=product)
+            report.save(out / f"{example.name}-{photo.stem}")
+            speaker.report(report)
+            inspected += 1
+            anomalous += report.verdict.anomalous
+    speaker.summary(inspected, anomalous, 0, out)

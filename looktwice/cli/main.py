@@ -1,0 +1,43 @@
+"""Puts the commands together and turns errors into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from looktwice.cli.demo import demo
+from looktwice.cli.doctor import doctor
+from looktwice.cli.eval import evaluate
+from looktwice.cli.inspect import command_line, inspect
+from looktwice.cli.learn import learn
+from looktwice.cli.world import world
+from tools.errors import LookTwiceError
+
+app = typer.Typer(
+    help="A visual inspector that explains itself: good or not, where, which rule is broken, why, how sure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(inspect)
+app.command()(learn)
+app.command("eval")(evaluate)
+app.command()(world)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Runs the command line; exit status 0 good, 1 anomalous, 2 wrong call or input, 130 interrupted."""
+    try:
+        app(command_line())
+    except LookTwiceError as error:
+        sys.stderr.write(f"looktwice: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("looktwice: stopped; what was finished is kept.\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,34 @@
+"""Options that several commands share, and what they have in common while they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Profile = Annotated[
+    str, typer.Option(help="nano, edge, standard, auto (the best on disk), or your own profile's YAML file.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Looks = Annotated[int, typer.Option(min=0, help="Second looks at most, for each photo.")]
+
+
+def writable_folder(folder: Path) -> Path:
+    """Makes a folder and proves that it can be written, before any long work.
+
+    Raises:
+        tools.errors.InputError: it cannot.
+    """
+    from tools.errors import InputError
+
+    probe = folder / ".looktwice-can-write"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); give --out a folder that you may write to."
+        ) from error
+    return folder

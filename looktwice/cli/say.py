@@ -1,0 +1,53 @@
+"""What the command line says about reports: a few readable lines, or JSON and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from agent import InspectionReport
+    from tools.errors import LookTwiceError
+
+
+class Speaker:
+    """Prints reports to standard output, and everything else to standard error."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def report(self, report: InspectionReport) -> None:
+        """One report: a line of JSON, or the explanation."""
+        if self._json:
+            sys.stdout.write(report.to_json() + "\n")
+            sys.stdout.flush()
+            return
+        verdict = report.verdict
+        colour = "red" if verdict.anomalous else "green"
+        word = "anomalous" if verdict.anomalous else "good"
+        kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
+        self._out.print(
+            f"[bold]{escape(Path(report.image).name)}[/]: [{colour}]{word}{kinds}[/], score {verdict.score:.3f}, "
+            f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
+        )
+        for sentence in report.explanation[1:]:
+            self._out.print(f"   {escape(sentence.text)} {escape('[' + ', '.join(sentence.cites) + ']')}")
+        if report.answer is not None:
+            self._out.print(f"   Answer: {escape(report.answer)}")
+
+    def refuse(self, error: LookTwiceError) -> None:
+        """One input that could not be inspected."""
+        self._err.print(f"looktwice: {escape(str(error))}")
+
+    def summary(self, inspected: int, anomalous: int, refused: int, out: Path | None) -> None:
+        """The last line of a batch, on standard error."""
+        if inspected + refused < 2 and out is None:
+            return
+        where = f"; reports in {out}" if out is not None and inspected else ""
+        self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")

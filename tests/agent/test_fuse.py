@@ -1,0 +1,58 @@
+"""Fusing evidence: within a hypothesis it adds, between hypotheses it mixes, and order is never lost."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.evidence import Claim, Evidence
+from agent.fuse import anomaly_llr, by_hypothesis, log_mix, probability
+
+llrs = st.floats(-8, 8)
+
+
+def evidence(kind, hypothesis, llr):
+    return Evidence(kind, Claim("parts_as_expected", {"parts": "x"}), llr, "rule", hypothesis)
+
+
+def test_evidence_of_one_hypothesis_adds():
+    items = [evidence("structural", "region 1", 1.5), evidence("structural", "region 1", -0.5)]
+    (only,) = by_hypothesis(items)
+    assert only.llr == pytest.approx(1.0)
+
+
+def test_a_refuted_region_does_not_hide_another():
+    items = [
+        evidence("structural", "region 1", 3.0),
+        evidence("structural", "region 1", -5.0),
+        evidence("structural", "region 2", 2.0),
+    ]
+    assert anomaly_llr(items) == pytest.approx(2.0)
+
+
+def test_rules_that_hold_barely_speak_against_a_scratch():
+    scratch = [evidence("structural", "region 1", 4.0)]
+    with_rules = [*scratch, evidence("logical", "count of bolt", -3.0)]
+    assert anomaly_llr(with_rules) > 4.0 - math.log(1 / 0.45) - 0.01
+
+
+@given(llrs, llrs, st.floats(0.01, 3))
+def test_more_of_any_evidence_never_lowers_the_score(structural, logical, more):
+    before = anomaly_llr([evidence("structural", "a", structural), evidence("logical", "b", logical)])
+    after = anomaly_llr([evidence("structural", "a", structural), evidence("logical", "b", logical + more)])
+    assert after >= before
+
+
+@given(st.lists(llrs, min_size=1, max_size=5))
+def test_a_mix_lies_between_its_least_and_its_greatest(values):
+    weights = [1 / len(values)] * len(values)
+    assert min(values) - 1e-9 <= log_mix(values, weights) <= max(values) + 1e-9
+
+
+def test_no_evidence_says_nothing():
+    assert anomaly_llr([]) == 0.0
+
+
+def test_probability_still_ranks_where_it_is_nearly_one():
+    assert probability(20.0) < probability(21.0) < 1.0

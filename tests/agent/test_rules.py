@@ -1,0 +1,62 @@
+"""Rules weigh as much as their detections are sure."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agent.rules import CountRule, Measured, PartCounts, PresenceRule, evaluate
+from tools.types import Box, Part, Region
+
+
+def bolts(*scores):
+    return Measured(tuple(Part("bolt", Region(Box(10 * n, 0, 10 * n + 8, 8), s)) for n, s in enumerate(scores)))
+
+
+def brute_force(scores):
+    """P(n) by enumerating which detections are real."""
+    result = [0.0] * (len(scores) + 1)
+    for real in itertools.product([0, 1], repeat=len(scores)):
+        result[sum(real)] += math.prod(s if r else 1 - s for s, r in zip(scores, real, strict=True))
+    return result
+
+
+@given(st.lists(st.floats(0, 1), max_size=6))
+def test_count_distribution_is_the_enumerated_one(scores):
+    counts = PartCounts.from_scores(scores, miss=0.0)
+    assert counts.probabilities[: len(scores) + 1] == pytest.approx(brute_force(scores), abs=1e-9)
+
+
+def test_a_sure_missing_bolt_weighs_more_than_an_unsure_one():
+    rule = CountRule(part="bolt", low=2, high=2)
+    sure = evaluate(rule, bolts(0.97)).log_odds
+    unsure = evaluate(rule, bolts(0.97, 0.4)).log_odds
+    complete = evaluate(rule, bolts(0.97, 0.97)).log_odds
+    assert sure > unsure > complete
+    assert complete < 0 < sure
+
+
+def test_the_claim_names_what_was_found_and_expected():
+    outcome = evaluate(CountRule(part="bolt", low=2, high=3), bolts(0.9))
+    assert outcome.claim.key == "count_differs"
+    assert outcome.claim.facts == {"part": "bolt", "found": 1, "expected": "2 to 3"}
+
+
+def test_what_measuring_costs_on_good_parts_is_taken_off():
+    free = evaluate(CountRule(part="bolt", low=2, high=2), bolts(0.6, 0.6)).log_odds
+    proved = evaluate(CountRule(part="bolt", low=2, high=2, baseline=free), bolts(0.6, 0.6)).log_odds
+    assert proved == pytest.approx(0.0)
+
+
+def test_presence_asks_for_at_least_one():
+    rule = PresenceRule(part="bolt")
+    assert evaluate(rule, bolts()).claim.key == "part_missing"
+    assert evaluate(rule, bolts(0.9, 0.9)).log_odds < evaluate(rule, bolts()).log_odds
+
+
+def test_a_range_upside_down_is_refused_with_what_to_do():
+    with pytest.raises(ValidationError, match=r"high \(1\) is below low \(2\)"):
+        CountRule(part="bolt", low=2, high=1)
