@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tools.types import Region
+from tools.types import Box, Region
 
 Kind = Literal["logical", "structural"]
 Fact = str | int | float
@@ -69,7 +69,7 @@ class Look:
     id: str
     hypothesis: str
     action: Action
-    box: tuple[float, float, float, float]
+    box: Box
     """Of the crop, xyxy in pixels of the photo."""
     question: str
     p_yes: float

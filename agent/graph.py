@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from langgraph.graph import END, START, StateGraph
@@ -50,7 +49,7 @@ def after_suspect(state: InspectionState) -> Literal["look_again", "judge"]:
     return "look_again" if state.hypothesis is not None else "judge"
 
 
-def timed(name: str, step: Step) -> Callable[[InspectionState, Runtime[Context]], Update]:
+def timed(name: str, step: Step) -> Step:
     """The same step, with its seconds added to its update."""
 
     def run(state: InspectionState, runtime: Runtime[Context]) -> Update:

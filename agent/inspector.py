@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -120,7 +120,8 @@ class Inspector:
         )
         final: dict[str, Any] | None = None
         stream = self._graph.stream(request, context=self._context, stream_mode=["updates", "values"])
-        for mode, chunk in stream:
+        for item in stream:
+            mode, chunk = cast("tuple[str, dict[str, Any]]", item)
             if mode == "values":
                 final = chunk
             elif on_step is not None:

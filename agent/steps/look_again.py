@@ -48,7 +48,7 @@ def _ask(
     raw, debiased = _p_defect(narrator, question, pair, product.spec.product)
     llr = context.calibration.narrator.llr(log_odds(debiased))
     look = Look(
-        name, hypothesis.name, hypothesis.action, tuple(pair.box), _worded(question, product), raw, debiased,
+        name, hypothesis.name, hypothesis.action, pair.box, _worded(question, product), raw, debiased,
         pair.reference_name, llr,
     )  # fmt: skip
     return look, _answers(look, hypothesis, sample, narrator, pair, product)
@@ -131,7 +131,7 @@ def _recount(
         name,
         hypothesis.name,
         "recount",
-        tuple(hypothesis.region.box),
+        hypothesis.region.box,
         f"count of {rule.part}",
         p_old,
         p_new,

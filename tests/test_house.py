@@ -1,0 +1,70 @@
+"""The house stands: imports run downwards, rooms say what they are for, files stay readable."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = {
+    "looktwice": {"looktwice", "evals", "agent", "tools", "prompts", "nano"},
+    "evals": {"evals", "agent", "tools", "prompts", "nano"},
+    "agent": {"agent", "tools", "prompts"},
+    "tools": {"tools", "prompts"},
+    "nano": {"nano", "tools", "prompts"},
+    "prompts": {"prompts"},
+}
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path} has a relative import"
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_downwards(room):
+    wrong = [
+        f"{path.relative_to(ROOT)} -> {name}"
+        for path in FILES
+        if path.is_relative_to(ROOT / room)
+        for name in imported(path)
+        if name in ROOMS and name not in ROOMS[room]
+    ]
+    assert not wrong
+
+
+def test_no_file_is_above_four_hundred_lines():
+    assert [str(path) for path in FILES if path.read_text().count("\n") > 400] == []
+
+
+def test_every_module_says_what_it_is_for():
+    assert [str(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+@pytest.mark.parametrize("module", ["looktwice, agent", "tools, evals, prompts, nano"])
+def test_importing_loads_nothing_heavy(module):
+    code = f"import {module}, sys; print([m for m in ('torch', 'transformers', 'numpy', 'PIL') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout.strip() == "[]"
+
+
+def test_no_machine_path_or_registry_host_is_written_down():
+    names = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split("\n")
+    hosts = ["pypi" + ".org", "files.python" + "hosted", "/wo" + "rk/", "/ro" + "ot/"]
+    texts = [ROOT / n for n in names if n.endswith((".py", ".md", ".toml", ".txt", ".yaml", ".jinja", "run"))]
+    found = [f"{path}: {h}" for path in texts if path.exists() for h in hosts if h in path.read_text()]
+    assert found == []
+
+
+def test_both_lists_of_versions_agree():
+    listed = (ROOT / "constraints.txt").read_text().split("\n")
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
+    assert [line for line in listed if line] == pinned
