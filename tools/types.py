@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ Mask = NDArray[np.bool_]
 
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
+
+Source = Literal["text", "reference"]
+"""What a patch matcher compares with: words, or the references."""
 
 
 class Box(NamedTuple):
@@ -116,8 +120,28 @@ class ScoreMap:
     """(H, W) of the photo, in [0, 1]; higher is more anomalous."""
     image_score: float
     """One number for the photo, in [0, 1]."""
-    source: str
-    """Which matcher made it: "text" or "reference"."""
+    source: Source
+    """Which matcher made it."""
+    raw: FloatMap | None = None
+    """(H, W) in the matcher's own unit before it was squeezed into [0, 1]: a cosine distance, above 0, for
+    "reference"; None for "text", whose values are its own unit."""
+    raw_score: float | None = None
+    """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
+
+    def raw_in(self, region: Region) -> float:
+        """The largest raw value inside a region's mask, or inside its box where it has no mask.
+
+        Args:
+            region: a place on the same photo; one without a pixel counts as the pixel nearest to its middle.
+        """
+        values = self.values if self.raw is None else self.raw
+        if region.mask is not None and region.mask.any():
+            return float(values[region.mask].max())
+        height, width = values.shape
+        x0, y0, x1, y1 = region.box.clipped(width, height)
+        left, top = min(int(x0), width - 1), min(int(y0), height - 1)
+        right, bottom = max(math.ceil(x1), left + 1), max(math.ceil(y1), top + 1)
+        return float(values[top:bottom, left:right].max())
 
 
 @dataclass(frozen=True)
@@ -148,10 +172,3 @@ class Part:
     """The phrase it was found by."""
     region: Region
     measures: Measures | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds spent, by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
