@@ -52,11 +52,7 @@ def photographed(light: Field, camera: Camera, chance: Chance) -> RGB:
         light = _blurred(light, np.float32(camera.blur))
     x = np.linspace(-1, 1, wide, dtype=np.float32)
     y = np.linspace(-1, 1, tall, dtype=np.float32)
-    edge = (
-        1
-        - (x * x)[None, :] * np.float32(camera.vignette / 2)
-        - (y * y)[:, None] * np.float32(camera.vignette / 2)
-    )
+    edge = 1 - (x * x)[None, :] * np.float32(camera.vignette / 2) - (y * y)[:, None] * np.float32(camera.vignette / 2)
     gains = np.array(camera.gains, np.float32)[:, None, None]
     exposed = np.maximum(light * edge * gains, 0)
     # The square root stands for the display curve, and is exact; the knee keeps highlights soft.

@@ -72,8 +72,7 @@ def _parts(stage: Stage) -> tuple[ScenePart, ...]:
         if int(mask.sum()) < least:
             continue
         attributes: dict[str, str | float] = {
-            key: value if isinstance(value, str) else round(value * unit, 1)
-            for key, value in actor.attributes.items()
+            key: value if isinstance(value, str) else round(value * unit, 1) for key, value in actor.attributes.items()
         }
         parts.append(ScenePart(actor.noun, _box(mask), mask, attributes))
     return tuple(parts)

@@ -14,9 +14,7 @@ MANY = {"0", *map(str, range(2, 30)), *(number(count) for count in range(2, 11))
 """First words that ask for a plural verb."""
 
 
-def asked(
-    family: Family, parts: Sequence[ScenePart], defects: Sequence[SceneDefect]
-) -> tuple[SceneQuestion, ...]:
+def asked(family: Family, parts: Sequence[ScenePart], defects: Sequence[SceneDefect]) -> tuple[SceneQuestion, ...]:
     """Every question that has a true answer here."""
     defect = defects[0] if defects else None
     counts = Counter(part.noun for part in parts)

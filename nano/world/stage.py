@@ -52,9 +52,7 @@ class Stage:
     So the good and the defective scene of one (seed, index) differ in the defect alone.
     """
 
-    def __init__(
-        self, family: Family, seed: int, index: int, *, defect: str | None, size: int, style: Style
-    ) -> None:
+    def __init__(self, family: Family, seed: int, index: int, *, defect: str | None, size: int, style: Style) -> None:
         root = Chance("world", family.name, seed, index)
         self.family, self.defect, self.style = family, defect, style
         self.chance = root.fork("layout")
@@ -104,7 +102,7 @@ class Stage:
 
     def keep_ground(self) -> None:
         """Remembers what lies here now, if the defect is one that will lay it open."""
-        if self.wants("chip", "tear"):
+        if self.wants("chipping", "tear"):
             self.ground = self.canvas.ground()
 
     def paint(self, name: str, material: str, key: object, spread: float = 0.07) -> Paint:

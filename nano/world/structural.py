@@ -47,9 +47,7 @@ class Blow:
 
     def ink(self, shape: Shape, colour: tuple[float, float, float], opacity: float, gloss: float) -> None:
         """Colours the struck part under a shape, and marks it."""
-        self.canvas.draw(
-            shape, self.spot, Paint(linear(colour), gloss), rise=None, opacity=opacity, within=self.part
-        )
+        self.canvas.draw(shape, self.spot, Paint(linear(colour), gloss), rise=None, opacity=opacity, within=self.part)
         self.canvas.mark(shape, self.spot, self.part)
 
 
@@ -219,11 +217,11 @@ def _lay_open(blow: Blow, shape: Shape) -> None:
 
 PAINTERS: dict[str, Callable[[Blow], str]] = {
     "scratch": scratch, "crack": crack, "dent": dent, "hole": hole, "stain": stain, "burn": burn,
-    "contamination": contamination, "rust": rust, "burr": burr, "chip": chip, "tear": tear,
+    "contamination": contamination, "rust": rust, "burr": burr, "chipping": chip, "tear": tear,
 }  # fmt: skip
 """Each paints one defect and returns the adjective that its words use."""
 
-AT_THE_EDGE = {"burr", "chip"}
+AT_THE_EDGE = {"burr", "chipping"}
 
 
 def strike(stage: Stage) -> None:
@@ -255,6 +253,8 @@ def _aim(stage: Stage, part: int, chance: Chance) -> Blow:
     unit = canvas.size / UNITS
     inner = _eroded(mask, 1 if stage.defect in AT_THE_EDGE else max(1, round(2 * unit)))
     pool = mask & ~inner if stage.defect in AT_THE_EDGE else inner
+    rim = round(10 * unit)
+    pool[:rim], pool[-rim:], pool[:, :rim], pool[:, -rim:] = False, False, False, False
     places = np.flatnonzero(pool if pool.any() else mask)
     place = int(places[chance.integer(0, len(places) - 1)])
     y, x = divmod(place, canvas.size)

@@ -25,6 +25,21 @@ def upsampled(grid: Field, height: int, width: int) -> Field:
     return out
 
 
+def sampled(grid: Field, x: Field, y: Field) -> Field:
+    """The grid read at (x, y) in cells, repeating for ever, with smooth steps between its knots."""
+    rows, columns = grid.shape
+    left, top = np.floor(x), np.floor(y)
+    s, t = x - left, y - top
+    s, t = s * s * (3 - 2 * s), t * t * (3 - 2 * t)
+    i, j = left.astype(np.intp) % columns, top.astype(np.intp) % rows
+    flat, i1, below = grid.ravel(), (i + 1) % columns, (j + 1) % rows * columns
+    j = j * columns
+    upper = flat[j + i] * (1 - s) + flat[j + i1] * s
+    lower = flat[below + i] * (1 - s) + flat[below + i1] * s
+    out: Field = upper + (lower - upper) * t
+    return out
+
+
 def clouds(chance: Chance, height: int, width: int, cells: int = 4, octaves: int = 3) -> Field:
     """Value noise summed over octaves; `cells` is how many knots the first one has a side."""
     total = np.zeros((height, width), np.float32)

@@ -11,6 +11,8 @@ import numpy as np
 from nano.world.scene import Family
 from tools.types import Mask
 
+MASS = {"rice", "salad", "juice", "leather", "cloth"}
+"""Nouns that are not counted."""
 _HERE = Path(__file__).parent
 
 
@@ -98,6 +100,8 @@ def plural(noun: str, count: int) -> str:
     >>> plural("switch", 2), plural("nut", 1)
     ('2 switches', '1 nut')
     """
+    if noun in MASS:
+        return noun
     if count == 1:
         return f"1 {noun}"
-    return f"{count} {noun}{'es' if noun.endswith(('s', 'sh', 'ch', 'x')) else 's'}"
+    return f"{count} {noun}{'es' if noun.endswith(('s', 'sh', 'ch', 'x', 'to')) else 's'}"

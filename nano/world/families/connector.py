@@ -63,9 +63,7 @@ def _connector(stage: Stage, x: float, y: float, count: int) -> None:
         stage.draw(disc(3.6), x - side * 14, at, 0, steel, level=4, rise=1, bevel=1, part=terminal)
 
 
-def _wire(
-    stage: Stage, start: tuple[float, float], end: tuple[float, float], count: int, missing: bool
-) -> None:
+def _wire(stage: Stage, start: tuple[float, float], end: tuple[float, float], count: int, missing: bool) -> None:
     c, t = stage.chance, stage.trouble
     sag = (c.uniform(-22, 22), c.uniform(-22, 22))
     points = _curve((start[0] - 10, start[1]), (end[0] + 10, end[1]), sag)
@@ -92,16 +90,12 @@ def _wire(
         stage.blame(words, "cable", number_)
     if stage.wants("wrong place"):
         stage.mark(moved(block(30, 22), 0, 0), end[0], end[1])
-        stage.blame(
-            "a cable that ends at different terminals left and right", "cable", number_, saturation=0.3
-        )
+        stage.blame("a cable that ends at different terminals left and right", "cable", number_, saturation=0.3)
     if stage.wants("extra part"):
         _second(stage, start, end, number_, paint)
 
 
-def _second(
-    stage: Stage, start: tuple[float, float], end: tuple[float, float], first: int, paint: Paint
-) -> None:
+def _second(stage: Stage, start: tuple[float, float], end: tuple[float, float], first: int, paint: Paint) -> None:
     t = stage.trouble
     count = len(stage.numbers("terminal")) // 2
     row = round(start[1] / PITCH + (count - 1) / 2)
@@ -112,9 +106,7 @@ def _second(
     stage.blame("two cables instead of one", "cable", first, extra, saturation=0.5)
 
 
-def _curve(
-    a: tuple[float, float], b: tuple[float, float], sag: tuple[float, float]
-) -> list[tuple[float, float]]:
+def _curve(a: tuple[float, float], b: tuple[float, float], sag: tuple[float, float]) -> list[tuple[float, float]]:
     """Nine points of a cubic Bezier curve that leaves and arrives level."""
     third = (b[0] - a[0]) / 3
     p = [a, (a[0] + third, a[1] + sag[0]), (b[0] - third, b[1] + sag[1]), b]
