@@ -15,6 +15,7 @@ from tools.errors import InputError
 from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
+    from agent.calibrate import Calibration
     from agent.state import Update
 
 Photo = Path | str | RGB | Sample
@@ -26,7 +27,15 @@ OnStep = Callable[[str, "Update"], None]
 class Inspector:
     """Inspects photos with the models of one profile; they are loaded when first needed."""
 
-    def __init__(self, profile: str = "auto", *, device: str = "auto", looks: int = 3, prior: float = 0.5) -> None:
+    def __init__(
+        self,
+        profile: str = "auto",
+        *,
+        device: str = "auto",
+        looks: int = 3,
+        prior: float = 0.5,
+        calibration: Calibration | None = None,
+    ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
 
         Args:
@@ -34,6 +43,7 @@ class Inspector:
             device: "auto", "cpu", "cuda", ...
             looks: second looks at most, for each photo.
             prior: probability of an anomaly before looking, in (0, 1).
+            calibration: what each matcher's score is worth; the profile's own maps by default.
 
         Raises:
             tools.errors.InputError: prior or looks out of range.
@@ -53,7 +63,10 @@ class Inspector:
         chosen = resolve_profile(profile)
         self.profile = chosen.name
         self._context = Context(
-            Toolbox.open(chosen, device), Calibration.of_profile(chosen.name), Budget(looks=looks), prior
+            Toolbox.open(chosen, device),
+            calibration or Calibration.of_profile(chosen.name),
+            Budget(looks=looks),
+            prior,
         )
         self._graph = build_graph()
 

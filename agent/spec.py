@@ -97,25 +97,25 @@ _NUMBERS = (
     "eleven",
     "twelve",
 )
-_COUNTED = re.compile(
-    r"\b(\d{1,3}|"
-    + "|".join(_NUMBERS)
-    + r"|a|an)\s+((?:[a-z-]+\s+){0,2}?[a-z-]+?)(?=\s*(?:[,;.:]|$|\band\b|\bin\b|\bon\b|\bwith\b))",
-    re.IGNORECASE,
-)
+_NUMBER = r"(?:\d{1,3}|" + "|".join(_NUMBERS) + r")\b"
+_WORD = rf"(?!{_NUMBER})[a-z-]+"
+_AFTER = r"(?=\s*(?:[,;.:]|$)|\s+(?:and|or|in|on|at|with|of|for|side|each)\b)"
+_COUNTED = re.compile(rf"\b({_NUMBER})\s+((?:{_WORD}\s+){{0,2}}?{_WORD}){_AFTER}", re.IGNORECASE)
 _IRREGULAR = {"boxes": "box", "batteries": "battery", "knives": "knife", "leaves": "leaf"}
 
 
 def counted_parts(sentence: str) -> dict[str, int]:
     """Counts that a sentence states, by singular noun phrase.
 
-    >>> counted_parts("Two bolts, three red nuts and a washer.")
+    Only numbers count: "a box with two lids" says two lids, and nothing of how many boxes.
+
+    >>> counted_parts("A box with two bolts, three red nuts and one washer.")
     {'bolt': 2, 'red nut': 3, 'washer': 1}
     """
     found: dict[str, int] = {}
     for number, phrase in _COUNTED.findall(sentence):
         word = number.lower()
-        count = int(word) if word.isdigit() else 1 if word in ("a", "an") else _NUMBERS.index(word)
+        count = int(word) if word.isdigit() else _NUMBERS.index(word)
         *adjectives, noun = phrase.lower().split()
         found[" ".join([*adjectives, singular(noun)])] = count
     return found

@@ -55,7 +55,11 @@ def test_a_missing_file_is_named(tmp_path):
     ("sentence", "counts"),
     [
         ("two bolts, three nuts", {"bolt": 2, "nut": 3}),
-        ("A tray with 2 red cables and one washer.", {"tray": 1, "red cable": 2, "washer": 1}),
+        ("A tray with 2 red cables and one washer.", {"red cable": 2, "washer": 1}),
+        (
+            "The left one holds two long bolts, the upper right one three nuts, the lower one two washers.",
+            {"long bolt": 2, "nut": 3, "washer": 2},
+        ),
         ("filled to the shoulder", {}),
     ],
 )

@@ -1,0 +1,134 @@
+"""Fits the maps from standardised scores to log-likelihood ratios on the world's training families.
+
+`python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml. No held-out family and no
+real photo is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from agent.calibrate import Calibration, Matcher, MatcherMap, log_of_distance
+from evals.datasets import Case, Category
+from evals.datasets.world import open_world
+
+if TYPE_CHECKING:
+    from agent import InspectionReport, Inspector
+
+SEED = 3
+"""Neither the seed that the models learned from (1) nor those they are measured on."""
+LIMITS: dict[Matcher, float] = {"text": 3.0, "reference": 6.0, "rule": 5.0, "narrator": 3.0}
+"""Where each map flattens: what one matcher alone may be worth."""
+_PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
+
+
+@dataclass
+class Seen:
+    """Standardised scores of one matcher on good and on anomalous images."""
+
+    good: list[float] = field(default_factory=list)
+    bad: list[float] = field(default_factory=list)
+
+
+def fit(profile: str, *, images: int, shots: Sequence[int], device: str = "auto") -> Calibration:
+    """The maps of a profile, from `images` renderings of each training family at each number of references."""
+    from agent import Inspector
+
+    maps = _spreads(Inspector(profile, device=device, looks=0), images)
+    inspector = Inspector(profile, device=device, looks=2, calibration=maps)
+    seen: dict[Matcher, Seen] = {"text": Seen(), "reference": Seen(), "rule": Seen(), "narrator": Seen()}
+    for count in shots:
+        for category in open_world(split="trained", seed=SEED, per_category=images):
+            sys.stderr.write(f"{category.name}, {count} references\n")
+            _collect(inspector, category, count, seen)
+    fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    return Calibration.model_validate({name: value.model_dump() for name, value in fitted.items()})
+
+
+def _spreads(inspector: Inspector, images: int) -> Calibration:
+    """Plain maps that hand standardised scores through, with the spreads that good parts have."""
+    text: list[float] = []
+    scatter: list[float] = []
+    levels: list[float] = []
+    for category in open_world(split="trained", seed=SEED, per_category=images):
+        product = inspector.learn(category.name, category.references(6, SEED), product=category.product)
+        logs = [log_of_distance(s) for s in product.reference_scores]
+        levels += logs
+        scatter += [x - math.fsum(logs) / len(logs) for x in logs]
+        alone = inspector.learn(category.name, [], product=category.product)
+        for case in category.cases[: images // 2]:
+            text.append(inspector.inspect(case.photo(), product=alone).glance.map.raw_score)
+    spread = math.sqrt(math.fsum(x * x for x in scatter) / max(1, len(scatter) - len(scatter) // 6))
+    return Calibration.model_validate(
+        {
+            "text": {"mean": float(np.mean(text)), "spread": float(np.std(text)) or 1.0, **_PLAIN},
+            "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
+            "rule": _PLAIN,
+            "narrator": _PLAIN,
+        }
+    )
+
+
+def _collect(inspector: Inspector, category: Category, shots: int, seen: dict[Matcher, Seen]) -> None:
+    references = category.references(shots, SEED) if shots else []
+    product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
+    for case in category.cases:
+        report = inspector.inspect(case.photo(), product=product)
+        for source, value in _scores(report, case):
+            (seen[source].good if case.label == "good" else seen[source].bad).append(value)
+
+
+def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, float]]:
+    """The strongest score of each matcher, on images that this matcher can be judged by."""
+    strongest: dict[Matcher, float] = {}
+    for item in report.evidence:
+        if item.score == 0.5 and item.llr == 0:
+            continue
+        source = cast("Matcher", item.source)
+        strongest[source] = max(strongest.get(source, -math.inf), item.llr)
+    blind = {"logical": ("text", "reference", "narrator"), "structural": ("rule",), "good": ()}[case.label]
+    return [(source, value) for source, value in strongest.items() if source not in blind]
+
+
+def _fitted(plain: MatcherMap, seen: Seen, limit: float) -> MatcherMap:
+    """Logistic regression with both classes weighing the same; a map never falls."""
+    from sklearn.linear_model import LogisticRegression
+
+    if len(seen.good) < 10 or len(seen.bad) < 10:
+        return plain.model_copy(update={"slope": 0.0, "limit": limit})
+    x = np.clip(np.array([*seen.good, *seen.bad]), -10, 20).reshape(-1, 1)
+    y = np.array([0] * len(seen.good) + [1] * len(seen.bad))
+    model = LogisticRegression(class_weight="balanced", C=10.0).fit(x, y)
+    slope = max(0.0, float(model.coef_[0, 0]))
+    offset = float(model.intercept_[0]) if slope else 0.0
+    return plain.model_copy(update={"slope": round(slope, 4), "offset": round(offset, 4), "limit": limit})
+
+
+def main() -> None:
+    """Fits and writes the maps of one profile."""
+    import yaml
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", default="nano")
+    parser.add_argument("--images", type=int, default=24, help="of each training family")
+    parser.add_argument("--shots", type=int, nargs="+", default=[0, 4])
+    parser.add_argument("--out", type=Path, default=None)
+    arguments = parser.parse_args()
+    target = arguments.out or Path(__file__).parent.parent / "agent" / "calibration" / f"{arguments.profile}.yaml"
+    calibration = fit(arguments.profile, images=arguments.images, shots=arguments.shots)
+    text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None)
+    command = f"python -m evals.calibration --profile {arguments.profile} --images {arguments.images}"
+    target.write_text(f"# Fitted on the world's training families: {command}\n{text}", encoding="utf-8")
+    sys.stderr.write(f"{target}: written\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""What all tests share: no network, no time limits on generated examples."""
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")

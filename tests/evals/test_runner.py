@@ -1,0 +1,65 @@
+"""A run resumes where it stopped, refuses another run's folder, and counts what the reports say."""
+
+import json
+
+import pytest
+
+from evals.datasets import open_benchmark
+from evals.runner import Prediction, Settings, run, summarise
+from tools.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def inspector():
+    from agent import Inspector
+
+    return Inspector("nano", looks=0)
+
+
+@pytest.fixture
+def categories():
+    return open_benchmark("world", root=None, categories=["metal"], split="all", seed=5, limit=4)
+
+
+def settings(**changes):
+    plain = {
+        "benchmark": "world", "profile": "nano", "shots": 1, "seed": 5, "limit": 4, "split": "all",
+        "style": "plain", "categories": ("metal",), "looks": 0, "words": False,
+    }  # fmt: skip
+    return Settings(**{**plain, **changes})
+
+
+def test_a_run_that_was_killed_goes_on_without_repeating_or_losing_an_image(inspector, categories, tmp_path):
+    seen = []
+    first = run(inspector, categories, settings(), tmp_path, lambda done, total, p: seen.append(p.id))
+    lines = (tmp_path / "predictions.jsonl").read_text().splitlines(keepends=True)
+    assert len(seen) == len(lines) == 4
+    (tmp_path / "predictions.jsonl").write_text("".join(lines[:2]) + lines[2][:30])
+    (tmp_path / "results.json").unlink()
+    again = []
+    second = run(inspector, categories, settings(), tmp_path, lambda done, total, p: again.append(p.id))
+    assert again == seen[2:]
+    assert second.metrics["image_auroc"] == first.metrics["image_auroc"]
+    assert json.loads((tmp_path / "results.json").read_text())["images"] == 4
+
+
+def test_another_run_in_the_folder_is_refused_with_what_differs(inspector, categories, tmp_path):
+    run(inspector, categories, settings(), tmp_path)
+    with pytest.raises(InputError, match="shots 1 there, 2 here"):
+        run(inspector, categories, settings(shots=2), tmp_path)
+
+
+def test_means_are_over_the_categories_that_have_the_metric(tmp_path):
+    def prediction(category, number, label, score):
+        return Prediction(
+            category=category, id=str(number), label=label, score=score, anomalous=score > 0.5, looks=1, seconds=2.0
+        )
+
+    rows = [
+        prediction("a", 0, "good", 0.1), prediction("a", 1, "logical", 0.9),
+        prediction("b", 0, "good", 0.8), prediction("b", 1, "structural", 0.2),
+    ]  # fmt: skip
+    results = summarise(rows, settings(), tmp_path)
+    assert results.metrics["image_auroc"] == 0.5
+    assert results.metrics["image_auroc_logical"] == 1.0
+    assert results.metrics["seconds_per_image"] == 2.0

@@ -1,0 +1,137 @@
+"""`looktwice inspect` as a person calls it: exit status, JSON alone on standard output, one sentence for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from looktwice.cli.inspect import spread_refs
+from looktwice.examples import examples
+
+
+def looktwice(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-c", "from looktwice.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def example():
+    return next(e for e in examples() if e.name == "metal")
+
+
+@pytest.fixture(scope="module")
+def batch(example, tmp_path_factory):
+    """One call over a good photo, a text file named .png, and a missing file."""
+    folder = tmp_path_factory.mktemp("batch")
+    text = folder / "text.png"
+    text.write_text("hello")
+    arguments = [example.photos[0], text, folder / "none.png", "--ref", *example.references]
+    return looktwice("inspect", *arguments, "--json", "--out", folder / "out", "--profile", "nano"), folder
+
+
+def test_json_is_one_report_a_line_and_nothing_else(batch):
+    result, _ = batch
+    (report,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert report["schema"] == "looktwice/1"
+    ids = {item["id"] for item in report["evidence"]}
+    assert report["explanation"]
+    assert all(sentence["cites"] and ids.issuperset(sentence["cites"]) for sentence in report["explanation"])
+
+
+def test_the_bad_ones_of_a_batch_are_named_and_the_others_go_through(batch):
+    result, folder = batch
+    assert result.returncode == 2
+    assert "text.png" in result.stderr
+    assert "none.png" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(list((folder / "out").rglob("report.json"))) == 1
+
+
+def test_a_report_folder_has_json_page_and_picture(batch, example):
+    _, folder = batch
+    written = {path.name for path in (folder / "out" / example.photos[0].stem).iterdir()}
+    assert written == {"report.json", "report.html", "overlay.png"}
+
+
+def test_an_unwritable_out_is_refused_before_any_work(example, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    result = looktwice("inspect", example.photos[0], "--out", blocked, "--profile", "nano")
+    assert result.returncode == 2
+    assert str(blocked) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    result = looktwice("inspect", tmp_path, "--profile", "nano")
+    assert result.returncode == 2
+    assert tmp_path.name in result.stderr
+
+
+def test_a_bad_reference_is_named(example, tmp_path):
+    broken = tmp_path / "broken-reference.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no more")
+    result = looktwice("inspect", example.photos[0], "--ref", broken, "--profile", "nano")
+    assert result.returncode == 2
+    assert "broken-reference.jpg" in result.stderr
+
+
+def test_a_product_that_nobody_learned_is_named_with_what_to_do(example, tmp_path):
+    result = looktwice("inspect", example.photos[0], "--product", "kettle", "--profile", "nano", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "looktwice learn kettle" in result.stderr
+
+
+def test_an_unknown_profile_is_refused_with_those_there_are(example):
+    result = looktwice("inspect", example.photos[0], "--profile", "giant")
+    assert result.returncode == 2
+    assert "nano" in result.stderr
+
+
+def test_a_learned_product_gives_the_verdict_of_its_references(example, tmp_path):
+    learned = looktwice("learn", "plate", *example.references, "--profile", "nano", cwd=tmp_path)
+    assert learned.returncode == 0, learned.stderr
+    assert (tmp_path / "products" / "plate.yaml").exists()
+    arguments = [example.photos[0], "--json", "--profile", "nano"]
+    by_product = looktwice("inspect", *arguments, "--product", "plate", cwd=tmp_path)
+    (report,) = [json.loads(line) for line in by_product.stdout.splitlines()]
+    assert report["product"] == "plate"
+    assert len(report["references"]) == len(example.references)
+
+
+def test_two_photos_of_one_name_get_two_reports(example, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.png").write_bytes(Path(example.photos[0]).read_bytes())
+    result = looktwice("inspect", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "out", "--profile", "nano")
+    assert result.returncode in (0, 1), result.stderr
+    assert len(list((tmp_path / "out").rglob("report.json"))) == 2
+
+
+def test_a_reference_of_another_size_is_compared(example, tmp_path):
+    large = tmp_path / "large.png"
+    Image.open(example.references[0]).resize((400, 300)).save(large)
+    result = looktwice("inspect", example.photos[0], "--ref", large, "--json", "--profile", "nano")
+    assert result.returncode in (0, 1), result.stderr
+    assert len(json.loads(result.stdout)["references"]) == 1
+
+
+def test_one_ref_takes_what_a_wildcard_gives():
+    assert spread_refs(["a", "--ref", "1", "2", "-v", "3"]) == ["a", "--ref", "1", "--ref", "2", "-v", "3"]
+
+
+def test_a_very_small_photo_is_refused_with_the_least_size(tmp_path):
+    Image.fromarray(np.zeros((1, 1, 3), dtype=np.uint8)).save(tmp_path / "dot.png")
+    result = looktwice("inspect", tmp_path / "dot.png", "--profile", "nano")
+    assert result.returncode == 2
+    assert "dot.png" in result.stderr
