@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from nano.world.names import FAMILIES, HELDOUT, TRAINED
 
 if TYPE_CHECKING:
+    from nano.world.gallery import write_gallery
     from nano.world.make import family, render
     from nano.world.scene import Family, Scene, SceneDefect, ScenePart, SceneQuestion
+    from nano.world.write import write_world
 
 __all__ = [
     "FAMILIES",
@@ -23,9 +25,11 @@ __all__ = [
     "SceneQuestion",
     "family",
     "render",
+    "write_gallery",
+    "write_world",
 ]
 
-_HOMES = {"family": "make", "render": "make"}
+_HOMES = {"family": "make", "render": "make", "write_gallery": "gallery", "write_world": "write"}
 
 
 def __getattr__(name: str) -> Any:

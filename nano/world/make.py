@@ -15,12 +15,15 @@ from nano.world.light import Lamp, lit
 from nano.world.questions import asked
 from nano.world.scene import Family, Scene, SceneDefect, ScenePart, Style
 from nano.world.stage import Stage
-from nano.world.words import families, grey, place, story
+from nano.world.words import families, place, story
 from tools.errors import InputError
 from tools.types import Box, Mask
 
 SMALLEST = 14
 """A part with fewer visible pixels (at 256 px) is not listed."""
+
+SHARES = (1.0, 0.9, 0.8, 0.65, 0.5, 0.4, 0.33, 0.25, 0.2, 0.1, 0.05, 0.025)
+"""Saturation thresholds as shares of a mask; a grey value stands for one defect and one share."""
 
 
 def render(
@@ -87,6 +90,7 @@ def _defects(stage: Stage) -> tuple[SceneDefect, ...]:
         mask |= stage.canvas.mask(number)
     told = story(name, fault.words, fault.noun)
     area = int(mask.sum())
+    step = _step(1.0 if fault.saturation is None else fault.saturation)
     return (
         SceneDefect(
             name=name,
@@ -99,10 +103,19 @@ def _defects(stage: Stage) -> tuple[SceneDefect, ...]:
             cause=told.cause,
             consequence=told.consequence,
             advice=told.advice,
-            saturation=area if fault.saturation is None else max(1, round(area * min(fault.saturation, 1))),
-            pixel_value=grey(name),
+            saturation=max(1, round(area * SHARES[step])),
+            pixel_value=255 - len(SHARES) * stage.family.defects.index(name) - step,
         ),
     )
+
+
+def _step(share: float) -> int:
+    return min(range(len(SHARES)), key=lambda step: abs(SHARES[step] - share))
+
+
+def share(defect: SceneDefect) -> float:
+    """The share of the defect's mask that must be found; its grey value tells it."""
+    return SHARES[(255 - defect.pixel_value) % len(SHARES)]
 
 
 def family(name: str) -> Family:

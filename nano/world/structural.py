@@ -15,6 +15,9 @@ from nano.world.shapes import Shape, blob, ellipse, path, polygon, turn
 from nano.world.stage import Severity, Stage
 from tools.types import Mask
 
+DARK = 0.06
+"""Linear light below which dark marks would not show."""
+
 
 @dataclass(frozen=True)
 class Blow:
@@ -77,13 +80,14 @@ def crack(blow: Blow) -> str:
     """A thin, dark, wandering split that forks."""
     c = blow.chance
     length = blow.size(18, 58, 0.95)
+    tone = (0.5, 0.48, 0.46) if blow.light < DARK else (0.07, 0.06, 0.06)
     points = _walk(c, length, 6, 42)
     lines = [path(points, c.uniform(1.2, 1.7) + blow.force * 0.6)]
     branch = [(x + points[3][0], y + points[3][1]) for x, y in _walk(c, length * 0.4, 3, 60)]
     lines.append(path([points[3], *branch[1:]], 1.1))
     for line in lines:
         blow.canvas.press(line, blow.spot, 1.6, 0.8, blow.part)
-        blow.ink(line, (0.07, 0.06, 0.06), 0.9, 0.0)
+        blow.ink(line, tone, 0.9, 0.0)
     return "forked" if length > 30 else "fine"
 
 
@@ -100,6 +104,8 @@ def hole(blow: Blow) -> str:
     """A hole through the surface."""
     radius = blow.size(3.2, 7.5, 0.25)
     shape = blob(blow.chance, radius, 0.25)
+    if blow.light < DARK:
+        blow.ink(ellipse(radius + 1.6, radius + 1.6), (0.55, 0.53, 0.5), 0.8, 0.05)
     blow.canvas.press(shape, blow.spot, 5, 1.2, blow.part)
     blow.ink(shape, (0.05, 0.05, 0.05), 0.96, 0.0)
     return "large" if radius > 5.5 else "small"
@@ -159,8 +165,12 @@ def burn(blow: Blow) -> str:
     """A scorched patch, darkest in its middle."""
     c = blow.chance
     radius = blow.size(9, 19, 0.45)
+    ash = blow.light < DARK
+    tone = (0.5, 0.46, 0.42) if ash else (0.14, 0.09, 0.06)
     for share, opacity in ((1.0, 0.3), (0.75, 0.4), (0.45, 0.5)):
-        blow.ink(blob(c, radius * share, 0.35), (0.14, 0.09, 0.06), opacity, 0.02)
+        blow.ink(blob(c, radius * share, 0.35), tone, opacity, 0.02)
+    if ash:
+        return "ashen"
     return "blackened" if blow.force > 0.5 else "browned"
 
 

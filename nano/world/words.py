@@ -50,22 +50,12 @@ def families() -> dict[str, Family]:
     }
 
 
-def defect_names() -> tuple[str, ...]:
-    """Every defect that the words know; its place gives its grey value in ground truth images."""
-    return tuple(_data("defects"))
-
-
-def grey(defect: str) -> int:
-    """The grey value of a defect in ground truth images: 255 for the first, and down."""
-    return 255 - defect_names().index(defect)
-
-
 def story(defect: str, words: str, noun: str) -> Story:
     """The defect told; structural painters hand over "tone|noun", families whole phrases."""
     entry = _data("defects")[defect]
     if "words" in entry and "|" in words:
         tone, part = words.split("|")
-        words = entry["words"].format(tone=with_unit(tone), part=part)
+        words = with_article(entry["words"].format(tone=with_unit(tone), part=part))
     rest = (entry[key].format(part=noun) for key in ("cause", "consequence", "advice"))
     return Story(words, *rest)
 
@@ -73,6 +63,16 @@ def story(defect: str, words: str, noun: str) -> Story:
 def with_unit(tone: str) -> str:
     """A tone as it stands before its noun; a fibre comes with its article."""
     return "a fibre" if tone == "fibre" else tone
+
+
+def with_article(words: str) -> str:
+    """The words with the article that their first sound asks for.
+
+    >>> with_article("a ashen burn mark"), with_article("an torn seam")
+    ('an ashen burn mark', 'a torn seam')
+    """
+    first, _, rest = words.partition(" ")
+    return f"{'an' if rest[:1] in 'aeio' else 'a'} {rest}" if first in ("a", "an") else words
 
 
 def place(mask: Mask) -> str:

@@ -38,6 +38,7 @@ def _blame_missing(stage: Stage, noun: str) -> None:
 def _nuts(stage: Stage, gone: str | None) -> None:
     out = stage.trouble.fork("nut").integer(0, 3) if gone == "nut" else None
     for step, (x, y) in enumerate(CORNERS):
+        at = At(x, y, stage.chance.uniform(0, 60))
         if step == out:
             dark = stage.paint("black", "rubber", "bore")
             stage.draw(disc(5), x, y, 0, dark, level=1, rise=-1)
@@ -45,7 +46,7 @@ def _nuts(stage: Stage, gone: str | None) -> None:
             _blame_missing(stage, "nut")
             continue
         part = stage.part("nut", "grey", length=24.0, width=21.0)
-        nut(stage, At(x, y, stage.chance.uniform(0, 60)), 12, stage.paint("grey", "metal", ("nut", step)), part)
+        nut(stage, at, 12, stage.paint("grey", "metal", ("nut", step)), part)
 
 
 def _capacitors(stage: Stage, gone: str | None) -> None:
@@ -68,7 +69,7 @@ def _capacitors(stage: Stage, gone: str | None) -> None:
         else:
             capacitor(stage, at, 13)
     if stage.wants("extra part"):
-        capacitor(stage, At(*t.choice(FREE), c.uniform(-4, 4)), 13)
+        capacitor(stage, At(*t.choice(FREE), t.uniform(-4, 4)), 13)
         stage.blame("4 capacitors instead of 3", "capacitor", *stage.numbers("capacitor"), saturation=0.25)
 
 

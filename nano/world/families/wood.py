@@ -1,4 +1,4 @@
-"""The wooden plank: growth rings of any figure, with or without a knot."""
+"""The wooden plank: growth rings of any figure, with a knot or a few."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def put_up(stage: Stage) -> None:
     canvas.fill(type(paint)((r * warm * 1.6, g * warm * 1.5, b * warm * 1.3), 0.12))
     whole = (slice(0, side), slice(0, side))
     u, v = canvas.local(whole, Spot(128 + c.uniform(-200, 200), 128 + c.uniform(-160, 160), stage.pose.angle))
-    knots = [Spot(c.uniform(40, 216), c.uniform(40, 216), stage.pose.angle) for _ in range(c.integer(0, 2))]
+    knots = [Spot(c.uniform(40, 216), c.uniform(40, 216), stage.pose.angle) for _ in range(c.integer(1, 3))]
     bulge = np.zeros_like(u)
     for knot in knots:
         p, q = canvas.local(whole, knot)
@@ -42,11 +42,12 @@ def put_up(stage: Stage) -> None:
 
 def _knot(stage: Stage, step: int, spot: Spot) -> None:
     c = stage.root.fork("knot", step)
+    depth = c.uniform(0.05, 0.5)
     wide, tall = c.uniform(7, 13), c.uniform(5, 8)
     part = stage.part("knot", "brown", length=wide * 2, width=tall * 2)
-    for share, opacity in ((1.0, 0.55), (0.7, 0.3), (0.35, 0.35)):
+    for share, opacity in ((1.0, 0.55), (0.7, 0.4), (0.35, 0.6)):
         dark = stage.paint("brown", "mat", ("knot", step, share))
         r, g, b = dark.colour
-        ink = type(dark)((r * 0.45, g * 0.38, b * 0.35), 0.1)
+        ink = type(dark)((r * depth, g * depth * 0.8, b * depth * 0.7), 0.1)
         shape = ellipse(wide * share, tall * share)
         stage.canvas.draw(shape, spot, ink, rise=None, opacity=opacity, part=part)
