@@ -1,0 +1,231 @@
+"""Scores patches by words alone: how much more does a place look like a damaged product than a good one?"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompts import load_yaml
+from tools.errors import InputError, ModelError
+from tools.patches.features import as_grid, vit_tokens
+from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.types import Sample, ScoreMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.loading import Loaded
+
+TEMPERATURE = 0.07
+"""Of the softmax over {normal, anomalous} (Jeong et al. 2023, WinCLIP, section 3)."""
+CACHED_TEXTS = 4096
+"""Embeddings of so many texts are kept, the least recently used dropped first."""
+TEXT_BATCH = 64
+"""Texts that go through the text tower at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImages:
+    """Photos in the space of the text tower; made once, scored against any words."""
+
+    whole: Tensor
+    """(N, D), unit length: each photo as a whole."""
+    patches: Tensor
+    """(N, h, w, D), unit length: each patch."""
+    sizes: tuple[tuple[int, int], ...]
+    """(width, height) of each photo in pixels."""
+
+
+class PatchScorer:
+    """Zero-shot, text-guided scores from a CLIP model.
+
+    Each of the states in prompts/states.yaml is put into each template of prompts/templates.yaml, and the
+    embeddings of a class are averaged, as in WinCLIP (Jeong et al. 2023, section 4.1). Patches are read out
+    of the last layer along its value path, which keeps them in the space of the text tower (MaskCLIP, Zhou
+    et al. 2022, section 3.2, for ResNets; value-value attention without skip and MLP, as in CLIP Surgery, Li
+    et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers).
+    """
+
+    def __init__(self, loaded: Loaded, batch: int = 8) -> None:
+        """Takes an open_clip model.
+
+        Args:
+            loaded: model and (preprocess, tokenizer).
+            batch: photos that go through the image tower at once.
+
+        Raises:
+            ModelError: the model has no image tower of a known kind.
+        """
+        visual = getattr(loaded.model, "visual", None)
+        if visual is None or not (hasattr(visual, "transformer") or _is_resnet(visual)):
+            raise ModelError(
+                f"{loaded.name}: {type(visual or loaded.model).__name__} cannot score patches by words; accepted are "
+                "open_clip models whose image tower is a VisionTransformer or a ModifiedResNet."
+            )
+        if getattr(visual, "attn_pool", None) is not None:
+            raise ModelError(
+                f"{loaded.name}: its image tower pools by attention (CoCa), so that its patches do not live in the "
+                "space of the text tower; choose a CLIP without an attentional pool."
+            )
+        self._loaded = loaded
+        self._batch = batch
+        self._form = input_format(loaded)
+        self._texts: OrderedDict[str, Tensor] = OrderedDict()
+
+    def encode(self, samples: Sequence[Sample]) -> EncodedImages:
+        """Runs the image tower once over photos of any sizes.
+
+        Raises:
+            InputError: no photo.
+            ModelError: the embeddings are not finite numbers.
+        """
+        import torch
+        from torch.nn import functional
+
+        if not samples:
+            raise InputError("no photo was given to score; give at least one.")
+        wholes, grids = [], []
+        with torch.inference_mode():
+            for start in range(0, len(samples), self._batch):
+                images = [s.image for s in samples[start : start + self._batch]]
+                whole, grid = _embed(self._loaded.model.visual, to_pixels(images, self._form, self._loaded))
+                wholes.append(functional.normalize(whole.float(), dim=-1))
+                grids.append(functional.normalize(grid.float(), dim=-1))
+        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples))
+        self._check(encoded.whole)
+        return encoded
+
+    def score(self, encoded: EncodedImages, product: str) -> list[ScoreMap]:
+        """How anomalous each photo and each of its pixels looks, by words.
+
+        Args:
+            encoded: photos from `encode`.
+            product: what is shown, a noun such as "metal nut".
+
+        Returns:
+            One map a photo; a pixel is P(anomalous) of its patch, the image score the mean of P(anomalous) of
+            the whole photo and the map's maximum (WinCLIP, equation 5).
+
+        Raises:
+            InputError: the product has no name.
+        """
+        import torch
+
+        classes = self._classes(product)
+        with torch.inference_mode():
+            whole = torch.softmax(encoded.whole @ classes.T / TEMPERATURE, dim=-1)[:, 1]
+            patches = torch.softmax(encoded.patches @ classes.T / TEMPERATURE, dim=-1)[..., 1]
+        maps = []
+        for p, grid, size in zip(whole.tolist(), patches, encoded.sizes, strict=True):
+            values = upsampled(smoothed(grid), size)
+            maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text"))
+        return maps
+
+    def similarity(self, samples: Sequence[Sample], texts: Sequence[str]) -> Tensor:
+        """Cosine between photos and texts.
+
+        Returns:
+            float32 (N, T) in [-1, 1].
+        """
+        import torch
+
+        whole = self.encode(samples).whole
+        if not texts:
+            return torch.zeros(len(samples), 0)
+        return (whole @ self._embedded(texts).T).cpu()
+
+    def _classes(self, product: str) -> Tensor:
+        """(2, D): the mean embedding of "normal" and of "anomalous", each of unit length."""
+        import torch
+        from torch.nn import functional
+
+        noun = " ".join(product.split())
+        if not noun:
+            raise InputError("the product has no name; say what is shown, for instance 'metal nut'.")
+        means = [self._embedded(sentences(noun, state)).mean(dim=0) for state in ("normal", "anomalous")]
+        return functional.normalize(torch.stack(means), dim=-1)
+
+    def _embedded(self, texts: Sequence[str]) -> Tensor:
+        """(T, D) of unit length; only texts not seen lately go through the text tower."""
+        import torch
+        from torch.nn import functional
+
+        fresh = [t for t in dict.fromkeys(texts) if t not in self._texts]
+        made: dict[str, Tensor] = {}
+        tokenizer = self._loaded.processor[1]
+        with torch.inference_mode():
+            for start in range(0, len(fresh), TEXT_BATCH):
+                chunk = fresh[start : start + TEXT_BATCH]
+                embedded = self._loaded.model.encode_text(tokenizer(chunk).to(self._loaded.device))
+                made |= zip(chunk, functional.normalize(embedded.float(), dim=-1), strict=True)
+        for text in dict.fromkeys(texts):
+            made[text] = self._texts.pop(text) if text in self._texts else made[text]
+            self._texts[text] = made[text]
+        while len(self._texts) > CACHED_TEXTS:
+            self._texts.popitem(last=False)
+        embeddings = torch.stack([made[t] for t in texts])
+        self._check(embeddings)
+        return embeddings
+
+    def _check(self, embeddings: Tensor) -> None:
+        import torch
+
+        if not bool(torch.isfinite(embeddings).all()):
+            raise ModelError(
+                f"{self._loaded.name}: its embeddings are not finite numbers, so its weights are damaged or overflow "
+                f"in {self._loaded.dtype}; fetch the checkpoint again or choose another profile."
+            )
+
+
+def sentences(product: str, state: str) -> list[str]:
+    """Every sentence that says that a product is "normal" or "anomalous"; braces in its name stay braces.
+
+    >>> sentences("nut", "normal")[0]
+    'a photo of a nut.'
+    """
+    states = [line.replace("{product}", product) for line in load_yaml("states")[state]]
+    return [template.replace("{state}", line) for line in states for template in load_yaml("templates")["photo"]]
+
+
+def _is_resnet(visual: object) -> bool:
+    return hasattr(visual, "layer4") and hasattr(getattr(visual, "attnpool", None), "v_proj")
+
+
+def _embed(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings (N, D) of photos and (N, h, w, D) of their patches, both in the space of the text tower."""
+    return _embed_resnet(visual, pixels) if _is_resnet(visual) else _embed_vit(visual, pixels)
+
+
+def _embed_resnet(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The attention pool for the photo, its value and output projections alone for each patch."""
+    maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(pixels)))))
+    pool = visual.attnpool
+    return pool(maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1)))
+
+
+def _embed_vit(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The pooled token for the photo; for each patch the last block's values, mixed by their own likeness."""
+    before, last = deque(vit_tokens(visual, pixels), maxlen=2)
+    block = visual.transformer.resblocks[-1]
+    dense = visual.ln_post(block.ls_1(_value_value(block.attn, block.ln_1(before)))[:, 1:])
+    pooled, _ = visual._pool(last)
+    grid = as_grid(dense, visual.grid_size)
+    return (pooled, grid) if visual.proj is None else (pooled @ visual.proj, grid @ visual.proj)
+
+
+def _value_value(attention: Any, tokens: Tensor) -> Tensor:
+    """Self-attention in which the values take the place of queries and keys; (N, L, D) to (N, L, D)."""
+    from torch.nn import functional
+
+    width = tokens.shape[-1]
+    bias = attention.in_proj_bias
+    value = functional.linear(
+        tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :]
+    )
+    n, length, _ = value.shape
+    heads = value.reshape(n, length, attention.num_heads, -1).transpose(1, 2)
+    mixed = functional.scaled_dot_product_attention(heads, heads, heads)
+    projected: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(n, length, width))
+    return projected
