@@ -1,0 +1,163 @@
+"""Masks of parts from their boxes: the photo is encoded once, all boxes are decoded together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.errors import InputError, ModelError
+from tools.parts.measure import measure
+from tools.types import RGB, Box, Mask, Part, Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.loading import Loaded
+
+BOXES_AT_ONCE = 32
+"""Boxes that are decoded in one batch; bounds memory for a photo of many parts."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """A photo after the vision encoder, ready for any number of boxes."""
+
+    image: RGB
+    embeddings: Any
+    """What the model's own `get_image_embeddings` gave: a tensor (SAM) or a list of them (SAM 2)."""
+    sizes: dict[str, list[list[int]]]
+    """The processor's record of the photo's (height, width) before and after resizing."""
+    scale: tuple[float, float]
+    """(across, down): pixels of the encoder's input for each pixel of the photo."""
+    input_size: tuple[int, int]
+    """(width, height) of the encoder's input, its padding included."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskResult:
+    """The mask of one box."""
+
+    mask: Mask
+    """(H, W) of the photo; may be empty."""
+    iou: float
+    """What the model expects its overlap with the truth to be, in [0, 1]."""
+
+
+class Segmenter:
+    """Box-prompted masks from SAM or SAM 2 (Kirillov et al. 2023; Ravi et al. 2024)."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Takes a SAM or SAM 2 model with its processor.
+
+        Raises:
+            ModelError: the model is of another class.
+        """
+        if not hasattr(loaded.model, "get_image_embeddings") or not hasattr(loaded.processor, "post_process_masks"):
+            raise ModelError(
+                f"{loaded.name}: {type(loaded.model).__name__} cannot segment boxes; accepted are SamModel and "
+                "Sam2Model with their processors."
+            )
+        self._loaded = loaded
+
+    def encode(self, sample: Sample) -> EncodedImage:
+        """Runs the vision encoder once."""
+        import torch
+
+        inputs = self._loaded.processor(images=sample.image, return_tensors="pt")
+        with torch.inference_mode():
+            embeddings = self._loaded.model.get_image_embeddings(
+                inputs["pixel_values"].to(self._loaded.device, self._loaded.dtype)
+            )
+        sizes = {k: inputs[k].tolist() for k in ("original_sizes", "reshaped_input_sizes") if k in inputs}
+        down, across = inputs["pixel_values"].shape[-2:]
+        reshaped = sizes["reshaped_input_sizes"][0] if "reshaped_input_sizes" in sizes else (down, across)
+        width, height = sample.size
+        scale = (reshaped[1] / width, reshaped[0] / height)
+        return EncodedImage(sample.image, embeddings, sizes, scale, (across, down))
+
+    def segment(
+        self, encoded: EncodedImage, boxes: Sequence[Box], points: Sequence[tuple[float, float] | None] | None = None
+    ) -> tuple[MaskResult, ...]:
+        """Masks of boxes, in their order.
+
+        Of the masks that the model offers for a box, that one is taken whose predicted overlap times its
+        agreement with the box (intersection over union of the mask's own box with it) is largest.
+
+        Args:
+            encoded: a photo from `encode`.
+            boxes: in pixels of the photo.
+            points: for each box a pixel (x, y) that belongs to the part, or None.
+
+        Raises:
+            InputError: another number of points than of boxes.
+        """
+        prompts = list(points) if points is not None else [None] * len(boxes)
+        if len(prompts) != len(boxes):
+            raise InputError(f"{len(prompts)} points were given for {len(boxes)} boxes; give one, or None, a box.")
+        clipped = [b.clipped(*encoded.size) for b in boxes]
+        found: list[MaskResult] = []
+        for start in range(0, len(boxes), BOXES_AT_ONCE):
+            end = start + BOXES_AT_ONCE
+            found.extend(self._decoded(encoded, clipped[start:end], prompts[start:end]))
+        return tuple(found)
+
+    def with_masks(self, encoded: EncodedImage, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """The same parts with their masks and measures; a part whose mask is empty keeps its box alone."""
+        results = self.segment(encoded, [p.region.box for p in parts])
+        return tuple(_measured(encoded.image, p, r.mask) for p, r in zip(parts, results, strict=True))
+
+    def _decoded(
+        self, encoded: EncodedImage, boxes: Sequence[Box], points: Sequence[tuple[float, float] | None]
+    ) -> Iterator[MaskResult]:
+        """The best mask of each box of one batch."""
+        import torch
+
+        prompts = self._prompts(encoded, boxes, points)
+        with torch.inference_mode():
+            output = self._loaded.model(image_embeddings=encoded.embeddings, multimask_output=True, **prompts)
+        logits, ious = output.pred_masks[0].float().cpu(), output.iou_scores[0].float().cpu().clamp(0, 1)
+        shrunk = (logits.shape[-1] / encoded.input_size[0], logits.shape[-2] / encoded.input_size[1])
+        for box, offered, expected in zip(boxes, logits, ious.tolist(), strict=True):
+            (x, y), (across, down) = encoded.scale, shrunk
+            target = Box(box.x0 * x * across, box.y0 * y * down, box.x1 * x * across, box.y1 * y * down)
+            agreement = [_box_of(m.numpy() > 0).iou(target) for m in offered]
+            best = max(range(len(offered)), key=lambda i: expected[i] * agreement[i])
+            mask = self._loaded.processor.post_process_masks(offered[None, best : best + 1][None], **encoded.sizes)
+            yield MaskResult(mask[0][0, 0].numpy().astype(np.bool_), expected[best])
+
+    def _prompts(
+        self, encoded: EncodedImage, boxes: Sequence[Box], points: Sequence[tuple[float, float] | None]
+    ) -> dict[str, Tensor]:
+        """Boxes (1, N, 4) and points (1, N, 1, 2) in pixels of the encoder's input; no point is the box's middle."""
+        import torch
+
+        dtype, device = self._loaded.dtype, self._loaded.device
+        scale = torch.tensor(encoded.scale)
+        prompts = {"input_boxes": (torch.tensor([list(b) for b in boxes]) * scale.repeat(2))[None].to(device, dtype)}
+        if any(p is not None for p in points):
+            given = [b.centre if p is None else p for p, b in zip(points, boxes, strict=True)]
+            prompts["input_points"] = (torch.tensor(given) * scale)[None, :, None].to(device, dtype)
+            prompts["input_labels"] = torch.ones((1, len(boxes), 1), dtype=torch.int32, device=device)
+        return prompts
+
+
+def _box_of(mask: Mask) -> Box:
+    """The smallest box around a mask; all zeros for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Box(0.0, 0.0, 0.0, 0.0)
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def _measured(image: RGB, part: Part, mask: Mask) -> Part:
+    if not mask.any():
+        return part
+    return replace(part, region=replace(part.region, mask=mask), measures=measure(image, mask))
