@@ -68,7 +68,7 @@ def _box(mask: Mask) -> Box:
 
 def _parts(stage: Stage) -> tuple[ScenePart, ...]:
     unit = stage.canvas.pixels / OVERSAMPLING * stage.pose.scale
-    least = SMALLEST * (stage.canvas.size / 256) ** 2
+    least = SMALLEST * stage.canvas.size * stage.canvas.size / (256 * 256)
     parts = []
     for number, actor in stage.actors.items():
         mask = stage.canvas.mask(number)

@@ -74,7 +74,7 @@ def polygon(points: Sequence[tuple[float, float]]) -> Shape:
     def distance(u: Field, v: Field) -> Field:
         planes = []
         for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
-            length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
+            length = math.sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0))
             nx, ny = side * (y1 - y0) / length, -side * (x1 - x0) / length
             planes.append(u * nx + v * ny - (x0 * nx + y0 * ny))
         return reduce(np.maximum, planes)

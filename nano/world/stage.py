@@ -12,7 +12,7 @@ from nano.world.canvas import Canvas, Ground, Paint, Profile, Spot
 from nano.world.chance import Chance
 from nano.world.scene import Family, Kind, Style
 from nano.world.shapes import Shape
-from nano.world.texture import clouds
+from nano.world.texture import clouds, waves
 
 Severity = Literal["minor", "moderate", "severe"]
 
@@ -96,7 +96,12 @@ class Stage:
         grey = sum(paint.colour) / 3
         r, g, b = ((value + grey) / 2 for value in paint.colour)
         paint = replace(paint, colour=(r, g, b))
-        tint = clouds(c, self.canvas.side, self.canvas.side, cells=3) * np.float32(0.16)
+        side = self.canvas.side
+        tint = clouds(c, side, side, cells=3) * np.float32(0.16)
+        if self.style == "shift":
+            u, v = self.canvas.local((slice(0, side), slice(0, side)), Spot(0, 0, c.uniform(0, 90)))
+            pitch = np.float32(1 / c.uniform(5, 16))
+            tint = tint + waves(u * pitch) * np.float32(0.07) + waves(v * pitch) * np.float32(0.07)
         self.canvas.fill(paint, tint)
         self.keep_ground()
 

@@ -113,7 +113,8 @@ def _curve(a: tuple[float, float], b: tuple[float, float], sag: tuple[float, flo
     points = []
     for step in range(9):
         t = step / 8
-        w = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+        r = 1 - t
+        w = (r * r * r, 3 * t * r * r, 3 * t * t * r, t * t * t)
         points.append(
             (
                 sum(k * q[0] for k, q in zip(w, p, strict=True)),

@@ -33,7 +33,7 @@ def put_up(stage: Stage) -> None:
 def _mill(stage: Stage) -> None:
     """Adds the arcs that a face mill leaves: rings about a far centre, ragged and uneven."""
     c, canvas = stage.chance, stage.canvas
-    far = c.uniform(90, 520)
+    far = c.uniform(150, 560)
     cosine, sine = turn(c.uniform(0, 360))
     whole = (slice(0, canvas.side), slice(0, canvas.side))
     u, v = canvas.local(whole, Spot(128 + far * cosine, 128 + far * sine))
