@@ -59,9 +59,12 @@ def photographed(light: Field, camera: Camera, chance: Chance) -> RGB:
     tone = np.sqrt(exposed)
     over = np.maximum(tone - np.float32(0.8), 0)
     tone = np.minimum(tone, np.float32(0.8)) + over / (1 + over * np.float32(2.5))
-    bytes_ = chance.grain(2, 3, tall, wide)
-    grain = (bytes_[0].astype(np.float32) + bytes_[1].astype(np.float32) - 255) / np.float32(104.5)
-    tone = tone + grain * np.float32(camera.noise) * (np.float32(0.6) + tone * np.float32(0.8))
+    pair = chance.grain(2, 3, tall, wide)
+    grain = np.add(pair[0], pair[1], dtype=np.float32)
+    grain -= 255
+    grain *= np.float32(camera.noise / 104.5)
+    grain *= np.float32(0.6) + tone * np.float32(0.8)
+    tone += grain
     pixels = np.clip(tone * 255 + np.float32(0.5), 0, 255).astype(np.uint8)
     return _compressed(np.ascontiguousarray(pixels.transpose(1, 2, 0)), camera.quality)
 

@@ -59,22 +59,42 @@ def lit(canvas: Canvas, lamp: Lamp) -> Field:
 
 
 def _surface(canvas: Canvas, lamp: Lamp) -> tuple[Field, Field]:
+    """Diffuse light and sheen at the sheet's resolution; in place, for this is where time goes."""
     height, k = canvas.height, np.float32(canvas.pixels / 2)
     gx, gy = np.zeros_like(height), np.zeros_like(height)
-    gx[:, 1:-1] = (height[:, 2:] - height[:, :-2]) * k
-    gy[1:-1] = (height[2:] - height[:-2]) * k
+    np.subtract(height[:, 2:], height[:, :-2], out=gx[:, 1:-1])
+    np.subtract(height[2:], height[:-2], out=gy[1:-1])
+    gx *= k
+    gy *= k
+    inverse = gx * gx
+    inverse += gy * gy
+    inverse += 1
+    np.sqrt(inverse, out=inverse)
+    np.divide(1, inverse, out=inverse)
     lx, ly, lz = lamp.direction
-    inverse = 1 / np.sqrt(gx * gx + gy * gy + 1)
-    slant = np.maximum((np.float32(lz) - gx * np.float32(lx) - gy * np.float32(ly)) * inverse, 0)
     across = np.linspace(-1, 1, canvas.side, dtype=np.float32)
     fall = 1 + across[None, :] * np.float32(lamp.gradient[0]) + across[:, None] * np.float32(lamp.gradient[1])
-    diffuse = (slant * np.float32((1 - lamp.ambient) / lz) + np.float32(lamp.ambient)) * fall
+    diffuse = _facing((lx, ly, lz), gx, gy, inverse)
+    diffuse *= np.float32((1 - lamp.ambient) / lz)
+    diffuse += np.float32(lamp.ambient)
+    diffuse *= fall
     norm = math.sqrt(lx * lx + ly * ly + (lz + 1) * (lz + 1))
-    hx, hy, hz = (np.float32(value / norm) for value in (lx, ly, lz + 1))
-    sheen = np.maximum((hz - gx * hx - gy * hy) * inverse, 0)
+    sheen = _facing((lx / norm, ly / norm, (lz + 1) / norm), gx, gy, inverse)
     for _ in range(5):
-        sheen = sheen * sheen
-    return diffuse, sheen * canvas.gloss * fall
+        sheen *= sheen
+    sheen *= canvas.gloss
+    sheen *= fall
+    return diffuse, sheen
+
+
+def _facing(towards: tuple[float, float, float], gx: Field, gy: Field, inverse: Field) -> Field:
+    """Cosine between the surface's normal and a direction, never negative."""
+    x, y, z = (np.float32(value) for value in towards)
+    out: Field = gx * -x
+    out -= gy * y
+    out += z
+    out *= inverse
+    return np.maximum(out, 0, out=out)
 
 
 def _shadow(canvas: Canvas, lamp: Lamp) -> Field:
