@@ -1,0 +1,147 @@
+"""Finds a checkpoint's folder and refuses what is missing, unsafe or damaged before any of it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.errors import ModelError
+from tools.profiles.spec import ModelSpec
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+"""What a checkpoint needs of a Hub repository; never code, never pickled weights."""
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def locate(spec: ModelSpec, *, download: bool = False) -> Path:
+    """The folder of a checkpoint: one on disk, or one in the Hub's cache.
+
+    Args:
+        spec: names the folder or Hub id.
+        download: fetch what is missing; otherwise the network is not used.
+
+    Raises:
+        ModelError: it is not there, or cannot be fetched.
+    """
+    folder = Path(spec.source).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    if folder.exists():
+        raise ModelError(f"{folder}: is a file; a checkpoint is a folder with config and safetensors; name its folder.")
+    if not _HUB_ID.fullmatch(spec.source):
+        raise ModelError(f"{folder}: no such folder; correct the profile, or put the checkpoint there.")
+    return _in_cache(spec, download)
+
+
+def _in_cache(spec: ModelSpec, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    fetch = f"hf download {spec.source}" + (f" --revision {spec.revision}" if spec.revision else "")
+    try:
+        found = snapshot_download(
+            spec.source,
+            revision=spec.revision,
+            allow_patterns=list(_WANTED),
+            local_files_only=not download,
+        )
+    except (LocalEntryNotFoundError, FileNotFoundError) as error:
+        reach = " and the Hub cannot be reached" if download else ""
+        raise ModelError(f"{spec.source}: not on disk{reach}; fetch it by `{fetch}`, or name a folder.") from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ModelError(
+            f"{spec.source}: cannot be fetched ({brief(error)}); check name and connection, then run `{fetch}`."
+        ) from error
+    return Path(found)
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """A checkpoint's configuration.
+
+    Raises:
+        ModelError: there is none, it is no JSON mapping, or it asks for code of its own (`auto_map`).
+    """
+    path = folder / name
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}: has no {name}; copy the whole checkpoint, not its weights alone.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({brief(error)}); fetch the checkpoint again.") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path}: holds no mapping; fetch the checkpoint again.")
+    if "auto_map" in config:
+        raise ModelError(
+            f"{folder}: its {name} asks for code of its own (auto_map), which is never run; take a checkpoint whose "
+            "class transformers has built in."
+        )
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, sorted by name; a sharded one must be whole.
+
+    Raises:
+        ModelError: there is none, a shard is missing, or the weights are pickled.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    for index in folder.glob("*.safetensors.index.json"):
+        listed = set(read_config(folder, index.name).get("weight_map", {}).values())
+        absent = sorted(str(name) for name in listed if not (folder / str(name)).is_file())
+        if absent:
+            raise ModelError(f"{folder}: {absent[0]} is missing ({len(absent)} in all); fetch the checkpoint again.")
+    if files:
+        return files
+    pickled = sorted(p.name for pattern in _PICKLED for p in folder.glob(pattern))
+    if pickled:
+        raise ModelError(
+            f"{folder}: its weights are pickled ({pickled[0]}), which can run code when read, so only safetensors are "
+            "accepted; convert them where you trust them: safetensors.torch.save_file(torch.load("
+            f"'{pickled[0]}', weights_only=True), 'model.safetensors')."
+        )
+    raise ModelError(f"{folder}: has no weights (*.safetensors); fetch or copy the whole checkpoint.")
+
+
+def checked_weights(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, each with a whole header and all of its bytes.
+
+    Raises:
+        ModelError: as `weight_files`, or a file is damaged or cut short.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    files = weight_files(folder)
+    for path in files:
+        try:
+            with safe_open(path, framework="pt") as file:
+                file.keys()
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: is damaged ({brief(error)}); fetch or copy the checkpoint again.") from error
+    return files
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """SHA-256 (hex) over the names and contents of weight files.
+
+    A file in the Hub's cache is stored under its own SHA-256, which is then not computed again.
+    """
+    total = hashlib.sha256()
+    for path in files:
+        blob = path.resolve().name
+        if not (path.is_symlink() and _SHA256.fullmatch(blob)):
+            with path.open("rb") as stream:
+                blob = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{path.name}:{blob}\n".encode())
+    return total.hexdigest()
+
+
+def brief(error: Exception) -> str:
+    """The first line of a library's message, not too long."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:160]

@@ -1,0 +1,167 @@
+"""Draws what was found on a photo, legibly on any background and for any colour vision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tools.types import RGB, Box, Mask, Region, ScoreMap
+
+PALETTE: tuple[tuple[int, int, int], ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (204, 121, 167),
+    (0, 114, 178),
+    (213, 94, 0),
+)
+"""Okabe and Ito (2008), without black; told apart under every common colour blindness."""
+LEAST_SIDE = 640
+"""Smaller photos are enlarged until their longer side has so many pixels."""
+HEAT = ((255, 230, 120), (213, 94, 0), (120, 0, 60))
+"""Colours of the map from its visible foot to its summit; darker is higher, also in grey."""
+FOOT = 0.5
+"""Of the map's height above its median: below this nothing is shown."""
+OPAQUE = 0.55
+"""Share of the map's colour at its summit."""
+
+
+def overlay(
+    image: RGB, regions: Sequence[Region], *, labels: Sequence[str] = (), score_map: ScoreMap | None = None
+) -> RGB:
+    """The photo with a map where it is high, outlines of masks, boxes and labels.
+
+    Args:
+        image: (H, W, 3).
+        regions: drawn in the palette's order; the first is drawn last and so lies on top.
+        labels: a word for each region; missing ones are left out.
+        score_map: a map of the same photo, or None.
+
+    Returns:
+        (h, w, 3) in the photo's proportions, its longer side 640 pixels or more.
+    """
+    height, width = image.shape[:2]
+    scale = max(1.0, LEAST_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    base = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+    if score_map is not None:
+        base = _heated(base, score_map)
+    pen = ImageDraw.Draw(base)
+    line = max(2, round(max(size) / 320))
+    font = _font(max(13, round(max(size) / 46)))
+    for index, region in reversed(list(enumerate(regions))):
+        colour = PALETTE[index % len(PALETTE)]
+        if region.mask is not None and region.mask.any():
+            _outline(base, region.mask, colour, line)
+        _rectangle(pen, _scaled(region.box, scale, size), colour, line)
+    taken: list[Box] = []
+    for index, (region, label) in enumerate(zip(regions, labels, strict=False)):
+        if label:
+            plate = _place(pen, label, font, _scaled(region.box, scale, size), size, taken)
+            taken.append(plate)
+            _plate(pen, plate, label, font, PALETTE[index % len(PALETTE)])
+    return np.asarray(base).copy()
+
+
+def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, so that a drawing is the same on every machine."""
+    return ImageFont.load_default(height)
+
+
+def _scaled(box: Box, scale: float, size: tuple[int, int]) -> Box:
+    return Box(*(v * scale for v in box)).clipped(size[0] - 1, size[1] - 1)
+
+
+def _heated(base: Image.Image, score_map: ScoreMap) -> Image.Image:
+    """Blends the map in where it is in the upper half of its own range; a flat map leaves the photo as it is."""
+    values = score_map.values
+    low, high = float(np.median(values)), float(values.max())
+    foot = low + FOOT * (high - low)
+    if high - foot < 1e-6:
+        return base
+    fine = Image.fromarray(values).resize(base.size, Image.Resampling.BILINEAR)
+    level = np.clip((np.asarray(fine) - foot) / (high - foot), 0.0, 1.0)
+    colours = np.asarray(HEAT, dtype=np.float64)
+    stops = np.linspace(0.0, 1.0, len(colours))
+    heat = np.stack([np.interp(level, stops, colours[:, c]) for c in range(3)], axis=-1)
+    share = (OPAQUE * np.sqrt(level))[..., None]
+    blended = (1 - share) * np.asarray(base) + share * heat
+    return Image.fromarray(np.rint(blended).astype(np.uint8))
+
+
+def _outline(base: Image.Image, mask: Mask, colour: tuple[int, int, int], line: int) -> None:
+    """Draws the inner edge of a mask, with a dark seam outside it."""
+    whole = Image.fromarray(mask.astype(np.uint8) * 255).resize(base.size, Image.Resampling.BILINEAR)
+    fine = np.asarray(whole) > 127
+    inner, outer = _eroded(fine, line), ~_eroded(~fine, 1)
+    base.paste((0, 0, 0), mask=_stencil(outer & ~fine))
+    base.paste(colour, mask=_stencil(fine & ~inner))
+
+
+def _eroded(mask: Mask, pixels: int) -> Mask:
+    from scipy.ndimage import binary_erosion
+
+    eroded: NDArray[np.bool_] = binary_erosion(mask, iterations=pixels, border_value=1)
+    return eroded
+
+
+def _stencil(mask: Mask) -> Image.Image:
+    return Image.fromarray(mask.astype(np.uint8) * 255)
+
+
+def _rectangle(pen: ImageDraw.ImageDraw, box: Box, colour: tuple[int, int, int], line: int) -> None:
+    """A box in its colour between two dark seams, so that it is seen on light and on dark."""
+    x0, y0, x1, y1 = (round(v) for v in box)
+    pen.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=(0, 0, 0), width=line + 2)
+    pen.rectangle((x0, y0, x1, y1), outline=colour, width=line)
+
+
+def _place(
+    pen: ImageDraw.ImageDraw,
+    label: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    box: Box,
+    size: tuple[int, int],
+    taken: Sequence[Box],
+) -> Box:
+    """Where a label's plate fits: above the box, below it or inside it, in the picture and off other plates."""
+    left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
+    pad = 4
+    width, height = min(right - left + 2 * pad, size[0]), min(bottom - top + 2 * pad, size[1])
+    x = min(max(box.x0, 0.0), size[0] - width)
+    tries = [box.y0 - height - 1, box.y1 + 1, box.y0 + 3, *(box.y1 + 1 + i * height for i in range(1, 12))]
+    plates = [Box(x, y, x + width, y + height) for y in tries if 0 <= y <= size[1] - height]
+    plates.append(Box(x, 0.0, x + width, height))
+    return next((p for p in plates if all(p.iou(other) == 0 for other in taken)), plates[0])
+
+
+def _plate(
+    pen: ImageDraw.ImageDraw,
+    plate: Box,
+    label: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    colour: tuple[int, int, int],
+) -> None:
+    """Text on a plate of the region's colour, black or white by the plate's lightness."""
+    red, green, blue = colour
+    text = (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else (255, 255, 255)
+    left, top, _, _ = pen.textbbox((0, 0), label, font=font)
+    pen.rectangle(tuple(plate), fill=colour, outline=(0, 0, 0))
+    pen.text(
+        (plate.x0 + 4 - left, plate.y0 + 4 - top), _fitting(pen, label, font, plate.width - 8), fill=text, font=font
+    )
+
+
+def _fitting(
+    pen: ImageDraw.ImageDraw, label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float
+) -> str:
+    """The label, cut short with an ellipsis where the picture is narrower than it."""
+    if pen.textlength(label, font=font) <= width + 1:
+        return label
+    while label and pen.textlength(label + "...", font=font) > width:
+        label = label[:-1]
+    return label + "..."

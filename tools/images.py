@@ -1,0 +1,236 @@
+"""Reads photos as every tool sees them: upright, RGB, 8 bit; one sentence refuses what cannot be inspected."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.errors import InputError
+from tools.types import RGB, Sample
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+"""Formats that are decoded, as Pillow names them; no other decoder is ever tried."""
+ACCEPTED = "PNG, JPEG, BMP, TIFF, WebP and GIF"
+"""The same for people."""
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+"""File names that `find_images` takes for photos, in lower case."""
+SMALLEST_SIDE = 16
+"""Pixels; anything smaller has nothing to inspect."""
+LARGEST_AREA = 100_000_000
+"""Pixels; a larger photo is refused by its header, before it is decoded."""
+_ORIENTATION = 0x0112
+_BIT_DEPTHS = (8, 10, 12, 14, 16)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error)
+"""What Pillow's decoders raise on a damaged file."""
+
+
+def load_sample(path: Path) -> Sample:
+    """Reads one photo.
+
+    EXIF rotation is applied; of an animation the first frame is taken; transparency is laid on white; grey
+    values of more than 8 bits are scaled by the bit depth that they really use.
+
+    Args:
+        path: a file of one of the accepted formats, whatever its name says.
+
+    Raises:
+        InputError: no such file, no photo, damaged, smaller than 16 pixels or larger than 100 megapixels.
+    """
+    head = _head(path)
+    from PIL import Image, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=FORMATS) as picture:
+                _check_size(path, *picture.size)
+                image = _upright_rgb(picture)
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d{7,}", str(error))
+            raise _too_large(path, f"{int(pixels.group()) // 1_000_000}" if pixels else "too many") from error
+        except UnidentifiedImageError as error:
+            raise InputError(
+                f"{path}: holds {_what(head)}, not a photo that can be read; accepted are {ACCEPTED}; "
+                "export it again in one of these."
+            ) from error
+        except _DAMAGED as error:
+            raise InputError(
+                f"{path}: is damaged or cut short ({_brief(error)}); copy it again from its source, or export it "
+                f"again as one of {ACCEPTED}."
+            ) from error
+    return Sample(image, _digest(image), path)
+
+
+def sample_from_array(array: NDArray[Any], path: Path | None = None) -> Sample:
+    """Takes a photo that is decoded already; the array is copied.
+
+    Args:
+        array: (H, W, 3), uint8, RGB, upright.
+        path: where it came from, for names in reports.
+
+    Raises:
+        InputError: another shape or type, smaller than 16 pixels or larger than 100 megapixels.
+    """
+    found = f"an array of {getattr(array, 'dtype', type(array).__name__)}, shape {getattr(array, 'shape', '()')}"
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise InputError(
+            f"{found} was given as a photo; accepted is uint8 of shape (height, width, 3) in RGB; convert it, for "
+            "instance by numpy.asarray(picture.convert('RGB'))."
+        )
+    _check_size(path or found, array.shape[1], array.shape[0])
+    image: RGB = np.array(array, dtype=np.uint8, order="C", copy=True)
+    return Sample(image, _digest(image), path)
+
+
+def find_images(directory: Path) -> list[Path]:
+    """Photos in a folder by their names' endings, sorted by name; hidden files and subfolders are left out.
+
+    Raises:
+        InputError: no such folder, one that may not be read, or one without photos.
+    """
+    try:
+        entries = sorted(Path(directory).iterdir())
+    except FileNotFoundError as error:
+        raise InputError(f"{directory}: no such folder; check the path, or give a folder of photos.") from error
+    except OSError as error:
+        raise InputError(
+            f"{directory}: cannot be read as a folder ({error.strerror}); give a folder of photos."
+        ) from error
+    found = [p for p in entries if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    if not found:
+        inside = sum(p.is_dir() for p in entries)
+        subfolders = f" ({inside} subfolders in it are not searched)" if inside else ""
+        raise InputError(
+            f"{directory}: holds no photos{subfolders}; accepted are {ACCEPTED}; name the folder they are in."
+        )
+    return found
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file that exists, is a file and may be read."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, not a photo; name a file in it, such as {path}/photo.png.")
+        if not path.is_file():
+            kind = "is not a regular file" if path.exists() else "no such file"
+            raise InputError(f"{path}: {kind}; give the path of a photo ({ACCEPTED}).")
+        with path.open("rb") as stream:
+            return stream.read(512)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path!s}: cannot be read ({_brief(error)}); check the path and its permissions.") from error
+
+
+def _what(head: bytes) -> str:
+    """What a file that is no photo seems to hold."""
+    if not head:
+        return "nothing (0 bytes)"
+    for start, kind in ((b"%PDF", "a PDF"), (b"PK\x03\x04", "a ZIP archive"), (b"\x93NUMPY", "a NumPy array")):
+        if head.startswith(start):
+            return kind
+    if head[4:8] == b"ftyp":
+        return "an image or a film of the HEIF family"
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character may be cut in two where the sample of the file ends.
+        return "unknown data" if error.start < len(head) - 4 else "text"
+    return "unknown data" if b"\x00" in head else "text"
+
+
+def _check_size(name: object, width: int, height: int) -> None:
+    if width * height > LARGEST_AREA:
+        raise _too_large(name, f"{width} x {height} = {width * height // 1_000_000}")
+    if min(width, height) < SMALLEST_SIDE:
+        raise InputError(
+            f"{name}: is {width} x {height} pixels, too small to inspect; accepted are at least {SMALLEST_SIDE} "
+            "pixels a side; give the original photo."
+        )
+
+
+def _too_large(name: object, megapixels: str) -> InputError:
+    return InputError(
+        f"{name}: has {megapixels} megapixels; accepted are at most {LARGEST_AREA // 1_000_000}; scale it down or "
+        "cut out what should be inspected."
+    )
+
+
+def _brief(error: Exception) -> str:
+    """The first words of a library's message, without its line breaks, paths and addresses."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:80]
+
+
+def _upright_rgb(picture: Image.Image) -> RGB:
+    """Decodes the first frame as (H, W, 3) uint8, turned as its EXIF says."""
+    from PIL import Image
+
+    picture.load()
+    orientation = _orientation(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = Image.fromarray(_to_8_bit(np.asarray(picture)))
+    elif picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        over = picture.convert("RGBA")
+        white = Image.new("RGBA", over.size, "white")
+        picture = Image.alpha_composite(white, over)
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    rgb = picture.convert("RGB")
+    return np.array(rgb.transpose(turns[orientation]) if orientation in turns else rgb)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF orientation 1 to 8; a photo whose EXIF block is damaged is taken as it lies."""
+    try:
+        stated = picture.getexif().get(_ORIENTATION, 1)
+    except _DAMAGED:
+        return 1
+    return stated if isinstance(stated, int) else 1
+
+
+def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scales grey values by the range that they use: whole numbers by the smallest bit depth that holds them all,
+    fractions in [0, 1] by 255; anything else by its own minimum and maximum.
+
+    A bit depth rather than the photo's own extremes, so that two photos of one camera stay comparable.
+
+    >>> _to_8_bit(np.array([[0, 4095]], np.uint16)).tolist()
+    [[0, 255]]
+
+    Raises:
+        ValueError: a value is not a finite number.
+    """
+    wide = values.astype(np.float64)
+    if not np.isfinite(wide).all():
+        raise ValueError("pixels that are not finite numbers")
+    low, high = float(wide.min()), float(wide.max())
+    if low < 0 or high >= 2 ** _BIT_DEPTHS[-1] or (values.dtype.kind == "f" and high > 255):
+        top = high - low
+    else:
+        low = 0.0
+        fractions = values.dtype.kind == "f" and high <= 1
+        top = 1.0 if fractions else float(next(2**bits - 1 for bits in _BIT_DEPTHS if high < 2**bits))
+    scaled: NDArray[np.uint8] = np.rint((wide - low) * (255.0 / (top or 1.0))).astype(np.uint8)
+    return scaled
+
+
+def _digest(image: RGB) -> str:
+    content = hashlib.sha256(struct.pack("<2Q", *image.shape[:2]))
+    content.update(np.ascontiguousarray(image).data)
+    return content.hexdigest()

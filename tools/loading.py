@@ -1,0 +1,263 @@
+"""The one loader: a folder or Hub id becomes a model with its processor, from safetensors and without remote code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tools.checkpoint import brief, checked_weights, digest_of, locate, read_config
+from tools.errors import InputError, ModelError
+from tools.profiles.spec import FeaturesSpec, ModelSpec, Role
+from tools.quiet import quiet
+
+if TYPE_CHECKING:
+    import torch
+
+_CLIP_CONFIG = "open_clip_config.json"
+_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+_SHOWN = 3
+"""So many names are listed in a message."""
+
+
+class ClipProcessor(NamedTuple):
+    """What goes before an open_clip model."""
+
+    preprocess: Callable[[Any], torch.Tensor]
+    """A PIL image to (3, H, W)."""
+    tokenizer: Callable[[list[str]], torch.Tensor]
+    """Texts to (N, L) token ids."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model that is ready to run."""
+
+    model: Any
+    """In evaluation mode, without gradients, on `device`."""
+    processor: Any
+    """The transformers processor (None where a backbone has none), or a `ClipProcessor`."""
+    device: str
+    """Such as "cpu" or "cuda:0"."""
+    dtype: torch.dtype
+    """Of its floating point inputs."""
+    digest: str
+    """SHA-256 (hex) over its safetensors: the key of every cache of what it computes."""
+    name: str
+    """Folder name or Hub id, for people."""
+    spec: ModelSpec
+
+
+def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: bool = False) -> Loaded:
+    """Loads one checkpoint for one role.
+
+    Args:
+        spec: which, and how.
+        role: decides the class that the checkpoint must have.
+        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+        download: fetch a Hub id that is not on disk; otherwise the network is not used.
+
+    Raises:
+        ModelError: missing, unsafe, damaged, incomplete, or of the wrong class for the role.
+        InputError: the device is not there.
+    """
+    device = resolve_device(device)
+    dtype = _dtype(spec, role, device)
+    folder = locate(spec, download=download)
+    with quiet():
+        build = _open_clip if role == "scorer" else _transformers
+        _check_class(folder, role)
+        files = checked_weights(folder)
+        try:
+            model, processor = build(folder, spec, role, device, dtype)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
+            raise ModelError(
+                f"{folder}: cannot be loaded as {role} ({brief(error)}); fetch or copy the checkpoint again, whole."
+            ) from error
+    model.eval().requires_grad_(requires_grad=False)
+    _check_finite(folder, model.named_parameters())
+    return Loaded(model, processor, device, dtype, digest_of(files), _name(spec, folder), spec)
+
+
+def resolve_device(name: str = "auto") -> str:
+    """A device that is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    import torch
+
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there[:0] = ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return there[0]
+    if name not in there:
+        raise InputError(f"device '{name}' is not here; accepted are auto, {', '.join(there)}.")
+    return name
+
+
+def _dtype(spec: ModelSpec, role: Role, device: str) -> torch.dtype:
+    """The number format asked for; "auto" keeps float32 but for a narrator on a GPU, which alone is large."""
+    import torch
+
+    chosen = spec.dtype
+    if chosen == "auto":
+        chosen = "float32" if device == "cpu" or role != "narrator" else "bfloat16"
+        if device.startswith("cuda") and chosen == "bfloat16" and not torch.cuda.is_bf16_supported():
+            chosen = "float16"
+    dtype: torch.dtype = getattr(torch, chosen)
+    return dtype
+
+
+def _name(spec: ModelSpec, folder: Path) -> str:
+    return folder.name if Path(spec.source).expanduser().is_dir() else spec.source
+
+
+def _check_class(folder: Path, role: Role) -> None:
+    """Refuses a checkpoint whose class cannot serve the role.
+
+    Raises:
+        ModelError: it cannot, or there is no configuration to tell.
+    """
+    if role == "scorer":
+        if not (folder / _CLIP_CONFIG).is_file() and (folder / "config.json").is_file():
+            kind = read_config(folder).get("model_type", "unknown")
+            raise ModelError(
+                f"{folder}: is a transformers checkpoint of type '{kind}', but a scorer is an open_clip folder "
+                f"({_CLIP_CONFIG} beside {_CLIP_WEIGHTS[0]}); name one in the profile."
+            )
+        read_config(folder, _CLIP_CONFIG)
+        return
+    if (folder / _CLIP_CONFIG).is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: is an open_clip checkpoint, which serves as scorer, not as {role}; name another in the profile"
+            f"{' or say `shared: scorer`' if role == 'features' else ''}."
+        )
+    kind = read_config(folder).get("model_type")
+    accepted = _accepted_types(role)
+    if kind not in accepted:
+        raise ModelError(
+            f"{folder}: is of type '{kind}', which cannot serve as {role}; accepted are {', '.join(sorted(accepted))}."
+        )
+
+
+def _accepted_types(role: Role) -> set[str]:
+    """Model types that transformers can load for a role and that its tool can drive."""
+    from transformers.models.auto import modeling_auto
+
+    if role == "grounder":
+        # OmDet-Turbo is loaded by the same class but reads phrases in a way of its own.
+        return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
+    if role == "segmenter":
+        return {"sam", "sam2", "sam2_video"}
+    if role == "features":
+        return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES)
+    return set(modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+
+
+def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """An open_clip folder; its tokenizer is the folder's own where the configuration names one."""
+    import open_clip
+
+    del spec
+    if not any((folder / name).is_file() for name in _CLIP_WEIGHTS):
+        raise ModelError(f"{folder}: has none of {', '.join(_CLIP_WEIGHTS)}; give the {role}'s weights such a name.")
+    where = f"local-dir:{folder}"
+    model = open_clip.create_model(where).to(device, dtype)
+    preprocess = open_clip.image_transform_v2(open_clip.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    return model, ClipProcessor(preprocess, open_clip.get_tokenizer(where))
+
+
+def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """A transformers folder, by the auto class of the role."""
+    import transformers
+
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": spec.attention}
+    if spec.quantisation is not None:
+        options |= {"quantization_config": _bitsandbytes(spec.quantisation, dtype), "device_map": {"": device}}
+    if isinstance(spec, FeaturesSpec) and spec.layers:
+        options["out_features"] = list(spec.layers)
+    model, loading = _auto_class(role).from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
+    )
+    _check_complete(folder, loading)
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    if role != "features":
+        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
+    elif (folder / "preprocessor_config.json").is_file():
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
+    else:
+        processor = None
+    return model if spec.quantisation is not None else model.to(device), processor
+
+
+def _auto_class(role: Role) -> Any:
+    import transformers
+
+    names = {
+        "features": "AutoBackbone",
+        "grounder": "AutoModelForZeroShotObjectDetection",
+        "segmenter": "AutoModelForMaskGeneration",
+        "narrator": "AutoModelForImageTextToText",
+    }
+    return getattr(transformers, names[role])
+
+
+def _bitsandbytes(bits: str, dtype: torch.dtype) -> Any:
+    """4 bit is NF4 with double quantisation (Dettmers et al. 2023, QLoRA, section 3).
+
+    Raises:
+        ModelError: bitsandbytes is not installed.
+    """
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(f"quantisation to {bits} needs bitsandbytes; install it by `pip install bitsandbytes`.")
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+
+
+def _check_complete(folder: Path, loading: dict[str, Any]) -> None:
+    """Refuses weights that leave a part of the model as it was drawn at random.
+
+    Raises:
+        ModelError: a tensor is missing or of another shape.
+    """
+    mismatched = [item[0] if isinstance(item, tuple) else item for item in loading.get("mismatched_keys", ())]
+    for problem, keys in (("lack", loading.get("missing_keys", ())), ("have other shapes for", mismatched)):
+        if keys:
+            listed = ", ".join(sorted(map(str, keys))[:_SHOWN])
+            raise ModelError(
+                f"{folder}: its weights {problem} {len(keys)} of the model's tensors ({listed}, ...); fetch the "
+                "checkpoint again, or one of the class that its config.json names."
+            )
+
+
+def _check_finite(folder: Path, parameters: Iterable[tuple[str, Any]]) -> None:
+    """Refuses weights that are not numbers.
+
+    Raises:
+        ModelError: a tensor holds NaN or infinity.
+    """
+    import torch
+
+    for name, values in parameters:
+        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+            raise ModelError(
+                f"{folder}: {name} holds NaN or infinity, so the checkpoint is damaged or was saved from a training "
+                "that diverged; fetch it again, or train it anew."
+            )

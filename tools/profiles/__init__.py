@@ -1,0 +1,22 @@
+"""Profiles: which checkpoint serves each role, as YAML files, and which of them are ready on this machine.
+
+Nothing here loads a model or fetches one.
+"""
+
+from tools.profiles.choose import Choice, best_profile, resolve_profile
+from tools.profiles.profile import Profile, available_profiles, load_profile
+from tools.profiles.ready import RoleState, readiness
+from tools.profiles.spec import ModelSpec, Role
+
+__all__ = [
+    "Choice",
+    "ModelSpec",
+    "Profile",
+    "Role",
+    "RoleState",
+    "available_profiles",
+    "best_profile",
+    "load_profile",
+    "readiness",
+    "resolve_profile",
+]

@@ -1,0 +1,84 @@
+"""What a profile says of each role: the checkpoint, how it is loaded, and the options of its tool."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Role = Literal["scorer", "features", "grounder", "segmenter", "narrator"]
+"""What a model is for."""
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""Number format of the weights in memory; "auto" is float32, and bfloat16 for a narrator on a GPU."""
+
+
+class ModelSpec(BaseModel):
+    """One checkpoint and how it is loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(min_length=1)
+    """A folder, or a Hub id such as "facebook/sam-vit-base". What looks like a path, or is a folder, is a folder."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub id; its main branch by default."""
+    dtype: Precision = "auto"
+    quantisation: Literal["4bit", "8bit"] | None = None
+    """By bitsandbytes while loading; not for a scorer."""
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
+    """Attention kernel of a transformers model; its own choice by default."""
+
+
+class ScorerSpec(ModelSpec):
+    """An open_clip folder: open_clip_config.json beside open_clip_model.safetensors."""
+
+    @model_validator(mode="after")
+    def _only_what_open_clip_has(self) -> Self:
+        if self.quantisation is not None or self.attention is not None:
+            raise ValueError("a scorer takes neither quantisation nor attention; leave both out")
+        return self
+
+
+class FeaturesSpec(ModelSpec):
+    """A transformers backbone (ResNet, DINOv2, ...), or the scorer's own image tower."""
+
+    source: str = ""
+    """As for any role; left out where `shared` is given."""
+    shared: Literal["scorer"] | None = None
+    """Take the image tower of this role's model rather than a checkpoint of its own."""
+    layers: tuple[str, ...] | None = None
+    """Stages of the backbone that make the features, such as ["stage2", "stage3"]; the checkpoint's own by default."""
+    image_size: int | None = Field(default=None, ge=32, le=4096)
+    """Input side in pixels; what the checkpoint states by default."""
+
+    @model_validator(mode="after")
+    def _source_or_shared(self) -> Self:
+        if bool(self.source) == (self.shared is not None):
+            raise ValueError("give either `source` or `shared: scorer`")
+        return self
+
+
+class GrounderSpec(ModelSpec):
+    """A zero-shot detector: Grounding DINO, MM-Grounding-DINO, OWL-ViT or OWLv2."""
+
+
+class SegmenterSpec(ModelSpec):
+    """A SAM or SAM 2 folder."""
+
+
+class NarratorSpec(ModelSpec):
+    """A vision-language model that transformers calls image-text-to-text."""
+
+    image_size: int | None = Field(default=None, ge=32, le=8192)
+    """Photos are scaled down until their longer side has so many pixels; no limit by default."""
+
+
+class Roles(BaseModel):
+    """The five roles of a profile."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scorer: ScorerSpec
+    features: FeaturesSpec
+    grounder: GrounderSpec
+    segmenter: SegmenterSpec
+    narrator: NarratorSpec

@@ -1,0 +1,103 @@
+"""The tools of one profile, each loaded when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tools.profiles.profile import Profile
+from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
+
+if TYPE_CHECKING:
+    from tools.loading import Loaded
+    from tools.narrate import Narrator
+    from tools.parts import Grounder, Segmenter
+    from tools.patches import PatchMemory, PatchScorer
+
+
+class Toolbox:
+    """One tool a role; a model that two roles share is loaded once."""
+
+    def __init__(self, profile: Profile, device: str = "auto") -> None:
+        """Prefer `Toolbox.open`, which checks the device."""
+        self._profile = profile
+        self._device = device
+        self._models: dict[Role, Loaded] = {}
+
+    @classmethod
+    def open(cls, profile: Profile, device: str = "auto") -> Toolbox:
+        """A toolbox that loads nothing yet, but knows that its checkpoints are on disk.
+
+        Raises:
+            ModelError: a checkpoint is missing; the message says which and how to get it.
+        """
+        from tools.errors import ModelError
+        from tools.profiles.ready import readiness
+
+        absent = [state for state in readiness(profile) if not state.ready]
+        if absent:
+            raise ModelError(f"profile '{profile.name}', {absent[0].role}: {absent[0].missing}")
+        return cls(profile, device)
+
+    @cached_property
+    def scorer(self) -> PatchScorer:
+        """Scores patches by words."""
+        from tools.patches import PatchScorer
+
+        return PatchScorer(self._model("scorer"))
+
+    @cached_property
+    def memory(self) -> PatchMemory:
+        """Scores patches against references."""
+        from tools.patches import PatchMemory
+
+        spec = self._profile.roles.features
+        return PatchMemory(self._model(spec.shared or "features"), side=_side(spec))
+
+    @cached_property
+    def grounder(self) -> Grounder:
+        """Finds parts by words."""
+        from tools.parts import Grounder
+
+        return Grounder(self._model("grounder"))
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """Gives parts their masks."""
+        from tools.parts import Segmenter
+
+        return Segmenter(self._model("segmenter"))
+
+    @cached_property
+    def narrator(self) -> Narrator:
+        """Answers in words."""
+        from tools.narrate import Narrator
+
+        spec: NarratorSpec = self._profile.roles.narrator
+        return Narrator(self._model("narrator"), image_size=spec.image_size)
+
+    def describe(self) -> dict[str, dict[str, str]]:
+        """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""
+        return {
+            role: {
+                "name": loaded.name,
+                "class": type(loaded.model).__name__,
+                "digest": loaded.digest,
+                "device": loaded.device,
+                "dtype": str(loaded.dtype).removeprefix("torch."),
+                "quantisation": loaded.spec.quantisation or "none",
+            }
+            for role, loaded in self._models.items()
+        }
+
+    def _model(self, role: Role) -> Loaded:
+        from tools.loading import load_model
+
+        if role not in self._models:
+            self._models[role] = load_model(self._profile.role(role), role, self._device)
+        return self._models[role]
+
+
+def _side(spec: FeaturesSpec) -> int | None:
+    """The input side that a profile asks for; a CLIP's own tower has but the one that it was built for."""
+    return None if spec.shared else spec.image_size
