@@ -12,6 +12,7 @@ from nano.world import structural
 from nano.world.camera import Camera, photographed
 from nano.world.canvas import OVERSAMPLING
 from nano.world.light import Lamp, lit
+from nano.world.names import FAMILIES
 from nano.world.questions import asked
 from nano.world.scene import Family, Scene, SceneDefect, ScenePart, Style
 from nano.world.stage import Stage
@@ -36,7 +37,7 @@ def render(
     """
     known = families()
     if family not in known:
-        raise InputError(f"Unknown family '{family}'; choose from {', '.join(known)}.")
+        raise InputError(f"Unknown family '{family}'; choose from {', '.join(FAMILIES)}.")
     kind = known[family]
     if defect is not None and defect not in kind.defects:
         raise InputError(f"A {kind.product} has no defect '{defect}'; choose from {', '.join(kind.defects)}.")
@@ -125,5 +126,5 @@ def family(name: str) -> Family:
         InputError: there is no such family.
     """
     if name not in families():
-        raise InputError(f"Unknown family '{name}'; choose from {', '.join(families())}.")
+        raise InputError(f"Unknown family '{name}'; choose from {', '.join(FAMILIES)}.")
     return families()[name]

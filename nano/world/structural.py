@@ -96,7 +96,7 @@ def dent(blow: Blow) -> str:
     radius = blow.size(7, 15, 0.32)
     shape = ellipse(radius, radius * blow.chance.uniform(0.7, 1.0))
     blow.canvas.press(shape, blow.spot, 3.2 + 2.6 * blow.force, radius * 0.8, blow.part)
-    blow.ink(shape, (0.1, 0.1, 0.1), 0.16, 0.5)
+    blow.ink(shape, (0.1, 0.1, 0.1), 0.26, 0.5)
     return "deep" if blow.force > 0.5 else "shallow"
 
 

@@ -35,4 +35,4 @@ def put_up(stage: Stage) -> None:
         canvas.albedo[channel] *= shade
     canvas.height += weave * np.float32(0.34) + folds * np.float32(5)
     canvas.owner[:] = cloth
-    seam(stage, c.choice([name for name in ("white", "yellow", "black", "red") if name != colour]))
+    seam(stage, c.choice([name for name in ("white", "yellow", "black", "red") if name != colour]), on=colour)

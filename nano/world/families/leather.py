@@ -34,4 +34,4 @@ def put_up(stage: Stage) -> None:
         canvas.albedo[channel] *= shade
     canvas.height += grain * np.float32(1.1) + wrinkles * np.float32(0.5)
     canvas.owner[:] = hide
-    seam(stage, c.choice([name for name in ("white", "yellow", "black", "orange") if name != colour]))
+    seam(stage, c.choice([name for name in ("white", "yellow", "black", "orange") if name != colour]), on=colour)

@@ -9,8 +9,8 @@ from nano.world.stage import Stage
 PITCH, STITCH = 13.0, 8.5
 
 
-def seam(stage: Stage, colour: str) -> None:
-    """Sews across the photo; "open seam" leaves some stitches out and parts the fold."""
+def seam(stage: Stage, colour: str, on: str) -> None:
+    """Sews thread of a colour on cloth of another; "open seam" leaves stitches out and parts the fold."""
     c, t, canvas = stage.root.fork("seam"), stage.trouble, stage.canvas
     spot = Spot(128 + c.uniform(-50, 50), 128 + c.uniform(-50, 50), c.uniform(-25, 25) + 90 * c.integer(0, 1))
     part = stage.part("seam", colour, width=4.0)
@@ -28,7 +28,7 @@ def seam(stage: Stage, colour: str) -> None:
         length = (open_to - open_from) * PITCH
         middle = spot.at((open_from + open_to - 1) / 2 * PITCH, 0)
         gap = block(length, 4.0, 2.0)
-        dark = stage.paint("black", "rubber", "gap")
-        canvas.draw(gap, middle, dark, level=-3, rise=-2, bevel=1.5, within=under)
+        lining = stage.paint("white" if "black" in (colour, on) else "black", "rubber", "gap")
+        canvas.draw(gap, middle, lining, level=-3, rise=-2, bevel=1.5, within=under)
         canvas.mark(block(length, 6.5, 2), middle)
         stage.blame("open|seam", "seam", severity="moderate")
