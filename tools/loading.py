@@ -155,20 +155,22 @@ def _accepted_types(role: Role) -> set[str]:
     if role == "segmenter":
         return {"sam", "sam2", "sam2_video"}
     if role == "features":
-        return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES)
+        # timm's own backbones are loaded by timm, from the network.
+        return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"}
     return set(modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
 
 
 def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """An open_clip folder; its tokenizer is the folder's own where the configuration names one."""
     import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     del spec
     if not any((folder / name).is_file() for name in _CLIP_WEIGHTS):
         raise ModelError(f"{folder}: has none of {', '.join(_CLIP_WEIGHTS)}; give the {role}'s weights such a name.")
     where = f"local-dir:{folder}"
     model = open_clip.create_model(where).to(device, dtype)
-    preprocess = open_clip.image_transform_v2(open_clip.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     return model, ClipProcessor(preprocess, open_clip.get_tokenizer(where))
 
 
@@ -181,7 +183,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
         options |= {"quantization_config": _bitsandbytes(spec.quantisation, dtype), "device_map": {"": device}}
     if isinstance(spec, FeaturesSpec) and spec.layers:
         options["out_features"] = list(spec.layers)
-    model, loading = _auto_class(role).from_pretrained(
+    model, loading = _class_of(folder, role).from_pretrained(
         folder,
         local_files_only=True,
         trust_remote_code=False,
@@ -200,11 +202,14 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     return model if spec.quantisation is not None else model.to(device), processor
 
 
-def _auto_class(role: Role) -> Any:
+def _class_of(folder: Path, role: Role) -> Any:
+    """The auto class of a role; for a backbone its own class, since AutoBackbone asks the Hub even for a folder."""
     import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
 
+    if role == "features":
+        return getattr(transformers, MODEL_FOR_BACKBONE_MAPPING_NAMES[read_config(folder)["model_type"]])
     names = {
-        "features": "AutoBackbone",
         "grounder": "AutoModelForZeroShotObjectDetection",
         "segmenter": "AutoModelForMaskGeneration",
         "narrator": "AutoModelForImageTextToText",

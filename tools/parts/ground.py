@@ -187,6 +187,6 @@ def _parts(
     kept: list[Box] = []
     for index in np.argsort(-scores, kind="stable").tolist():
         box = Box(*(float(v) for v in boxes[index])).clipped(*size)
-        if box.area > 0 and all(box.iou(other) <= OVERLAP for other in kept):
+        if min(box.width, box.height) >= 1 and all(box.iou(other) <= OVERLAP for other in kept):
             kept.append(box)
             yield Part(phrase, Region(box, float(scores[index])))

@@ -46,6 +46,17 @@ class PatchMemory:
         self._batch = batch
         self._form = input_format(loaded, side)
 
+    def encode(self, samples: Sequence[Sample]) -> Tensor:
+        """Features of photos of any sizes.
+
+        Returns:
+            float32 (N, h, w, C), unit length along C, on the model's device.
+
+        Raises:
+            ModelError: the model cannot be used.
+        """
+        return self._features([s.image for s in samples])
+
     def bank(self, samples: Sequence[Sample]) -> Bank:
         """Remembers good parts; of a single one also slightly moved, turned and relit copies.
 
@@ -58,7 +69,7 @@ class PatchMemory:
         if not samples:
             raise InputError("no reference was given; a patch memory needs at least one photo of a good part.")
         unique = {s.digest: s for s in samples}
-        features = self._features([s.image for s in unique.values()])
+        features = self.encode(list(unique.values()))
         if len(unique) > 1:
             scores = dict(zip(unique, _left_out(features), strict=True))
         else:
@@ -82,7 +93,7 @@ class PatchMemory:
                 f"the bank was made by model {bank.model[:12]} at side {bank.side}, but {self._loaded.name} "
                 f"({self._loaded.digest[:12]}) at side {self._side} is loaded; learn the product again."
             )
-        features = self._features([sample.image])[0]
+        features = self.encode([sample])[0]
         grid = _distances(features, bank.features)
         raw = upsampled(grid, sample.size)
         half = max(*bank.left_out, LEAST)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from prompts import load_yaml
 from tools.errors import InputError, ModelError
 from tools.patches.features import as_grid, vit_tokens
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
-from tools.types import Sample, ScoreMap
+from tools.types import FloatMap, Sample, ScoreMap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,12 +50,13 @@ class PatchScorer:
     et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers).
     """
 
-    def __init__(self, loaded: Loaded, batch: int = 8) -> None:
+    def __init__(self, loaded: Loaded, *, batch: int = 8, temperature: float = TEMPERATURE) -> None:
         """Takes an open_clip model.
 
         Args:
             loaded: model and (preprocess, tokenizer).
             batch: photos that go through the image tower at once.
+            temperature: of the softmax over {normal, anomalous}; smaller is more decided.
 
         Raises:
             ModelError: the model has no image tower of a known kind.
@@ -71,6 +74,7 @@ class PatchScorer:
             )
         self._loaded = loaded
         self._batch = batch
+        self._temperature = temperature
         self._form = input_format(loaded)
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
 
@@ -115,26 +119,25 @@ class PatchScorer:
 
         classes = self._classes(product)
         with torch.inference_mode():
-            whole = torch.softmax(encoded.whole @ classes.T / TEMPERATURE, dim=-1)[:, 1]
-            patches = torch.softmax(encoded.patches @ classes.T / TEMPERATURE, dim=-1)[..., 1]
+            whole = torch.softmax(encoded.whole @ classes.T / self._temperature, dim=-1)[:, 1]
+            patches = torch.softmax(encoded.patches @ classes.T / self._temperature, dim=-1)[..., 1]
         maps = []
         for p, grid, size in zip(whole.tolist(), patches, encoded.sizes, strict=True):
             values = upsampled(smoothed(grid), size)
             maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text"))
         return maps
 
-    def similarity(self, samples: Sequence[Sample], texts: Sequence[str]) -> Tensor:
+    def similarity(self, samples: Sequence[Sample], texts: Sequence[str]) -> FloatMap:
         """Cosine between photos and texts.
 
         Returns:
             float32 (N, T) in [-1, 1].
         """
-        import torch
-
         whole = self.encode(samples).whole
         if not texts:
-            return torch.zeros(len(samples), 0)
-        return (whole @ self._embedded(texts).T).cpu()
+            return np.zeros((len(samples), 0), dtype=np.float32)
+        cosines: FloatMap = (whole @ self._embedded(texts).T).cpu().numpy()
+        return cosines
 
     def _classes(self, product: str) -> Tensor:
         """(2, D): the mean embedding of "normal" and of "anomalous", each of unit length."""
