@@ -238,7 +238,9 @@ def strike(stage: Stage) -> None:
     """Paints the stage's structural defect on one of the parts that may have it."""
     assert stage.defect is not None
     nouns = stage.family.targets[stage.defect]
-    candidates = [n for noun in nouns for n in stage.numbers(noun) if stage.canvas.mask(n).sum() >= 60]
+    seen = {n: int(stage.canvas.mask(n).sum()) for noun in nouns for n in stage.numbers(noun)}
+    least = min(60 * stage.canvas.size * stage.canvas.size / (UNITS * UNITS), max(seen.values()))
+    candidates = [n for n, pixels in seen.items() if pixels >= least]
     for attempt in range(8):
         part = stage.trouble.choice(candidates)
         chance = stage.trouble.fork("blow", attempt)

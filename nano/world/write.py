@@ -30,6 +30,8 @@ STAMP = "world.yaml"
 """At the root of every written world; --force replaces only a folder that has it."""
 BATCH = 8
 """Photos that a worker renders at a time."""
+MOST = 100_000
+"""Photos of a kind; more would meet the indices of the next kind."""
 BYTES_A_PIXEL = 2.6
 """Of a written photo with its truth, generously."""
 
@@ -82,9 +84,10 @@ def write_world(
     names = _chosen(families, split, count)
     render(names[0], seed=seed, index=0, size=size, style=style)
     directory = Path(directory)
-    jobs = [job for name in names for job in _plan(name, count)]
+    photos = count * sum(len(_folders(name)) for name in names)
     with _explained(directory):
-        _refuse(directory, force, round(len(jobs) * size * size * BYTES_A_PIXEL))
+        _refuse(directory, force, round(photos * size * size * BYTES_A_PIXEL))
+        jobs = [job for name in names for job in _plan(name, count)]
         aside = directory.parent / f".{directory.name}.{os.getpid()}.part"
         try:
             aside.mkdir(parents=True)
@@ -96,8 +99,8 @@ def write_world(
 
 
 def _chosen(families: Sequence[str] | None, split: Split, count: int) -> list[str]:
-    if count < 1:
-        raise InputError(f"Count is {count}; give at least 1 photo of each kind.")
+    if not 1 <= count <= MOST:
+        raise InputError(f"Count is {count}; give from 1 to {MOST} photos of each kind.")
     splits = {"train": TRAINED, "heldout": HELDOUT, "all": FAMILIES}
     if split not in splits:
         raise InputError(f"Unknown split '{split}'; choose train, heldout or all.")
@@ -138,19 +141,23 @@ def _refuse(directory: Path, force: bool, needed: int) -> None:
         )
 
 
-def _plan(name: str, count: int) -> list[Job]:
+def _folders(name: str) -> list[tuple[int, str, tuple[str, ...]]]:
+    """(first index, folder, defects that take turns in it) for each kind of photo of a family."""
     kind = family(name)
-    folders: list[tuple[str, tuple[str, ...]]] = [
-        ("train/good", ()),
-        ("validation/good", ()),
-        ("test/good", ()),
-        ("test/logical_anomalies", kind.logical),
-        ("test/structural_anomalies", kind.structural),
+    folders = [
+        (0, "train/good", ()),
+        (100_000, "validation/good", ()),
+        (200_000, "test/good", ()),
+        (300_000, "test/logical_anomalies", kind.logical),
+        (400_000, "test/structural_anomalies", kind.structural),
     ]
+    return [entry for entry in folders if entry[2] or entry[1].endswith("good")]
+
+
+def _plan(name: str, count: int) -> list[Job]:
     return [
-        Job(name, folder, number, block * 100_000 + number, defects[number % len(defects)] if defects else None)
-        for block, (folder, defects) in enumerate(folders)
-        if defects or folder.endswith("good")
+        Job(name, folder, number, first + number, defects[number % len(defects)] if defects else None)
+        for first, folder, defects in _folders(name)
         for number in range(count)
     ]
 

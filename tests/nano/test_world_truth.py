@@ -101,6 +101,12 @@ def test_other_sizes_show_the_same_product(size):
     assert abs(small.parts[0].box.width / size - usual.parts[0].box.width / 256) < 0.03
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_defect_can_be_shown_on_the_smallest_photo(name):
+    for index, defect in enumerate(family(name).defects):
+        assert render(name, seed=2, index=index, defect=defect, size=64).anomaly_mask.any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -3,6 +3,7 @@
 import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,13 +127,19 @@ def test_a_disk_that_refuses_is_said_in_one_sentence(tmp_path, monkeypatch, code
         ({"count": 0}, "Count is 0"),
         ({"split": "most", "families": None}, "Unknown split 'most'"),
         ({"style": "noir"}, "Unknown style 'noir'"),
-        ({"count": 10**9, "families": ["nut"]}, "MB are free"),
+        ({"count": 10**9}, "Count is 1000000000; give from 1 to 100000"),
     ],
 )
-def test_a_wrong_call_is_refused_before_anything_is_written(tmp_path, monkeypatch, change, said):
-    monkeypatch.setattr("nano.world.write._plan", lambda name, count: range(min(count, 10**6) * 10**3))
+def test_a_wrong_call_is_refused_before_anything_is_written(tmp_path, change, said):
     with pytest.raises(InputError, match=said):
         write_world(tmp_path / "world", **{**SMALL, **change})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_world_that_does_not_fit_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("nano.world.write.shutil.disk_usage", lambda place: SimpleNamespace(free=50_000))
+    with pytest.raises(InputError, match=r"needs about 0.* MB are free; free some space or lower the count"):
+        write_world(tmp_path / "world", **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
