@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from tools.rle import encode_rle
 
 from agent.claims import say_briefly
 from agent.evidence import Evidence, Kind, Look, Verdict
 from agent.fuse import by_hypothesis, probability
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
+from tools.rle import encode_rle
 from tools.types import Region, Sample
 
 NOTABLE = 0.5
@@ -177,7 +177,7 @@ def _finding(evidence: Evidence, llr: float) -> Finding:
         part=evidence.part,
         what=say_briefly(evidence.claim),
         box=_rounded(region),
-        mask=encode_rle(region.mask) if region is not None and region.mask is not None else None,
+        mask=dict(encode_rle(region.mask)) if region is not None and region.mask is not None else None,
         score=round(probability(llr), 6),
         llr=round(evidence.llr, 4),
         source=evidence.source,

@@ -38,6 +38,8 @@ class Outcome:
     claim: Claim
     parts: tuple[Part, ...]
     """The detections that the statement is about."""
+    missing: bool
+    """Whether fewer parts were found than belong."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,4 +36,5 @@ class CountRule(RuleBase):
         number = counts.most_likely
         key = "count_as_expected" if self.low <= number <= self.high else "count_differs"
         facts: dict[str, str | int | float] = {"part": self.part, "found": number, "expected": self.expected}
-        return Outcome(log_odds(broken) - self.baseline, Claim(key, facts), found[: max(number, self.high)])
+        shown = found[: max(number, self.high)]
+        return Outcome(log_odds(broken) - self.baseline, Claim(key, facts), shown, number < self.low)

@@ -19,4 +19,4 @@ class PresenceRule(RuleBase):
         counts = PartCounts.from_scores([p.region.score for p in found])
         there = counts.most_likely >= 1
         claim = Claim("part_present" if there else "part_missing", {"part": self.part})
-        return Outcome(log_odds(1 - counts.between(1, None)) - self.baseline, claim, found[:1])
+        return Outcome(log_odds(1 - counts.between(1, None)) - self.baseline, claim, found[:1], not there)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from langgraph.runtime import Runtime
-from tools.narrate import Narrator, Turn
 
 from agent.claims import place_in_words
 from agent.context import Context
@@ -17,6 +16,7 @@ from agent.rules import Measured, Rule, evaluate
 from agent.rules.base import log_odds
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
 from prompts import load_yaml, questions
+from tools.narrate import Narrator, Turn, debias
 from tools.types import RGB, Box, Part, Region, Sample
 
 CLEAR = 0.2
@@ -68,9 +68,9 @@ def _p_defect(narrator: Narrator, question: str, pair: CropPair, product: str) -
     corrected: list[float] = []
     for key, sign in ((question, 1.0), (f"{question}_good", -1.0)):
         turns = [Turn("user", questions()[key].format(product=product), images=len(images))]
-        asked, baseline = (log_odds(narrator.yes_no(shown, turns)) for shown in (images, good))
-        said.append(sign * asked)
-        corrected.append(sign * (asked - baseline))
+        asked, baseline = (narrator.yes_no(shown, turns) for shown in (images, good))
+        said.append(sign * log_odds(asked))
+        corrected.append(sign * log_odds(debias(asked, baseline)))
     raw, debiased = (probability(float(np.mean(x))) for x in (said, corrected))
     return raw, debiased
 

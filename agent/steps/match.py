@@ -10,6 +10,7 @@ from agent.calibrate import Calibration, log_of_distance
 from agent.claims import place_in_words
 from agent.context import Context
 from agent.evidence import Claim, Evidence, appended
+from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import evaluate
 from agent.rules.union import region_of
@@ -25,7 +26,7 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """One piece of evidence for each place that stands out and for each rule."""
     sample, product, glance = need_sample(state), need_product(state), need_glance(state)
     calibration = runtime.context.calibration
-    found = [*_places(sample, product, glance, calibration), *_rules(product, glance, calibration)]
+    found = [*_places(sample, product, glance, calibration), *_rules(sample, product, glance, calibration)]
     return Update(evidence=appended(found, state.evidence))
 
 
@@ -60,10 +61,11 @@ def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: C
     return deviation, calibration.text.llr(deviation)
 
 
-def _rules(product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """Evidence of the rules over the measured parts."""
+def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
+    """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be."""
     for rule in product.spec.rules:
         outcome = evaluate(rule, glance.measured)
+        short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
         yield Evidence(
             "logical",
             outcome.claim,
@@ -71,5 +73,5 @@ def _rules(product: Product, glance: Glance, calibration: Calibration) -> Iterat
             "rule",
             f"{rule.kind} of {rule.part}",
             part=rule.part,
-            region=region_of(outcome),
+            region=short or region_of(outcome),
         )
