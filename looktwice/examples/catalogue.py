@@ -1,4 +1,4 @@
-"""Lists the shipped examples, and renders them anew (`python -m looktwice.examples.catalogue`)."""
+"""Lists the shipped examples, and renders them anew (`python -m looktwice.examples`)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,3 @@ def render_examples() -> None:
             name = (defect or "good").replace(" ", "-")
             scene = render(item["name"], seed=SEED, index=n, defect=defect)
             Image.fromarray(scene.image).save(folder / f"{name}.png")
-
-
-if __name__ == "__main__":
-    render_examples()
