@@ -65,7 +65,7 @@ def _spreads(inspector: Inspector, images: int) -> Calibration:
         scatter += [x - math.fsum(logs) / len(logs) for x in logs]
         alone = inspector.learn(category.name, [], product=category.product)
         for case in category.cases[: images // 2]:
-            text.append(inspector.inspect(case.photo(), product=alone).glance.map.raw_score)
+            text.append(inspector.inspect(case.photo(), product=alone).glance.map.own_score)
     spread = math.sqrt(math.fsum(x * x for x in scatter) / max(1, len(scatter) - len(scatter) // 6))
     return Calibration.model_validate(
         {

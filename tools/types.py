@@ -128,6 +128,11 @@ class ScoreMap:
     raw_score: float | None = None
     """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
 
+    @property
+    def own_score(self) -> float:
+        """The image score in the matcher's own unit."""
+        return self.image_score if self.raw_score is None else self.raw_score
+
     def raw_in(self, region: Region) -> float:
         """The largest raw value inside a region's mask, or inside its box where it has no mask.
 

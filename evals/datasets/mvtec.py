@@ -62,6 +62,7 @@ def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -
         import numpy as np
 
         masks = [read_mask(path, read)() for path in several]
-        return np.logical_or.reduce([m for m in masks if m is not None])
+        joined: Mask = np.logical_or.reduce([m for m in masks if m is not None])
+        return joined
 
     return union

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 LIBRARIES = ("torch", "transformers", "accelerate", "bitsandbytes", "open_clip_torch", "langgraph", "pillow")
 
 
@@ -14,10 +12,10 @@ def doctor() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     from rich.console import Console
-    from rich.table import Table
 
     import looktwice
-    from tools.profiles import available_profiles, load_profile, readiness, resolve_profile
+    from looktwice.cli.say import profiles_table
+    from tools.profiles.choose import best_profile
 
     console = Console(highlight=False)
     console.print(f"looktwice {looktwice.__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -29,14 +27,9 @@ def doctor() -> None:
         except PackageNotFoundError:
             versions.append(f"{name} MISSING (pip install {name})")
     console.print(", ".join(versions))
-    table = Table("profile", "role", "checkpoint", "state")
-    for name in available_profiles():
-        for state in readiness(load_profile(name)):
-            table.add_row(name, state.role, state.source, "ready" if state.ready else state.missing)
-    console.print(table)
-    chosen = resolve_profile("auto")
-    console.print(f"auto: {chosen.name}")
-    typer.Exit(0)
+    profiles_table()
+    chosen = best_profile()
+    console.print(f"auto: {chosen.profile.name}, {chosen.why}")
 
 
 def _device() -> str:

@@ -11,6 +11,7 @@ from looktwice.cli.doctor import doctor
 from looktwice.cli.eval import evaluate
 from looktwice.cli.inspect import command_line, inspect
 from looktwice.cli.learn import learn
+from looktwice.cli.models import models
 from looktwice.cli.world import world
 from tools.errors import LookTwiceError
 
@@ -27,6 +28,7 @@ app.command()(learn)
 app.command("eval")(evaluate)
 app.command()(world)
 app.command()(doctor)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

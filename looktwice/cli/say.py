@@ -51,3 +51,16 @@ class Speaker:
             return
         where = f"; reports in {out}" if out is not None and inspected else ""
         self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
+
+
+def profiles_table() -> None:
+    """Prints every profile's checkpoints and whether they are on disk."""
+    from rich.table import Table
+
+    from tools.profiles import available_profiles, load_profile, readiness
+
+    table = Table("profile", "role", "checkpoint", "state")
+    for name in available_profiles():
+        for state in readiness(load_profile(name)):
+            table.add_row(name, state.role, escape(state.source), "ready" if state.ready else escape(state.missing))
+    Console(highlight=False).print(table)

@@ -1,7 +1,8 @@
-"""Features for matching against references: a small ConvNeXt that imitates an ImageNet teacher's dense features.
+"""Features for matching against references: a small ResNet that imitates an ImageNet teacher's dense features.
 
 `python -m nano.recipes.features --teacher FOLDER --photos FOLDER` distils stages 2 and 3 of the teacher, reduced by
-principal components, on photos that may be trained on, on world renders, and on crops of both.
+principal components, on photos that may be trained on, on world renders, and on crops of both. A ResNet's stages end in
+a ReLU, so the student is taught the positive and the negative part of each component side by side.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE = 256
-WIDTHS = (128, 224)
-"""Channels of the two maps, and principal components kept of the teacher's stages 2 and 3."""
+COMPONENTS = (64, 112)
+"""Principal components kept of the teacher's stages 2 and 3; a map has twice as many channels."""
 CROPS = 2600
 """Training pictures: half crops of photos, half of renders."""
-BATCH = 12
+BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +47,18 @@ class Targets:
 
 
 def build_student() -> nn.Module:
-    """A ConvNeXt backbone whose stages 2 and 3 have as many channels as the targets."""
-    from transformers import ConvNextBackbone, ConvNextConfig
+    """A ResNet backbone whose stages 2 and 3 have as many channels as the targets."""
+    from transformers import ResNetBackbone, ResNetConfig
 
-    config = ConvNextConfig(
-        patch_size=4,
-        num_stages=3,
-        hidden_sizes=[48, *WIDTHS],
-        depths=[2, 3, 4],
-        drop_path_rate=0.0,
-        image_size=SIDE,
+    config = ResNetConfig(
+        embedding_size=32,
+        hidden_sizes=[48, *(2 * count for count in COMPONENTS)],
+        depths=[1, 2, 2],
+        layer_type="basic",
         out_features=["stage2", "stage3"],
     )
-    student: nn.Module = ConvNextBackbone(config)
-    return student
+    student: nn.Module = ResNetBackbone(config)
+    return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:
@@ -116,7 +115,7 @@ def _bases(teacher: nn.Module, pictures: NDArray[np.uint8]) -> list[tuple[Tensor
                 unit = functional.normalize(stage, dim=1)[0].flatten(1).T
                 rows.append(unit[:: max(1, len(unit) // 64)])
     bases = []
-    for rows, width in zip(gathered, WIDTHS, strict=True):
+    for rows, width in zip(gathered, COMPONENTS, strict=True):
         every = torch.cat(rows)
         mean = every.mean(dim=0)
         _, _, components = torch.pca_lowrank(every - mean, q=width, center=False, niter=4)
@@ -127,14 +126,17 @@ def _bases(teacher: nn.Module, pictures: NDArray[np.uint8]) -> list[tuple[Tensor
 def loss_of(student: nn.Module, data: Targets, seed: int, step: int) -> Tensor:
     """1 - cosine between the student's and the teacher's features, over both maps, on mirrored pictures too."""
     rng = np.random.default_rng([seed, step])
-    chosen = rng.integers(len(data.pictures), size=BATCH)
+    chosen = np.sort(rng.integers(len(data.pictures), size=BATCH))
     mirrored = bool(rng.integers(2))
-    pixels = normalised(data.pictures[np.sort(chosen)])
+    pixels = normalised(data.pictures[chosen]).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        said = student(pixels.flip(-1) if mirrored else pixels).feature_maps
     total = torch.zeros(())
-    for said, maps in zip(student(pixels.flip(-1) if mirrored else pixels).feature_maps, data.maps, strict=True):
-        wanted = torch.from_numpy(maps[np.sort(chosen)]).float()
+    for stage, maps in zip(said, data.maps, strict=True):
+        signed = torch.from_numpy(maps[chosen]).float()
+        wanted = torch.cat([signed.relu(), (-signed).relu()], dim=1)
         wanted = wanted.flip(-1) if mirrored else wanted
-        total = total + (1 - functional.cosine_similarity(said, wanted, dim=1)).mean()
+        total = total + (1 - functional.cosine_similarity(stage.float(), wanted, dim=1)).mean()
     return total
 
 
@@ -143,7 +145,8 @@ def prepared(run: Run, teacher: str, photos: Path) -> Targets:
     paths = [run.folder / name for name in ("pictures.npy", "fine.npy", "coarse.npy")]
     if not all(p.exists() for p in paths):
         made = targets(load_teacher(teacher), crops(photos, CROPS, run.seed))
-        for path, array in zip(paths, (made.pictures, *made.maps), strict=True):
+        np.save(paths[0], made.pictures, allow_pickle=False)
+        for path, array in zip(paths[1:], made.maps, strict=True):
             np.save(path, array, allow_pickle=False)
     pictures, fine, coarse = (np.load(p, mmap_mode="r", allow_pickle=False) for p in paths)
     return Targets(pictures, (fine, coarse))
@@ -154,14 +157,19 @@ def main() -> None:
     parser = arguments("features", minutes=25)
     parser.add_argument("--teacher", required=True, help="folder of ResNet50-v2 arrays, or the name of a timm model")
     parser.add_argument("--photos", type=Path, required=True, help="photos that may be trained on")
+    parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of real photos to measure on")
     options = parser.parse_args()
     run = run_of("features", options)
-    torch.manual_seed(run.seed)
-    student = build_student()
-    data = prepared(run, options.teacher, options.photos)
-    train(run, student, lambda step: loss_of(student, data, run.seed, step), rate=2e-3)
-    save_folder(student, run.out)
-    _write_preprocessor(run.out)
+    if not run.evaluate_only:
+        torch.manual_seed(run.seed)
+        student = build_student()
+        data = prepared(run, options.teacher, options.photos)
+        train(run, student, lambda step: loss_of(student, data, run.seed, step), rate=2e-3)
+        save_folder(student, run.out)
+        _write_preprocessor(run.out)
+    from nano.recipes.features_figures import report
+
+    report(run, options.real)
 
 
 def _write_preprocessor(folder: Path) -> None:

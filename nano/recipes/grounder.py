@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.words import build_tokenizer
 from nano.world import TRAINED
-from tools.types import RGB
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,7 +101,9 @@ class Examples:
             pixels.append(image)
             phrases += asked
             truth.append((boxes, named.reshape(len(parts), QUERIES)))
-        encoded = self._tokenizer(phrases, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
+        encoded = self._tokenizer(
+            phrases, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+        )
         return torch.stack(pixels), encoded["input_ids"], encoded["attention_mask"], truth
 
     def _asked(self, parts: Sequence[Thing], rng: np.random.Generator) -> list[str]:
@@ -148,8 +148,9 @@ def augmented(scene: CachedScene, rng: np.random.Generator) -> tuple[Tensor, Ten
 def loss_of(model: Any, examples: Examples, step: int) -> Tensor:
     """Focal loss over (patch, phrase), L1 and GIoU over the patches that a part's centre falls into."""
     pixels, ids, mask, truth = examples.batch(step)
-    output = model(pixel_values=pixels, input_ids=ids, attention_mask=mask)
-    logits, boxes = output.logits, output.pred_boxes
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(pixel_values=pixels, input_ids=ids, attention_mask=mask)
+    logits, boxes = output.logits.float(), output.pred_boxes.float()
     wanted = torch.zeros_like(logits)
     rows, columns, targets = [], [], []
     for n, (true, named) in enumerate(truth):
@@ -206,13 +207,18 @@ def main() -> None:
     """Trains, then saves model and processor."""
     options = arguments("grounder", minutes=40).parse_args()
     run: Run = run_of("grounder", options)
-    torch.manual_seed(run.seed)
-    model, processor = build()
-    cached = scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family)
-    examples = Examples(cached, processor.tokenizer, run.seed)
-    train(run, model, lambda step: loss_of(model, examples, step), rate=6e-4)
-    save_folder(model, run.out)
-    processor.save_pretrained(run.out)
+    if not run.evaluate_only:
+        torch.manual_seed(run.seed)
+        model, processor = build()
+        examples = Examples(
+            scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), processor.tokenizer, run.seed
+        )
+        train(run, model, lambda step: loss_of(model, examples, step), rate=6e-4)
+        save_folder(model, run.out)
+        processor.save_pretrained(run.out)
+    from nano.recipes.grounder_figures import report
+
+    report(run)
 
 
 if __name__ == "__main__":

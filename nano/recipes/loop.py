@@ -96,7 +96,8 @@ def train(
     while (elapsed := time.monotonic() - start) < run.minutes * 60:
         share = elapsed / (run.minutes * 60)
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step - first + 1) / 100) * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
+            cosine = 0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2
+            group["lr"] = rate * min(1.0, (step - first + 1) / 100) * cosine
         loss = loss_of(step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

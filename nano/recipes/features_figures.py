@@ -1,0 +1,128 @@
+"""Measures the features on photos that they were not distilled on, and writes their card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nano.recipes.cache import EVALUATION_SEED, CachedScene, scenes
+from nano.recipes.card import Card, write_card
+from nano.recipes.check import KEY, figure
+from nano.recipes.loop import Run, trained
+from nano.recipes.scorer_figures import auroc
+from nano.world import HELDOUT, TRAINED
+from tools.images import find_images, load_sample, sample_from_array
+from tools.loading import load_model
+from tools.patches import PatchMemory
+from tools.profiles.spec import ModelSpec
+from tools.types import Mask, Sample
+
+PER_FAMILY = 40
+REFERENCES = 8
+
+
+def report(run: Run, real: Sequence[Path]) -> None:
+    """Measures the folder through the tool that uses it, and writes README.md and metrics.json.
+
+    Args:
+        run: what was trained.
+        real: folders of real photos, in the layout of MVTec AD (train/good, test, ground_truth) or with the folders
+            normal and abnormal; measured only.
+    """
+    memory = PatchMemory(load_model(ModelSpec(source=str(run.out)), "features", "cpu"))
+    figures: dict[str, float] = {}
+    for kind, names in (("trained", TRAINED), ("held-out", HELDOUT)):
+        found = [of_family(memory, name) for name in names]
+        for key in found[0]:
+            figures[f"structural {key}, {kind} families, {REFERENCES} references"] = float(
+                np.mean([f[key] for f in found])
+            )
+    for folder in real:
+        for key, value in of_folder(memory, folder).items():
+            figures[f"{folder.name}, {key}, {REFERENCES} references"] = value
+    figures[KEY] = figure("features", run.out)
+    write_card(run.out, _card(run, figures))
+
+
+def of_family(memory: PatchMemory, name: str) -> dict[str, float]:
+    """Image and pixel AUROC of a family's structural defects."""
+    photos = scenes([name], seed=EVALUATION_SEED, per_family=PER_FAMILY, evaluation=True)
+    good = [s for s in photos if not s.defects]
+    bad = [s for s in photos if s.defects and s.defects[0].kind == "structural"]
+    cases = [(_sample(s), _truth(s)) for s in [*good[REFERENCES:], *bad]]
+    return measured(memory, [_sample(s) for s in good[:REFERENCES]], cases)
+
+
+def of_folder(memory: PatchMemory, folder: Path) -> dict[str, float]:
+    """Image AUROC of real photos, and pixel AUROC where there are masks; references are the first by name."""
+    if (folder / "train" / "good").is_dir():
+        references = find_images(folder / "train" / "good")[:REFERENCES]
+        photos = find_images(folder / "test")
+        masks = [folder / "ground_truth" / p.parent.name / f"{p.stem}_mask.png" for p in photos]
+        cases = [(load_sample(p), _mask(m, load_sample(p))) for p, m in zip(photos, masks, strict=True)]
+        return measured(memory, [load_sample(p) for p in references], cases)
+    normal, abnormal = find_images(folder / "normal"), find_images(folder / "abnormal")
+    plain = [(load_sample(p), False) for p in normal[REFERENCES : REFERENCES + 40]]
+    plain += [(load_sample(p), True) for p in abnormal[:40]]
+    bank = memory.bank([load_sample(p) for p in normal[:REFERENCES]])
+    scores = [memory.score(s, bank).own_score for s, _ in plain]
+    return {"image AUROC": auroc([truth for _, truth in plain], scores)}
+
+
+def measured(
+    memory: PatchMemory, references: Sequence[Sample], cases: Sequence[tuple[Sample, Mask]]
+) -> dict[str, float]:
+    """Image AUROC by the raw score, pixel AUROC by the raw map."""
+    bank = memory.bank(references)
+    maps = [memory.score(sample, bank) for sample, _ in cases]
+    by_image = auroc([bool(truth.any()) for _, truth in cases], [m.own_score for m in maps])
+    raw = np.concatenate([np.asarray(m.values)[::2, ::2].ravel() for m in maps])
+    truths = np.concatenate([truth[::2, ::2].ravel() for _, truth in cases])
+    return {"image AUROC": by_image, "pixel AUROC": auroc(truths.tolist(), raw.tolist())}
+
+
+def _sample(scene: CachedScene) -> Sample:
+    return sample_from_array(np.array(scene.image))
+
+
+def _truth(scene: CachedScene) -> Mask:
+    mask = np.zeros(scene.image.shape[:2], dtype=np.bool_)
+    for defect in scene.defects:
+        mask |= defect.mask
+    return mask
+
+
+def _mask(path: Path, sample: Sample) -> Mask:
+    if not path.exists():
+        return np.zeros(sample.image.shape[:2], dtype=np.bool_)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L")) > 0
+
+
+def _card(run: Run, figures: dict[str, float]) -> Card:
+    steps, seconds = trained(run)
+    return Card(
+        title="nano features",
+        architecture=(
+            "`ResNetBackbone`: basic blocks, stages of 48, 128 and 224 channels; stages 2 and 3 (strides 8 and 16 at "
+            "256 px) hold the positive and negative parts of 64 and 112 principal components of the teacher's features."
+        ),
+        data=(
+            "2,600 squares of 256 px: half cut from the world's training families, half from photos of a robot arm's "
+            "cubes (open-edge-platform/anomalib, Apache-2.0). Teacher: ImageNet ResNet50-v2 (GluonCV, ONNX model zoo, "
+            "Apache-2.0), stages 2 and 3."
+        ),
+        training=(
+            f"{steps} steps of 16 squares, {seconds / 60:.0f} minutes on one CPU thread shared with other work "
+            "(`python -m nano.recipes.features --teacher FOLDER --photos FOLDER`): one minus cosine."
+        ),
+        figures=figures,
+        command="python -m nano.recipes.features --evaluate-only --teacher FOLDER --photos FOLDER --real FOLDER...",
+        limits=(
+            "The cubes were among the photos it was distilled on (unlabelled); the hazelnuts were not. A short "
+            "distillation on few photos: a larger profile's features are better on real products."
+        ),
+    )
