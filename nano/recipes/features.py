@@ -58,7 +58,7 @@ def build_student() -> nn.Module:
         out_features=["stage2", "stage3"],
     )
     student: nn.Module = ResNetBackbone(config)
-    return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return student.to(memory_format=torch.channels_last)
 
 
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:

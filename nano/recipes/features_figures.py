@@ -69,7 +69,7 @@ def of_folder(memory: PatchMemory, folder: Path) -> dict[str, float]:
     plain += [(load_sample(p), True) for p in abnormal[:40]]
     bank = memory.bank([load_sample(p) for p in normal[:REFERENCES]])
     scores = [memory.score(s, bank).own_score for s, _ in plain]
-    return {"image AUROC": auroc([truth for _, truth in plain], scores)}
+    return {"image AUROC": auroc(scores, [truth for _, truth in plain])}
 
 
 def measured(
@@ -78,10 +78,10 @@ def measured(
     """Image AUROC by the raw score, pixel AUROC by the raw map."""
     bank = memory.bank(references)
     maps = [memory.score(sample, bank) for sample, _ in cases]
-    by_image = auroc([bool(truth.any()) for _, truth in cases], [m.own_score for m in maps])
+    by_image = auroc([m.own_score for m in maps], [bool(truth.any()) for _, truth in cases])
     raw = np.concatenate([np.asarray(m.values)[::2, ::2].ravel() for m in maps])
     truths = np.concatenate([truth[::2, ::2].ravel() for _, truth in cases])
-    return {"image AUROC": by_image, "pixel AUROC": auroc(truths.tolist(), raw.tolist())}
+    return {"image AUROC": by_image, "pixel AUROC": auroc(raw, truths)}
 
 
 def _sample(scene: CachedScene) -> Sample:

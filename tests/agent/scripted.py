@@ -1,0 +1,105 @@
+"""Perception that says what a test tells it to, so that the agent's own logic is tested without models."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from agent.calibrate import Calibration, MatcherMap
+from agent.context import Budget, Context
+from tools.images import sample_from_array
+from tools.types import Box, Part, Region, ScoreMap
+
+SIZE = 64
+GOOD = 0.10
+"""Raw distance of a good part."""
+
+
+def photo(seed):
+    """A photo that is unlike every other."""
+    return sample_from_array(np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8))
+
+
+def blob(peak, at=(40, 24)):
+    """A map that is low but for one spot."""
+    raw = np.full((SIZE, SIZE), GOOD / 2, dtype=np.float32)
+    x, y = at
+    raw[y - 4 : y + 4, x - 4 : x + 4] = peak
+    return ScoreMap(raw / (raw + GOOD), float((raw / (raw + GOOD)).max()), "reference", raw, float(raw.max()))
+
+
+def parts(label, *scores):
+    """Detections in a row."""
+    return tuple(
+        Part(label, Region(Box(8 * n, 10, 8 * n + 6, 16), s, np.zeros((SIZE, SIZE), bool)))
+        for n, s in enumerate(scores)
+    )
+
+
+@dataclass
+class Toolbox:
+    """The scripted tools, all in one."""
+
+    distance: float = GOOD
+    """Of the photo's worst place."""
+    found: dict = field(default_factory=dict)
+    """Detections by digest of the photo; any other photo has `usual`."""
+    usual: tuple = ()
+    says_yes: float = 0.5
+    """P(yes) to "does it have a defect" about the photo; about a good part it is `bias`."""
+    bias: float = 0.5
+    named: str = "[]"
+    asked: list = field(default_factory=list)
+    banks: int = 0
+
+    scorer = memory = grounder = segmenter = narrator = property(lambda self: self)
+
+    def describe(self):
+        return {}
+
+    def bank(self, samples):
+        self.banks += 1
+        self.good = [s.image for s in samples]
+        return [s.digest for s in samples]
+
+    def leave_one_out(self, bank):
+        return [GOOD] * len(bank)
+
+    def encode(self, samples):
+        return samples
+
+    def score(self, shown, against):
+        if isinstance(shown, list):
+            return [replace(blob(self.distance), source="text", raw=None, raw_score=None)]
+        return blob(self.distance)
+
+    def ground(self, sample, phrases, threshold=None):
+        return tuple(p for p in self.found.get(sample.digest, self.usual) if p.label in phrases)
+
+    def with_masks(self, encoded, parts):
+        return tuple(parts)
+
+    def answer(self, images, turns, max_new_tokens=64):
+        return self.named if "JSON" in turns[-1].text else "An answer."
+
+    def yes_no(self, images, turns):
+        self.asked.append(turns[-1].text)
+        about_good = any(np.array_equal(images[0], g[: len(images[0])]) for g in self._crops(images[0].shape))
+        p = self.bias if about_good or (images[0] == 128).all() else self.says_yes
+        return 1 - p if "good" in turns[-1].text.split("?")[-2] and "as good" in turns[-1].text else p
+
+    def choose(self, images, turns, options, per_token=False):
+        return {option: 0.9 if n == 0 else 0.1 / (len(options) - 1) for n, option in enumerate(options)}
+
+    def _crops(self, shape):
+        height, width = shape[:2]
+        for image in getattr(self, "good", []):
+            for y in range(SIZE - height + 1):
+                for x in range(SIZE - width + 1):
+                    yield image[y : y + height, x : x + width]
+
+
+def context(toolbox, **budget):
+    """A context with steep, simple maps."""
+    steep = MatcherMap(slope=1.0, offset=-2.0, spread=0.2)
+    maps = Calibration(text=steep, reference=steep, rule=MatcherMap(), narrator=MatcherMap(limit=4.0))
+    return Context(toolbox, maps, Budget(**budget))
