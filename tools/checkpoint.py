@@ -53,7 +53,9 @@ def _in_cache(spec: ModelSpec, download: bool) -> Path:
         )
     except (LocalEntryNotFoundError, FileNotFoundError) as error:
         reach = " and the Hub cannot be reached" if download else ""
-        raise ModelError(f"{spec.source}: not on disk{reach}; fetch it by `{fetch}`, or name a folder.") from error
+        raise ModelError(
+            f"{spec.source}: no such folder, and not in the Hub's cache{reach}; correct the path, or fetch it by `{fetch}`."
+        ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
             f"{spec.source}: cannot be fetched ({brief(error)}); check name and connection, then run `{fetch}`."
