@@ -14,7 +14,8 @@ def doctor() -> None:
     from rich.console import Console
 
     import looktwice
-    from looktwice.cli.say import profiles_table
+    from looktwice.cli.say import say_profiles
+    from tools.errors import ModelError
     from tools.profiles.choose import best_profile
 
     console = Console(highlight=False)
@@ -27,9 +28,11 @@ def doctor() -> None:
         except PackageNotFoundError:
             versions.append(f"{name} MISSING (pip install {name})")
     console.print(", ".join(versions))
-    profiles_table()
-    chosen = best_profile()
-    console.print(f"auto: {chosen.profile.name}, {chosen.why}")
+    say_profiles()
+    try:
+        console.print(f"auto: {best_profile().why}")
+    except ModelError as error:
+        console.print(f"auto: {error}")
 
 
 def _device() -> str:

@@ -10,9 +10,9 @@ models = typer.Typer(help="What each profile needs, and whether it is on disk an
 @models.command("list")
 def list_models() -> None:
     """List the checkpoints of every profile, and what is missing."""
-    from looktwice.cli.say import profiles_table
+    from looktwice.cli.say import say_profiles
 
-    profiles_table()
+    say_profiles()
 
 
 @models.command()

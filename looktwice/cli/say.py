@@ -53,14 +53,18 @@ class Speaker:
         self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
 
 
-def profiles_table() -> None:
-    """Prints every profile's checkpoints and whether they are on disk."""
-    from rich.table import Table
-
+def say_profiles() -> None:
+    """Prints, for each profile, whether it is ready, and how to get the first thing that it misses."""
     from tools.profiles import available_profiles, load_profile, readiness
 
-    table = Table("profile", "role", "checkpoint", "state")
+    console = Console(highlight=False, soft_wrap=True)
     for name in available_profiles():
-        for state in readiness(load_profile(name)):
-            table.add_row(name, state.role, escape(state.source), "ready" if state.ready else escape(state.missing))
-    Console(highlight=False).print(table)
+        states = readiness(load_profile(name))
+        absent = [state for state in states if not state.ready]
+        word = "[yellow]not ready[/]" if absent else "[green]ready[/]"
+        console.print(f"[bold]{escape(name)}[/]: {word}, {escape(load_profile(name).about)}")
+        for state in states:
+            mark = "on disk" if state.ready else "missing"
+            console.print(f"  {state.role:<10} {mark:<8} {escape(state.source)}")
+        if absent:
+            console.print(f"  next: {escape(absent[0].missing)}")
