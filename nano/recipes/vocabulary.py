@@ -1,0 +1,24 @@
+"""Keeps the vocabulary that a training began with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nano.recipes.words import build_tokenizer
+
+
+def kept_tokenizer(folder: Path, length: int, *, frame: bool) -> Any:
+    """The tokenizer of the first run: a resumed one must not fit another vocabulary to texts that have changed.
+
+    Args:
+        folder: where the checkpoints of the training are.
+        length: longest text in tokens.
+        frame: whether texts are put between the start and the end token.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    kept = folder / "tokenizer"
+    if not kept.exists():
+        build_tokenizer(length, frame=frame).save_pretrained(kept)
+    return PreTrainedTokenizerFast.from_pretrained(kept)
