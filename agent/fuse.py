@@ -66,3 +66,9 @@ def probability(llr: float) -> float:
     0.5
     """
     return 1 / (1 + math.exp(-llr)) if llr >= 0 else math.exp(llr) / (1 + math.exp(llr))
+
+
+def log_odds(probability: float, floor: float = 1e-3) -> float:
+    """Natural log-odds, with the probability kept `floor` away from 0 and 1 (no measurement is that sure)."""
+    p = min(max(probability, floor), 1 - floor)
+    return math.log(p / (1 - p))

@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tools.narrate import Turn
-
 from agent.measure import find_parts
 from agent.product import Product
 from agent.rules import CountRule, Measured, PartCounts, Rule, evaluate
 from agent.spec import PartSpec, ProductSpec, counted_parts, singular
 from prompts import questions
+from tools.narrate import Turn
 from tools.types import Sample
 
 if TYPE_CHECKING:
@@ -79,6 +78,7 @@ def remember(
         parts=measured or tuple(find_parts(toolbox, r, spec) for r in references),
         bank=bank,
         reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
+        text_scores=tuple(m.own_score for m in toolbox.scorer.score(toolbox.scorer.encode(references), spec.product)),
         notes=notes,
     )
 

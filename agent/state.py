@@ -23,11 +23,16 @@ def add_seconds(left: dict[str, float], right: dict[str, float]) -> dict[str, fl
 class Glance:
     """What the first look measured."""
 
-    map: ScoreMap
-    """Against the references where there are any, else against words."""
-    peaks: tuple[Region, ...]
-    """Places that stand out, best first."""
+    maps: tuple[ScoreMap, ...]
+    """Against the references where there are any, and against words."""
+    peaks: tuple[tuple[Region, ...], ...]
+    """Places that stand out on each map, best first."""
     measured: Measured
+
+    @property
+    def map(self) -> ScoreMap:
+        """The map to show: against the references where there are any."""
+        return self.maps[0]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from agent.calibrate import Calibration, Matcher, MatcherMap, log_of_distance
+from agent.fuse import log_odds
 from evals.datasets import Case, Category
 from evals.datasets.world import open_world
 
@@ -65,7 +66,7 @@ def _spreads(inspector: Inspector, images: int) -> Calibration:
         scatter += [x - math.fsum(logs) / len(logs) for x in logs]
         alone = inspector.learn(category.name, [], product=category.product)
         for case in category.cases[: images // 2]:
-            text.append(inspector.inspect(case.photo(), product=alone).glance.map.own_score)
+            text.append(log_odds(inspector.inspect(case.photo(), product=alone).glance.map.own_score))
     spread = math.sqrt(math.fsum(x * x for x in scatter) / max(1, len(scatter) - len(scatter) // 6))
     return Calibration.model_validate(
         {
@@ -90,7 +91,7 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     """The strongest score of each matcher, on images that this matcher can be judged by."""
     strongest: dict[Matcher, float] = {}
     for item in report.evidence:
-        if item.score == 0.5 and item.llr == 0:
+        if item.what.startswith("looks like"):
             continue
         source = cast("Matcher", item.source)
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)

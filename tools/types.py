@@ -123,8 +123,8 @@ class ScoreMap:
     source: Source
     """Which matcher made it."""
     raw: FloatMap | None = None
-    """(H, W) in the matcher's own unit before it was squeezed into [0, 1]: a cosine distance, above 0, for
-    "reference"; None for "text", whose values are its own unit."""
+    """(H, W) in the matcher's own unit before it was squeezed into [0, 1]: for "reference" the cosine distance above
+    the photo's own level, below 0 for most of it; None for "text", whose values are its own unit."""
     raw_score: float | None = None
     """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
 

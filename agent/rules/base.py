@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -86,9 +85,3 @@ class PartCounts:
     def most_likely(self) -> int:
         """The count with the highest probability."""
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
-
-
-def log_odds(probability: float, floor: float = 1e-3) -> float:
-    """Natural log-odds, with the probability kept `floor` away from 0 and 1 (no measurement is that sure)."""
-    p = min(max(probability, floor), 1 - floor)
-    return math.log(p / (1 - p))

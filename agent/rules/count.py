@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.evidence import Claim
-from agent.rules.base import Measured, Outcome, PartCounts, RuleBase, log_odds
+from agent.fuse import log_odds
+from agent.rules.base import Measured, Outcome, PartCounts, RuleBase
 
 
 class CountRule(RuleBase):

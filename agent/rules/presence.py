@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from agent.evidence import Claim
-from agent.rules.base import Measured, Outcome, PartCounts, RuleBase, log_odds
+from agent.fuse import log_odds
+from agent.rules.base import Measured, Outcome, PartCounts, RuleBase
 
 
 class PresenceRule(RuleBase):

@@ -9,11 +9,10 @@ from agent.claims import place_in_words
 from agent.context import Context
 from agent.crop import CropPair, crop_box, crop_pair, cut
 from agent.evidence import Claim, Evidence, Hypothesis, Look, appended
-from agent.fuse import probability
+from agent.fuse import log_odds, probability
 from agent.measure import FAINT
 from agent.product import Product
 from agent.rules import Measured, Rule, evaluate
-from agent.rules.base import log_odds
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
 from prompts import load_yaml, questions
 from tools.narrate import Narrator, Turn, debias

@@ -10,6 +10,7 @@ from agent.calibrate import Calibration, log_of_distance
 from agent.claims import place_in_words
 from agent.context import Context
 from agent.evidence import Claim, Evidence, appended
+from agent.fuse import log_odds
 from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import evaluate
@@ -31,9 +32,9 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """Evidence of the patch matcher: against the references, or against words without any."""
-    score_map = glance.map
-    for number, region in enumerate(glance.peaks, start=1):
+    """Evidence of the patch matchers, against the references and against words: a hypothesis for each place."""
+    found = [(m, region) for m, regions in zip(glance.maps, glance.peaks, strict=True) for region in regions]
+    for number, (score_map, region) in enumerate(found, start=1):
         deviation, llr = _worth(score_map, region, product, calibration)
         within, beyond = _SENTENCES[score_map.source]
         claim = Claim(
@@ -51,13 +52,18 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
 
 
 def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
-    """(standard deviations above good parts, log-likelihood ratio) of one place."""
-    raw = score_map.raw_in(region)
+    """(standard deviations above good parts, log-likelihood ratio) of one place.
+
+    Distances are standardised as logarithms, probabilities as log-odds; by words a photo's score is half its whole
+    and half its worst place, for which this place stands in.
+    """
+    here = score_map.raw_in(region)
     if score_map.source == "reference":
         references = [log_of_distance(r) for r in product.reference_scores]
-        deviation = calibration.reference.standardise(log_of_distance(raw), references)
+        deviation = calibration.reference.standardise(log_of_distance(here), references)
         return deviation, calibration.reference.llr(deviation)
-    deviation = calibration.text.standardise(raw, product.text_scores)
+    alone = score_map.own_score - (float(score_map.values.max()) - here) / 2
+    deviation = calibration.text.standardise(log_odds(alone), [log_odds(t) for t in product.text_scores])
     return deviation, calibration.text.llr(deviation)
 
 

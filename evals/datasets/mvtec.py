@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.images import find_images
-
 from evals.datasets.base import Case, Category, Label, choose, read_mask, read_photo
 from tools.errors import InputError
+from tools.images import find_images
 from tools.types import Mask, Sample
 
 

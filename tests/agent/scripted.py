@@ -1,6 +1,6 @@
 """Perception that says what a test tells it to, so that the agent's own logic is tested without models."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -68,8 +68,9 @@ class Toolbox:
         return samples
 
     def score(self, shown, against):
-        if isinstance(shown, list):
-            return [replace(blob(self.distance), source="text", raw=None, raw_score=None)]
+        if isinstance(shown, list | tuple):
+            plain = np.full((SIZE, SIZE), 0.5, dtype=np.float32)
+            return [ScoreMap(plain, 0.5, "text") for _ in shown]
         return blob(self.distance)
 
     def ground(self, sample, phrases, threshold=None):

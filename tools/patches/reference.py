@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CHUNK = 16384
 """Remembered patches that are compared at once; bounds memory at (patches of a photo) x this floats."""
+LEVEL = 0.9
+"""Quantile of a photo's own patch distances that counts as its level."""
 LEAST = 1e-3
 """Distance that maps to a half where references do not differ at all."""
 
@@ -28,9 +30,13 @@ __all__ = ["Bank", "PatchMemory"]
 class PatchMemory:
     """A memory of the patches of good parts (PatchCore, Roth et al. 2022, without its coreset).
 
-    The raw score of a patch is its cosine distance to the nearest remembered patch, in [0, 2], lightly smoothed
-    over the patches, and that of a photo the maximum over them. A map's values are raw / (raw + s), where s is
-    the largest score of a reference against the others, so that 0.5 means "as far as a good part ever is".
+    A photo in another light, or on another bench, is a little further from the memory everywhere. What is scored
+    is therefore how far its worst patch stands out of its own level, which nine tenths of its patches stay below.
+
+    A patch's distance is the cosine distance to the nearest remembered patch, in [0, 2], lightly smoothed over the
+    patches; a photo's raw score is its largest distance less its level. A map's values are d / (d + level + s), where
+    s is the largest raw score of a reference against the others: 0.5 means "stands out as far as a good part ever
+    does".
     """
 
     def __init__(self, loaded: Loaded, *, side: int | None = None, batch: int = 8) -> None:
@@ -74,7 +80,7 @@ class PatchMemory:
             scores = dict(zip(unique, _left_out(features), strict=True))
         else:
             copies = self._features(list(augmented(samples[0].image)))
-            scores = {samples[0].digest: max(float(_distances(c, features).max()) for c in copies)}
+            scores = {samples[0].digest: max(_contrast(_distances(c, features))[0] for c in copies)}
             features = torch.cat([features, copies])
         digests = tuple(s.digest for s in samples)
         return Bank(features, digests, tuple(scores[d] for d in digests), self._loaded.digest, self._side)
@@ -83,7 +89,7 @@ class PatchMemory:
         """Compares one photo of any size with a bank.
 
         Returns:
-            A map with `raw` and `raw_score` in cosine distance.
+            A map with `raw` and `raw_score` in cosine distance above the photo's own level.
 
         Raises:
             ModelError: the bank was made by another model or at another input size.
@@ -95,10 +101,11 @@ class PatchMemory:
             )
         features = self.encode([sample])[0]
         grid = _distances(features, bank.features)
-        raw = upsampled(grid, sample.size)
+        distance = upsampled(grid, sample.size)
         half = max(*bank.left_out, LEAST)
-        score = float(grid.max())
-        return ScoreMap(raw / (raw + half), score / (score + half), "reference", raw=raw, raw_score=score)
+        score, level = _contrast(grid)
+        values = distance / (distance + level + half)
+        return ScoreMap(values, score / (score + half), "reference", raw=distance - level, raw_score=score)
 
     def leave_one_out(self, bank: Bank) -> list[float]:
         """Raw image score of each reference against the others (equal photos count as one).
@@ -126,6 +133,12 @@ def _distances(features: Tensor, known: Tensor) -> Tensor:
     return smoothed((1 - nearest).clamp(min=0).reshape(features.shape[:2]))
 
 
+def _contrast(grid: Tensor) -> tuple[float, float]:
+    """(largest distance less the level, level) of one photo's distances (h, w)."""
+    level = float(grid.float().quantile(LEVEL))
+    return float(grid.max()) - level, level
+
+
 def _left_out(features: Tensor) -> list[float]:
     """Image score of each of K >= 2 pictures against the others; each pair is compared once, for both."""
     import torch
@@ -139,4 +152,4 @@ def _left_out(features: Tensor) -> list[float]:
             nearest[i] = torch.maximum(nearest[i], likeness.amax(dim=1))
             nearest[others] = torch.maximum(nearest[others], likeness.amax(dim=0))
     grids = (1 - nearest).clamp(min=0).reshape(count, height, width)
-    return [float(smoothed(grid).max()) for grid in grids]
+    return [_contrast(smoothed(grid))[0] for grid in grids]
