@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nano.recipes.cache import CachedScene, Thing
-from nano.recipes.segmenter import IMAGES, PROMPTS, Data, deepest, halved, loss_of, new_model, things_of
+from nano.recipes.segmenter import IMAGES, PROMPTS, Data, deepest, loss_of, new_model, quartered, things_of
 from nano.recipes.segmenter_figures import mean_iou
 from nano.world import render
 from tools.types import Box
@@ -57,16 +57,16 @@ def test_prompts_follow_the_picture_when_it_is_turned(scene: CachedScene) -> Non
         for image in range(IMAGES):
             for n in range(half):
                 x, y = batch.points[image, n, 0].int().tolist()
-                assert batch.masks[image, half + n, y // 2, x // 2] > 0
+                assert batch.masks[image, half + n, y // 4, x // 4] > 0
                 mask = batch.masks[image, n] > 0
                 xs = torch.nonzero(mask.any(dim=0))
-                assert abs(2 * xs[0].item() - batch.boxes[image, n, 0].item()) < 0.07 * 256 + 2
+                assert abs(4 * xs[0].item() - batch.boxes[image, n, 0].item()) < 0.07 * 256 + 4
 
 
-def test_halving_keeps_the_area() -> None:
+def test_shrinking_keeps_the_area() -> None:
     mask = np.zeros((256, 256), dtype=np.bool_)
     mask[3:10, 5:8] = True
-    assert halved(mask).sum() * 4 == pytest.approx(21)
+    assert quartered(mask).sum() * 16 == pytest.approx(21)
 
 
 def test_a_few_steps_lower_the_loss_and_single_masks_can_be_asked(scene: CachedScene) -> None:
@@ -85,6 +85,6 @@ def test_a_few_steps_lower_the_loss_and_single_masks_can_be_asked(scene: CachedS
     assert torch.isfinite(loss_of(model, batch, 7))
 
 
-def test_a_perfect_mask_measures_one(scene: CachedScene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nano.recipes.segmenter_figures.drawn", lambda *_: np.stack([p.mask for p in scene.parts]))
-    assert mean_iou(None, None, [(scene, scene.parts)], "box") == 1.0
+def test_a_perfect_mask_measures_one_and_an_empty_one_nothing(scene: CachedScene) -> None:
+    assert mean_iou([(scene, scene.parts)], lambda _, things: [t.mask for t in things]) == 1.0
+    assert mean_iou([(scene, scene.parts)], lambda _, things: [np.zeros_like(t.mask) for t in things]) == 0.0
