@@ -54,7 +54,7 @@ def _in_cache(spec: ModelSpec, download: bool) -> Path:
     except (LocalEntryNotFoundError, FileNotFoundError) as error:
         reach = " and the Hub cannot be reached" if download else ""
         raise ModelError(
-            f"{spec.source}: no such folder, and not in the Hub's cache{reach}; correct the path, or fetch it by `{fetch}`."
+            f"{spec.source}: no such folder, and not in the Hub's cache{reach}; correct the path, or run `{fetch}`."
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(

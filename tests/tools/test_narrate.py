@@ -1,0 +1,149 @@
+"""The narrator: greedy answers, and likelihoods that equal those computed token by token."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import plate
+from PIL import Image
+
+from tools.errors import InputError, ModelError
+from tools.narrate import Narrator, Turn, debias
+
+QUESTION = [Turn("user", "What is it?", images=1)]
+TALK = [Turn("user", "Look.", 1), Turn("assistant", "I see."), Turn("user", "And beside it?", 1)]
+OPTIONS = ["bolt", "a metal nut", "no"]
+
+
+@pytest.fixture(scope="module")
+def narrator(loaded):
+    return Narrator(loaded("llava"))
+
+
+def prompt_of(loaded, images, turns):
+    """What the model's own processor makes of a conversation."""
+    shown = (Image.fromarray(image) for image in images)
+    messages = [
+        {
+            "role": t.role,
+            "content": [{"type": "image", "image": next(shown)} for _ in range(t.images)]
+            + [{"type": "text", "text": t.text}],
+        }
+        for t in turns
+    ]
+    return loaded.processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+
+
+def log_probabilities(loaded, images, turns, text=""):
+    """(L, V) at each place of prompt and text, in one pass: no cache, no batch; and the text's tokens."""
+    inputs = prompt_of(loaded, images, turns)
+    ids = loaded.processor.tokenizer(text, add_special_tokens=False).input_ids
+    whole = torch.cat([inputs["input_ids"], torch.tensor([ids], dtype=torch.long)], dim=1)
+    with torch.inference_mode():
+        logits = loaded.model(
+            input_ids=whole, attention_mask=torch.ones_like(whole), pixel_values=inputs["pixel_values"]
+        ).logits[0]
+    return torch.log_softmax(logits.double(), dim=-1), ids
+
+
+def by_hand(loaded, images, turns, text):
+    """Log-likelihood of a text after the prompt."""
+    told, ids = log_probabilities(loaded, images, turns, text)
+    start = len(told) - len(ids)
+    return sum(float(told[start + n - 1, token]) for n, token in enumerate(ids))
+
+
+@pytest.mark.parametrize(("turns", "count"), [(QUESTION, 1), (TALK, 2)])
+def test_probabilities_of_options_equal_the_likelihoods_computed_by_hand(narrator, loaded, turns, count):
+    images = [plate(n, (32, 40)) for n in range(count)]
+    found = narrator.choose(images, turns, OPTIONS)
+    # Spelled with and without a leading space, since the prompt ends in a colon.
+    spelled = [[by_hand(loaded("llava"), images, turns, form + o) for form in ("", " ")] for o in OPTIONS]
+    weights = [sum(math.exp(v) for v in forms) for forms in spelled]
+    assert list(found) == OPTIONS
+    for option, weight in zip(OPTIONS, weights, strict=True):
+        assert math.log(found[option]) == pytest.approx(math.log(weight / sum(weights)), abs=1e-3)
+
+
+def test_per_token_compares_mean_log_likelihoods(narrator, loaded):
+    images = [plate(0, (32, 40))]
+    found = narrator.choose(images, QUESTION, OPTIONS, per_token=True)
+    means = [max(by_hand(loaded("llava"), images, QUESTION, f + o) / len(f + o) for f in ("", " ")) for o in OPTIONS]
+    weights = [math.exp(m) for m in means]
+    assert list(found.values()) == pytest.approx([w / sum(weights) for w in weights], rel=1e-3)
+
+
+def test_yes_is_weighed_against_no_over_all_their_forms(narrator, loaded):
+    images = [plate(0, (32, 40))]
+    weight = {
+        word: sum(math.exp(by_hand(loaded("llava"), images, QUESTION, f + word)) for f in ("", " "))
+        for word in ("Yes", "yes", "No", "no")
+    }
+    expected = (weight["Yes"] + weight["yes"]) / sum(weight.values())
+    assert narrator.yes_no(images, QUESTION) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_question_without_a_photo_is_weighed_too(narrator):
+    assert sum(narrator.choose([], [Turn("user", "Just words?")], OPTIONS).values()) == pytest.approx(1)
+
+
+def test_the_photo_matters(narrator):
+    dark, light = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
+    assert narrator.yes_no([dark], QUESTION) != pytest.approx(narrator.yes_no([light], QUESTION), rel=1e-4)
+
+
+def test_the_order_of_photos_matters(narrator):
+    first, second = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
+    ahead, behind = (narrator.choose(p, TALK, OPTIONS) for p in ([first, second], [second, first]))
+    assert ahead != pytest.approx(behind, rel=1e-4)
+
+
+def test_the_same_question_gets_the_same_answer(narrator, loaded):
+    said = [narrator.answer([plate(0)], QUESTION, max_new_tokens=6) for _ in range(2)]
+    assert said[0] == said[1]
+    assert "What is it" not in said[0]
+
+
+def test_the_answer_is_what_is_likeliest(narrator, loaded):
+    told, _ = log_probabilities(loaded("llava"), [plate(0)], QUESTION)
+    likeliest = loaded("llava").processor.tokenizer.decode([int(told[-1].argmax())], skip_special_tokens=True)
+    assert narrator.answer([plate(0)], QUESTION, max_new_tokens=1) == likeliest.strip()
+
+
+def test_large_photos_are_scaled_down_to_the_limit(loaded):
+    narrator = Narrator(loaded("llava"), image_size=64)
+    assert max(narrator._fitted(plate(0, (300, 100))).size) == 64
+    assert narrator._fitted(plate(0, (40, 50))).size == (50, 40)
+
+
+def test_photos_and_turns_must_agree(narrator):
+    with pytest.raises(InputError, match="show 1 photos, but 0"):
+        narrator.answer([], QUESTION)
+    with pytest.raises(InputError, match="last turn"):
+        narrator.yes_no([], [Turn("user", "a"), Turn("assistant", "b")])
+    with pytest.raises(InputError, match="last turn"):
+        narrator.answer([], [])
+
+
+@pytest.mark.parametrize("options", [[], ["a", "a"], ["a", " "]])
+def test_options_must_differ_and_say_something(narrator, options):
+    with pytest.raises(InputError, match="options"):
+        narrator.choose([plate(0)], QUESTION, options)
+
+
+def test_a_processor_without_a_chat_template_is_refused(loaded):
+    from dataclasses import replace
+    from types import SimpleNamespace
+
+    with pytest.raises(ModelError, match="chat_template"):
+        Narrator(replace(loaded("llava"), processor=SimpleNamespace(chat_template=None)))
+
+
+def test_debiasing_takes_out_what_a_good_part_gets_too():
+    assert debias(0.95, 0.95) == pytest.approx(0.5)
+    assert debias(0.3, 0.1) > 0.5
+    assert debias(0.3, 0.5) == pytest.approx(0.3)
+    assert 0 < debias(0.0, 1.0) < debias(1.0, 0.0) < 1
