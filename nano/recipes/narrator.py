@@ -31,7 +31,7 @@ BATCH = 20
 """Conversations in a step."""
 PICTURES = 40
 """Pictures in a step of the tower alone."""
-ALONE = 200
+ALONE = 110
 """So many steps the tower learns to see before anything is said; from then on every third step."""
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 LANGUAGE = ("narrator.model.language_model.", "narrator.lm_head.")

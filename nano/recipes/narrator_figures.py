@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PER_FAMILY = 40
-PAIRS = 24
+PAIRS = 16
 """Pairs of crops of each family, half of them defective."""
-TALKS = 6
+TALKS = 4
 """Photos of each family that are described, half of them defective."""
 
 
