@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
-from agent.measure import find_parts
+from agent.confidence import evident_count, threshold_for
+from agent.measure import find_parts, trusted
 from agent.product import Product
 from agent.rules import CountRule, Measured, PartCounts, Rule, evaluate
 from agent.spec import PartSpec, ProductSpec, counted_parts, singular
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDEST = 1
 """An induced count whose references differ by more than this says too little to be a rule."""
+TRUSTED = 0.75
+"""A told count must be found on at least this share of the references, or the detector cannot be trusted with it."""
 PART_LIMIT = 12
 """At most so many kinds of parts are taken from the narrator."""
 
@@ -54,10 +58,13 @@ def learn(
         parts=parts,
         references=tuple(r.path for r in references if r.path is not None),
     )
-    measured = tuple(find_parts(toolbox, r, draft) for r in references)
+    raw = tuple(find_parts(toolbox, r, draft) for r in references)
+    counts = {label: told.get(label) or evident_count(_scores(label, raw)) for label in (*told, *proposed)}
+    scaled = draft.model_copy(update={"parts": tuple(_with_threshold(p, counts[p.label], raw) for p in parts)})
+    measured = tuple(trusted(m, scaled) for m in raw)
     rules, notes = _rules(told, proposed, measured)
     kept = {rule.part for rule in rules}
-    spec = draft.model_copy(update={"rules": rules, "parts": tuple(p for p in parts if p.label in kept)})
+    spec = scaled.model_copy(update={"rules": rules, "parts": tuple(p for p in scaled.parts if p.label in kept)})
     return remember(toolbox, spec, references, measured, notes)
 
 
@@ -75,12 +82,24 @@ def remember(
     return Product(
         spec,
         references=tuple(references),
-        parts=measured or tuple(find_parts(toolbox, r, spec) for r in references),
+        parts=measured or tuple(trusted(find_parts(toolbox, r, spec), spec) for r in references),
         bank=bank,
         reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
         text_scores=tuple(m.own_score for m in toolbox.scorer.score(toolbox.scorer.encode(references), spec.product)),
         notes=notes,
     )
+
+
+def _scores(label: str, measured: tuple[Measured, ...]) -> list[list[float]]:
+    """Detection scores of one kind of part on each reference."""
+    return [[p.region.score for p in m.of(label)] for m in measured]
+
+
+def _with_threshold(part: PartSpec, count: int | None, raw: tuple[Measured, ...]) -> PartSpec:
+    """The part with the score that separates parts from phantoms on the references, where a count says which."""
+    if not raw or not count:
+        return part
+    return part.model_copy(update={"threshold": round(threshold_for(count, _scores(part.label, raw)), 4)})
 
 
 def _named_parts(toolbox: Toolbox, samples: Sequence[Sample], product: str) -> list[str]:
@@ -118,7 +137,7 @@ def _rules(
     notes: list[str] = []
     for label, count in told.items():
         rule = _proved(CountRule(part=label, low=count, high=count, origin="told"), measured)
-        if measured and 2 * rule.support < len(measured):
+        if measured and rule.support < TRUSTED * len(measured):
             found = ", ".join(str(n) for n in _counts(label, measured))
             notes.append(f"'{count} {label}' was not kept as a rule: on the references {found} were found.")
         else:
@@ -144,6 +163,7 @@ def _proved(rule: CountRule, measured: tuple[Measured, ...]) -> CountRule:
     return rule.model_copy(
         update={
             "support": sum(o.claim.key == "count_as_expected" for o in outcomes),
-            "baseline": round(sum(o.log_odds for o in outcomes) / len(outcomes), 4),
+            "baseline": round(fmean(o.log_odds for o in outcomes), 4),
+            "spread": round(pstdev(o.log_odds for o in outcomes), 4),
         }
     )

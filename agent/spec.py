@@ -22,6 +22,8 @@ class PartSpec(BaseModel):
     label: str = Field(min_length=1)
     phrase: str = Field(min_length=1)
     """Words for the grounder; usually the label."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Detection score that is worth one half; found on the references."""
 
 
 class ProductSpec(BaseModel):
@@ -101,7 +103,7 @@ _NUMBER = r"(?:\d{1,3}|" + "|".join(_NUMBERS) + r")\b"
 _WORD = rf"(?!{_NUMBER})[a-z-]+"
 _AFTER = r"(?=\s*(?:[,;.:]|$)|\s+(?:and|or|in|on|at|with|of|for|side|each)\b)"
 _COUNTED = re.compile(rf"\b({_NUMBER})\s+((?:{_WORD}\s+){{0,2}}?{_WORD}){_AFTER}", re.IGNORECASE)
-_IRREGULAR = {"boxes": "box", "batteries": "battery", "knives": "knife", "leaves": "leaf"}
+_IRREGULAR = {"batteries": "battery", "knives": "knife", "leaves": "leaf"}
 
 
 def counted_parts(sentence: str) -> dict[str, int]:
@@ -124,12 +126,12 @@ def counted_parts(sentence: str) -> dict[str, int]:
 def singular(noun: str) -> str:
     """The singular of a regular English noun, and of the irregular ones that parts lists use.
 
-    >>> singular("switches"), singular("glass"), singular("boxes")
-    ('switch', 'glass', 'box')
+    >>> singular("switches"), singular("glass"), singular("tomatoes")
+    ('switch', 'glass', 'tomato')
     """
     if noun in _IRREGULAR:
         return _IRREGULAR[noun]
-    if noun.endswith(("ches", "shes", "xes", "sses")):
+    if noun.endswith(("ches", "shes", "xes", "sses", "toes")):
         return noun[:-2]
     if noun.endswith("s") and not noun.endswith(("ss", "us", "is")):
         return noun[:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,12 @@ class RuleBase(BaseModel):
     """On how many references the rule was proved."""
     baseline: float = 0.0
     """Mean log-odds of "broken" over those references: what measuring alone costs on good parts."""
+    spread: float = Field(default=0.0, ge=0)
+    """Standard deviation of those log-odds: the more good parts differ, the less a difference says."""
+
+    def standardised(self, log_odds: float) -> float:
+        """Log-odds of "broken" above the references' mean, in units that grow with their spread (at least 1)."""
+        return (log_odds - self.baseline) / hypot(1.0, self.spread)
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Outcome:
     """How one photo stands to one rule."""
 
     log_odds: float
-    """Natural log-odds that the rule is broken, above its baseline."""
+    """Natural log-odds that the rule is broken, standardised by the references."""
     claim: Claim
     parts: tuple[Part, ...]
     """The detections that the statement is about."""

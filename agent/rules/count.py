@@ -38,4 +38,4 @@ class CountRule(RuleBase):
         key = "count_as_expected" if self.low <= number <= self.high else "count_differs"
         facts: dict[str, str | int | float] = {"part": self.part, "found": number, "expected": self.expected}
         shown = found[: max(number, self.high)]
-        return Outcome(log_odds(broken) - self.baseline, Claim(key, facts), shown, number < self.low)
+        return Outcome(self.standardised(log_odds(broken)), Claim(key, facts), shown, number < self.low)

@@ -20,4 +20,4 @@ class PresenceRule(RuleBase):
         counts = PartCounts.from_scores([p.region.score for p in found])
         there = counts.most_likely >= 1
         claim = Claim("part_present" if there else "part_missing", {"part": self.part})
-        return Outcome(log_odds(1 - counts.between(1, None)) - self.baseline, claim, found[:1], not there)
+        return Outcome(self.standardised(log_odds(1 - counts.between(1, None))), claim, found[:1], not there)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from agent.context import Context
-from agent.measure import find_parts
+from agent.measure import find_parts, trusted
 from agent.state import Glance, InspectionState, Update, need_product, need_sample
 from tools.patches.peaks import peaks
 
@@ -16,5 +16,5 @@ def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
     maps = list(toolbox.scorer.score(toolbox.scorer.encode([sample]), product.spec.product))
     if product.bank is not None:
         maps.insert(0, toolbox.memory.score(sample, product.bank))
-    measured = find_parts(toolbox, sample, product.spec)
+    measured = trusted(find_parts(toolbox, sample, product.spec), product.spec)
     return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured))

@@ -6,11 +6,12 @@ import numpy as np
 from langgraph.runtime import Runtime
 
 from agent.claims import place_in_words
+from agent.confidence import FAINT
 from agent.context import Context
 from agent.crop import CropPair, crop_box, crop_pair, cut
 from agent.evidence import Claim, Evidence, Hypothesis, Look, appended
 from agent.fuse import log_odds, probability
-from agent.measure import FAINT
+from agent.measure import trusted
 from agent.product import Product
 from agent.rules import Measured, Rule, evaluate
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
@@ -152,7 +153,7 @@ def _grounded_nearer(sample: Sample, product: Product, rule: Rule, before: Measu
     phrase = next(p.phrase for p in product.spec.parts if p.label == rule.part)
     crop = Sample(np.ascontiguousarray(cut(sample, box)), f"{sample.digest}:{box}")
     found = context.toolbox.grounder.ground(crop, [phrase], threshold=FAINT)
-    return Measured(tuple(_moved(p, box, rule.part) for p in found))
+    return trusted(Measured(tuple(_moved(p, box, rule.part) for p in found)), product.spec)
 
 
 def _moved(part: Part, by: Box, label: str) -> Part:

@@ -60,7 +60,7 @@ def of_folder(memory: PatchMemory, folder: Path) -> dict[str, float]:
     """Image AUROC of real photos, and pixel AUROC where there are masks; references are the first by name."""
     if (folder / "train" / "good").is_dir():
         references = find_images(folder / "train" / "good")[:REFERENCES]
-        photos = find_images(folder / "test")
+        photos = [p for kind in sorted((folder / "test").iterdir()) for p in find_images(kind)]
         masks = [folder / "ground_truth" / p.parent.name / f"{p.stem}_mask.png" for p in photos]
         cases = [(load_sample(p), _mask(m, load_sample(p))) for p, m in zip(photos, masks, strict=True)]
         return measured(memory, [load_sample(p) for p in references], cases)

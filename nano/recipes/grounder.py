@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 from nano.recipes.cache import SIZE, TRAIN_SEED, CachedScene, Thing, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
-from nano.recipes.words import build_tokenizer
+from nano.recipes.vocabulary import kept_tokenizer
 from nano.world import TRAINED
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ LOGIT_SHIFT, LOGIT_SCALE = -0.6, 9.0
 """Where the class head starts: rare positives, and a scale that does not saturate."""
 
 
-def build() -> tuple[Any, Any]:
+def build(folder: Path) -> tuple[Any, Any]:
     """(model, processor), the heads initialised so that neither boxes nor logits saturate."""
     from transformers import (
         OwlViTConfig,
@@ -43,7 +44,7 @@ def build() -> tuple[Any, Any]:
         OwlViTVisionConfig,
     )
 
-    tokenizer = build_tokenizer(LENGTH, frame=True)
+    tokenizer = kept_tokenizer(folder, LENGTH, frame=True)
     text = OwlViTTextConfig(
         vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=LENGTH, pad_token_id=0, bos_token_id=1,
@@ -209,7 +210,7 @@ def main() -> None:
     run: Run = run_of("grounder", options)
     if not run.evaluate_only:
         torch.manual_seed(run.seed)
-        model, processor = build()
+        model, processor = build(run.folder)
         examples = Examples(
             scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), processor.tokenizer, run.seed
         )
