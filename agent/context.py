@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from agent.calibrate import Calibration
 
 if TYPE_CHECKING:
-    from tools.toolbox import Toolbox
-
     from agent.product import Product
+    from tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,11 @@ class Inspector:
             tools.errors.InputError: prior or looks out of range.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
-        from tools.toolbox import Toolbox
-
         from agent.calibrate import Calibration
         from agent.context import Budget, Context
         from agent.graph import build_graph
         from tools.profiles import resolve_profile
+        from tools.toolbox import Toolbox
 
         if not 0 < prior < 1:
             raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")

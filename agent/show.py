@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
-from tools.draw import overlay
 
 from agent.crop import crop_box, crop_pair
 from prompts import render, strings
+from tools.draw import overlay
 from tools.errors import InputError
 from tools.types import RGB, Box, Region
 
@@ -58,14 +58,22 @@ def page(report: InspectionReport, drawn: RGB) -> str:
         words=strings("en"),
         photo=_data_uri(report.sample.image),
         overlay=_data_uri(drawn),
-        close_ups=[_close_up(report, f, f.box) for f in report.findings if f.box is not None],
+        close_ups=[_close_up(report, f, box) for box, f in _by_crop(report).items()],
     )
 
 
-def _close_up(report: InspectionReport, finding: Finding, box: tuple[float, float, float, float]) -> dict[str, str]:
+def _by_crop(report: InspectionReport) -> dict[Box, Finding]:
+    """The first finding of each crop, strongest first; several findings of one place need one picture."""
+    found: dict[Box, Finding] = {}
+    for finding in report.findings:
+        if finding.box is not None:
+            found.setdefault(crop_box(Box(*finding.box), report.sample), finding)
+    return found
+
+
+def _close_up(report: InspectionReport, finding: Finding, box: Box) -> dict[str, str]:
     """The place of a finding, beside the same place on the nearest good part."""
-    sample = report.sample
-    pair = crop_pair(sample, crop_box(Box(*box), sample), report.good)
+    pair = crop_pair(report.sample, box, report.good)
     close_up = {"id": finding.id, "what": finding.what, "crop": _data_uri(pair.crop, CROP_PX)}
     if pair.reference is not None and pair.reference_name is not None:
         close_up |= {"reference": _data_uri(pair.reference, CROP_PX), "name": pair.reference_name}

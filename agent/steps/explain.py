@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from langgraph.runtime import Runtime
-from tools.narrate import Turn
 
 from agent.claims import Sentence, backed, in_words, say, verdict_claim
 from agent.context import Context
 from agent.evidence import Claim, Evidence, Verdict
 from agent.fuse import Weighed, by_hypothesis
 from agent.state import InspectionState, OutOfOrderError, Update, need_sample
+from tools.narrate import Turn
 
 NOTABLE = 0.5
 """A hypothesis is told on its own when its log-likelihood ratio is at least this."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from langgraph.runtime import Runtime
-from tools.images import load_sample
 
 from agent.context import Context
 from agent.state import InspectionState, Update
+from tools.images import load_sample
 from tools.types import Sample
 
 

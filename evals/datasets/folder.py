@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.images import find_images
-
 from evals.datasets.base import Case, Category, Label, choose, no_mask, read_photo
 from tools.errors import InputError
+from tools.images import find_images
 from tools.types import Sample
 
 GOOD = ("good", "normal", "ok")

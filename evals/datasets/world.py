@@ -67,9 +67,8 @@ def _alternating(kinds: list[tuple[Label, str]]) -> list[tuple[Label, str]]:
 
 def _photo(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Sample]:
     def render_photo() -> Sample:
-        from tools.images import sample_from_array
-
         from nano.world import render
+        from tools.images import sample_from_array
 
         return sample_from_array(render(name, seed=seed, index=index, defect=defect, style=style).image)
 

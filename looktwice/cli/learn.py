@@ -25,9 +25,8 @@ def learn(
     device: Device = "auto",
 ) -> None:
     """Learn a product from photos of good ones and write it to products/NAME.yaml."""
-    from tools.images import find_images
-
     from agent import Inspector
+    from tools.images import find_images
 
     target = _file_of(name, products)
     found = [f for path in references for f in (find_images(path) if path.is_dir() else [path])]
