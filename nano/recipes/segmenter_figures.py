@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tools.loading import Loaded
 
 PER_FAMILY = 40
-MEASURED = 12
+MEASURED = 2
 """Photos of each family that are looked at, of those rendered; half of them are good."""
 
 
