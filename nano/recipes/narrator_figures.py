@@ -166,6 +166,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         command="python -m nano.recipes.narrator --evaluate-only",
         limits=(
             "It speaks in the sentences of this world and knows no other. Without evidence in the prompt its "
-            "descriptions guess; its yes and no are worth something as likelihoods beside a reference, not as words."
+            "descriptions guess, and its lists of parts are well formed but mostly another product's. Its yes and no "
+            "beside a reference are little better than chance: take them for weak evidence at most."
         ),
     )
