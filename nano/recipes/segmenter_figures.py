@@ -106,7 +106,8 @@ def report(run: Run) -> None:
         "processor shared with other training, AdamW at 1.5e-3 and 1e-3, focal and dice of the best mask.",
         figures=measured,
         command="python -m nano.recipes.segmenter --evaluate-only",
-        limits=f"Measured on only {MEASURED} photos of each family, half of them defective. Trained for minutes, and short of its goals (0.85 with a true box, 0.70 with one point): where "
+        limits=f"Measured on only {MEASURED} photos of each family, half of them defective. "
+        "Trained for minutes, and short of its goals (0.85 with a true box, 0.70 with one point): where "
         "filling the box scores higher, as the figures show, its masks say little about the true outline. "
         "Drawn photos of fifteen products only; edges are no finer than four pixels of 256. "
         "Held-out families were used for their figures alone.",
