@@ -31,6 +31,8 @@ class MatcherMap(BaseModel):
     """Log-likelihood ratio for one standard deviation more."""
     offset: float = 0.0
     """Log-likelihood ratio of a score at the mean."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Of anomalies, those that this matcher can see at all; the others leave its score like a good part's."""
     limit: float = Field(default=6.0, gt=0)
     """Where the ratio flattens; it never quite stops rising, so that order is kept."""
 
@@ -50,9 +52,14 @@ class MatcherMap(BaseModel):
         return (raw - mean) / math.sqrt(variance * (1 + 1 / n))
 
     def llr(self, standardised: float) -> float:
-        """Log-likelihood ratio of a standardised score: linear near 0, flattening towards `limit`."""
+        """Log-likelihood ratio of a standardised score.
+
+        Linear near 0 and flattening towards `limit` for the share of anomalies that the matcher sees, mixed with the
+        others: log(1 - share + share * exp(linear)). A low score can therefore say at most log(1 - share).
+        """
         linear = self.slope * standardised + self.offset
-        return linear / (1 + abs(linear) / self.limit)
+        seen = linear / (1 + abs(linear) / self.limit)
+        return math.log1p(self.share * math.expm1(seen))
 
 
 class Calibration(BaseModel):

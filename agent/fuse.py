@@ -11,6 +11,9 @@ from agent.evidence import Evidence, Kind
 BOTH = 0.1
 """Prior share of anomalous parts that are both structurally and logically anomalous."""
 
+NOTABLE = 0.5
+"""A hypothesis is told on its own from this log-likelihood ratio on."""
+
 
 @dataclass(frozen=True)
 class Weighed:
@@ -31,6 +34,12 @@ def by_hypothesis(evidence: Iterable[Evidence]) -> tuple[Weighed, ...]:
         Weighed(name, items[0].kind, math.fsum(e.llr for e in items), tuple(items)) for name, items in groups.items()
     )
     return tuple(sorted(weighed, key=lambda w: -w.llr))
+
+
+def carrying(evidence: Iterable[Evidence]) -> tuple[Weighed, ...]:
+    """The hypotheses that speak for an anomaly: the notable ones, or at least the strongest."""
+    weighed = by_hypothesis(evidence)
+    return tuple(w for w in weighed if w.llr >= NOTABLE) or weighed[:1]
 
 
 def anomaly_llr(evidence: Sequence[Evidence]) -> float:

@@ -10,13 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agent.claims import say_briefly
 from agent.evidence import Evidence, Kind, Look, Verdict
-from agent.fuse import by_hypothesis, probability
+from agent.fuse import by_hypothesis, carrying, probability
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.rle import encode_rle
 from tools.types import Region, Sample
-
-NOTABLE = 0.5
-"""Evidence is listed as a finding when its hypothesis has at least this log-likelihood ratio."""
 
 
 class _Frozen(BaseModel):
@@ -103,7 +100,7 @@ class InspectionReport(_Frozen):
         sample, product, verdict = need_sample(state), need_product(state), state.verdict
         if verdict is None:
             raise OutOfOrderError("a report needs `judge` to have run")
-        strong = [w for w in by_hypothesis(state.evidence) if w.llr >= NOTABLE]
+        strong = carrying(state.evidence) if verdict.anomalous else ()
         worth = {w.name: w.llr for w in by_hypothesis(state.evidence)}
         seconds = {"total": sum(state.seconds.values()), **state.seconds}
         report = cls(
@@ -113,9 +110,7 @@ class InspectionReport(_Frozen):
             profile=profile,
             references=tuple(r.name for r in product.references),
             verdict=_verdict(verdict),
-            findings=tuple(_finding(e, w.llr) for w in strong for e in w.evidence if e.llr > 0)
-            if verdict.anomalous
-            else (),
+            findings=tuple(_finding(e, w.llr) for w in strong for e in w.evidence if e.llr > 0),
             evidence=tuple(_finding(e, worth[e.hypothesis]) for e in state.evidence),
             explanation=tuple(SentenceOut(text=s.text, cites=s.cites) for s in state.explanation),
             looks=tuple(_look(look) for look in state.looks),

@@ -9,20 +9,16 @@ from langgraph.runtime import Runtime
 from agent.claims import Sentence, backed, in_words, say, verdict_claim
 from agent.context import Context
 from agent.evidence import Claim, Evidence, Verdict
-from agent.fuse import Weighed, by_hypothesis
+from agent.fuse import by_hypothesis, carrying
 from agent.state import InspectionState, OutOfOrderError, Update, need_sample
 from tools.narrate import Turn
-
-NOTABLE = 0.5
-"""A hypothesis is told on its own when its log-likelihood ratio is at least this."""
 
 
 def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Claims first: the verdict, what speaks for it hypothesis by hypothesis, then what is as expected."""
     if state.verdict is None:
         raise OutOfOrderError("`explain` needs `judge` to have run")
-    weighed = by_hypothesis(state.evidence)
-    sentences = [*_head(state.verdict, weighed), *_body(weighed, state.verdict)]
+    sentences = [*_head(state.verdict, state.evidence), *_body(state.verdict, state.evidence)]
     update = Update(explanation=backed(sentences, state.evidence))
     if state.question:
         turns = [Turn("user", state.question, images=1)]
@@ -30,31 +26,23 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     return update
 
 
-def _head(verdict: Verdict, weighed: tuple[Weighed, ...]) -> Iterator[Sentence]:
-    """The verdict, citing what carries it."""
-    if not weighed:
-        return
-    carrying = [w for w in weighed if w.llr >= NOTABLE] if verdict.anomalous else list(weighed)
-    cites = tuple(e.id for w in carrying or weighed[:1] for e in w.evidence)
-    yield Sentence(say(verdict_claim(verdict)), cites)
+def _head(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
+    """The verdict, citing what carries it; a good part is good by all that was measured."""
+    told = carrying(evidence) if verdict.anomalous else by_hypothesis(evidence)
+    yield Sentence(say(verdict_claim(verdict)), tuple(e.id for w in told for e in w.evidence))
 
 
-def _body(weighed: tuple[Weighed, ...], verdict: Verdict) -> Iterator[Sentence]:
-    """Each notable hypothesis in full; of the others the nearest place, and the rules that hold."""
-    told: set[str] = set()
-    for hypothesis in weighed:
-        if hypothesis.llr >= NOTABLE and verdict.anomalous:
-            told.add(hypothesis.name)
-            yield from (Sentence(say(e.claim), (e.id,)) for e in hypothesis.evidence)
-    if not verdict.anomalous:
-        nearest = next((w for w in weighed if w.kind == "structural"), None)
-        if nearest is not None:
-            told.add(nearest.name)
-            yield from (Sentence(say(e.claim), (e.id,)) for e in nearest.evidence)
-    held = [w.evidence[0] for w in weighed if w.name not in told and _holds(w.evidence[0])]
+def _body(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
+    """What carries an anomaly, in full; of a good part the nearest place; and the rules that hold."""
+    weighed = by_hypothesis(evidence)
+    told = carrying(evidence) if verdict.anomalous else tuple(w for w in weighed if w.kind == "structural")[:1]
+    for hypothesis in told:
+        yield from (Sentence(say(e.claim), (e.id,)) for e in hypothesis.evidence)
+    names = {w.name for w in told}
+    held = [w.evidence[0] for w in weighed if w.name not in names and _holds(w.evidence[0])]
     if held:
-        names = in_words([f"'{e.part}'" for e in held])
-        yield Sentence(say(Claim("parts_as_expected", {"parts": names})), tuple(e.id for e in held))
+        parts = in_words([f"'{e.part}'" for e in held])
+        yield Sentence(say(Claim("parts_as_expected", {"parts": parts})), tuple(e.id for e in held))
 
 
 def _holds(evidence: Evidence) -> bool:

@@ -10,7 +10,7 @@ from agent.calibrate import Calibration, log_of_distance
 from agent.claims import place_in_words
 from agent.context import Context
 from agent.evidence import Claim, Evidence, appended
-from agent.fuse import log_odds
+from agent.fuse import NOTABLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import evaluate
@@ -19,8 +19,6 @@ from agent.state import Glance, InspectionState, Update, need_glance, need_produ
 from tools.types import Region, Sample, ScoreMap
 
 _SENTENCES = {"reference": ("region_within", "region_differs"), "text": ("words_fit", "words_differ")}
-TYPICAL = 2.0
-"""Standard deviations within which a place is said to be within the references' variation."""
 
 
 def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
@@ -38,7 +36,7 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
         deviation, llr = _worth(score_map, region, product, calibration)
         within, beyond = _SENTENCES[score_map.source]
         claim = Claim(
-            beyond if deviation > TYPICAL else within,
+            beyond if llr >= NOTABLE else within,
             {
                 "width": round(region.box.width),
                 "height": round(region.box.height),

@@ -75,7 +75,7 @@ def of_folder(memory: PatchMemory, folder: Path) -> dict[str, float]:
 def measured(
     memory: PatchMemory, references: Sequence[Sample], cases: Sequence[tuple[Sample, Mask]]
 ) -> dict[str, float]:
-    """Image AUROC by the raw score, pixel AUROC by the raw map."""
+    """Image AUROC by the raw score, pixel AUROC by the map as it is shown."""
     bank = memory.bank(references)
     maps = [memory.score(sample, bank) for sample, _ in cases]
     by_image = auroc([m.own_score for m in maps], [bool(truth.any()) for _, truth in cases])

@@ -92,7 +92,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         figures=figures,
         command="python -m nano.recipes.grounder --evaluate-only",
         limits=(
-            "Knows the world's part nouns only; on real photos its boxes mean little. Counts of small, crowded parts "
-            "are often off by one."
+            "Knows the nouns and looks of its training families only: on the held-out families most boxes are wrong, "
+            "and on real photos they mean nothing."
         ),
     )

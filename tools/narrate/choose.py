@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ModelError
@@ -100,7 +101,7 @@ def _row_scores(loaded: Loaded, inputs: dict[str, Any], rows: Sequence[tuple[int
     """Summed log-likelihood of each row of tokens after the prefix."""
     import torch
 
-    prefix = loaded.model(**inputs, use_cache=True)
+    prefix = loaded.model(**inputs, use_cache=True, **_last_only(loaded.model))
     first = torch.log_softmax(prefix.logits[0, -1].float(), dim=-1)
     if not bool(torch.isfinite(first).any()):
         raise ModelError(
@@ -109,17 +110,28 @@ def _row_scores(loaded: Loaded, inputs: dict[str, Any], rows: Sequence[tuple[int
     scores = [float(first[ids[0]]) for ids in rows]
     longer = [n for n, ids in enumerate(rows) if len(ids) > 1]
     if longer:
-        rest = _rest_scores(loaded, inputs, prefix.past_key_values, [rows[n] for n in longer])
+        shown = any(values.is_floating_point() for values in inputs.values())
+        rest = _rest_scores(loaded, prefix.past_key_values, [rows[n] for n in longer], shown=shown)
         for n, score in zip(longer, rest, strict=True):
             scores[n] += score
     return scores
 
 
-def _rest_scores(loaded: Loaded, inputs: dict[str, Any], cache: Any, rows: Sequence[tuple[int, ...]]) -> list[float]:
-    """Summed log-likelihood of each row's tokens after its first, in one padded batch behind the cache."""
+def _last_only(model: Any) -> dict[str, int]:
+    """Spares the prefix, thousands of tokens for a photo, its likelihoods over the whole vocabulary but the last."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+
+
+def _rest_scores(loaded: Loaded, cache: Any, rows: Sequence[tuple[int, ...]], *, shown: bool) -> list[float]:
+    """Summed log-likelihood of each row's tokens after its first, in one batch behind the cache.
+
+    The batch needs no attention mask: padding comes last, where no real token looks. Without one a model that
+    gives photos positions in two dimensions (Qwen-VL) goes on from those of its last prefix; if that showed no
+    photo they are stale, so plain positions are given.
+    """
     import torch
 
-    longest = max(map(len, rows)) - 1
+    longest, seen = max(map(len, rows)) - 1, cache.get_seq_length()
     fed = torch.zeros(len(rows), longest, dtype=torch.long, device=loaded.device)
     wanted, real = fed.clone(), fed.clone()
     for n, ids in enumerate(rows):
@@ -127,9 +139,8 @@ def _rest_scores(loaded: Loaded, inputs: dict[str, Any], cache: Any, rows: Seque
         wanted[n, : len(ids) - 1] = torch.tensor(ids[1:])
         real[n, : len(ids) - 1] = 1
     cache.batch_repeat_interleave(len(rows))
-    seen = inputs["attention_mask"].expand(len(rows), -1)
-    mask = torch.cat([seen, real.to(seen.dtype)], dim=1)
-    output = loaded.model(input_ids=fed, attention_mask=mask, past_key_values=cache, use_cache=True)
+    places = {} if shown else {"position_ids": torch.arange(seen, seen + longest, device=fed.device).expand_as(fed)}
+    output = loaded.model(input_ids=fed, past_key_values=cache, use_cache=True, **places)
     scores: Tensor = torch.log_softmax(output.logits.float(), dim=-1).gather(2, wanted[..., None])[..., 0]
     return [float(total) for total in (scores * real).sum(dim=1)]
 
