@@ -19,6 +19,7 @@ ROLE_OF = {
     "dino": "grounder",
     "sam": "segmenter",
     "llava": "narrator",
+    "qwen_vl": "narrator",
 }
 """What each kind of checkpoint is loaded as; `save_<kind>` makes it."""
 NOUNS = ["bolt", "nut", "metal", "tray", "red", "screw", "washer", "label"]
@@ -242,4 +243,43 @@ def save_llava(folder):
     LlavaProcessor(
         image_processor=images, tokenizer=tokenizer, patch_size=8, vision_feature_select_strategy="default",
         chat_template=CHAT, num_additional_image_tokens=1,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def save_qwen_vl(folder):
+    """A Qwen2.5-VL, which gives the patches of a photo positions in two dimensions."""
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    tokenizer = character_tokenizer()
+    marks = ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    start, photo, end, film = (tokenizer.convert_tokens_to_ids(mark) for mark in marks)
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32, "patch_size": 8,
+        "window_size": 32, "fullatt_block_indexes": [1],
+    }  # fmt: skip
+    config = Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision, image_token_id=photo, video_token_id=film, vision_start_token_id=start,
+        vision_end_token_id=end,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = Qwen2_5_VLForConditionalGeneration(config)
+    model.lm_head.weight.data.mul_(20)
+    model.save_pretrained(folder)
+    Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=8, min_pixels=1024, max_pixels=4096), tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(patch_size=8),
+        chat_template=CHAT.replace("<image>", "".join(marks[:3])),
     ).save_pretrained(folder)  # fmt: skip

@@ -21,6 +21,7 @@ CLASSES = {
     "dino": "GroundingDinoForObjectDetection",
     "sam": "SamModel",
     "llava": "LlavaForConditionalGeneration",
+    "qwen_vl": "Qwen2_5_VLForConditionalGeneration",
 }
 
 
