@@ -76,7 +76,7 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
                 f"{folder}: cannot be loaded as {role} ({brief(error)}); fetch or copy the checkpoint again, whole."
             ) from error
     model.eval().requires_grad_(requires_grad=False)
-    _check_finite(folder, model.named_parameters())
+    _check_finite(folder, model.state_dict().items())
     return Loaded(model, processor, device, dtype, digest_of(files), _name(spec, folder), spec)
 
 
@@ -130,7 +130,7 @@ def _check_class(folder: Path, role: Role) -> None:
                 f"{folder}: is a transformers checkpoint of type '{kind}', but a scorer is an open_clip folder "
                 f"({_CLIP_CONFIG} beside {_CLIP_WEIGHTS[0]}); name one in the profile."
             )
-        read_config(folder, _CLIP_CONFIG)
+        _check_text_tower(folder, read_config(folder, _CLIP_CONFIG))
         return
     if (folder / _CLIP_CONFIG).is_file() and not (folder / "config.json").is_file():
         raise ModelError(
@@ -142,6 +142,23 @@ def _check_class(folder: Path, role: Role) -> None:
     if kind not in accepted:
         raise ModelError(
             f"{folder}: is of type '{kind}', which cannot serve as {role}; accepted are {', '.join(sorted(accepted))}."
+        )
+
+
+def _check_text_tower(folder: Path, config: dict[str, Any]) -> None:
+    """Refuses a CLIP whose text tower open_clip would ask the Hub for.
+
+    Raises:
+        ModelError: it is one, or the configuration describes no model.
+    """
+    model = config.get("model_cfg")
+    text = model.get("text_cfg") if isinstance(model, dict) else None
+    if not isinstance(text, dict):
+        raise ModelError(f"{folder}: its {_CLIP_CONFIG} has no model_cfg with a text_cfg; fetch the checkpoint again.")
+    if text.get("hf_model_name") and not Path(str(text["hf_model_name"])).is_dir():
+        raise ModelError(
+            f"{folder}: its text tower is described on the Hub (hf_model_name '{text['hf_model_name']}'), not in the "
+            "folder, and nothing is fetched while loading; take a CLIP whose text tower is open_clip's own."
         )
 
 
@@ -252,15 +269,15 @@ def _check_complete(folder: Path, loading: dict[str, Any]) -> None:
             )
 
 
-def _check_finite(folder: Path, parameters: Iterable[tuple[str, Any]]) -> None:
-    """Refuses weights that are not numbers.
+def _check_finite(folder: Path, stored: Iterable[tuple[str, Any]]) -> None:
+    """Refuses weights, or running statistics of a normalisation, that are not numbers.
 
     Raises:
         ModelError: a tensor holds NaN or infinity.
     """
     import torch
 
-    for name, values in parameters:
+    for name, values in stored:
         if values.is_floating_point() and not bool(torch.isfinite(values).all()):
             raise ModelError(
                 f"{folder}: {name} holds NaN or infinity, so the checkpoint is damaged or was saved from a training "

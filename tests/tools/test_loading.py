@@ -178,6 +178,38 @@ def test_weights_that_are_no_numbers_are_said_to_be_so(copied, kind):
     assert name in refusal(folder, ROLE_OF[kind])
 
 
+def test_running_statistics_that_are_no_numbers_are_refused_too(copied):
+    folder = copied("backbone")
+    path = weights_of(folder)
+    tensors = load_file(path)
+    name = next(k for k in tensors if k.endswith("running_var"))
+    tensors[name][0] = float("nan")
+    save_file(tensors, path, {"format": "pt"})
+    assert name in refusal(folder, "features")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c["model_cfg"]["text_cfg"].update(hf_model_name="nobody/text"), "nobody/text"),
+        (lambda c: c["model_cfg"].pop("text_cfg"), "text_cfg"),
+        (lambda c: c.update(model_cfg=None), "model_cfg"),
+    ],
+)
+def test_a_scorer_that_is_not_all_in_its_folder_is_refused_and_the_network_not_asked(copied, monkeypatch, change, said):
+    import socket
+
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: asked.append(host))
+    folder = copied("vit_clip")
+    path = folder / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+    assert said in refusal(folder, "scorer")
+    assert asked == []
+
+
 @pytest.mark.parametrize("kind", ["sam", "backbone", "vit_clip"])
 def test_weights_that_lack_a_tensor_are_refused_rather_than_drawn_at_random(copied, kind):
     folder = copied(kind)
