@@ -19,7 +19,7 @@ class Toolbox:
     """One tool a role; a model that two roles share is loaded once."""
 
     def __init__(self, profile: Profile, device: str = "auto") -> None:
-        """Prefer `Toolbox.open`, which checks the device."""
+        """Prefer `Toolbox.open`, which knows that the checkpoints are on disk."""
         self._profile = profile
         self._device = device
         self._models: dict[Role, Loaded] = {}

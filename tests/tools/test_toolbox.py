@@ -144,6 +144,20 @@ def test_auto_takes_the_best_that_is_on_disk_and_fits_and_says_why(monkeypatch, 
     assert "\n" not in line
 
 
+def test_the_choice_of_auto_is_read_on_standard_error_without_any_logging_set_up(monkeypatch, capsys):
+    auto_with(monkeypatch, {"nano"}, None)
+    log = logging.getLogger("looktwice")
+    # pytest's own handlers sit at the root.
+    monkeypatch.setattr(log, "propagate", False)
+    before = (list(log.handlers), log.level)
+    resolve_profile("auto")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("profile nano: ")
+    assert printed.err.count("\n") == 1
+    assert (list(log.handlers), log.level) == before
+
+
 def test_auto_with_nothing_on_disk_says_what_each_misses(monkeypatch):
     auto_with(monkeypatch, set(), None)
     with pytest.raises(ModelError, match=r"no profile is ready.*looktwice doctor"):

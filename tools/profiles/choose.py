@@ -20,7 +20,7 @@ class Choice(NamedTuple):
 
 
 def resolve_profile(name: str | Path = "auto") -> Profile:
-    """A profile by name or file; "auto" is the best that is ready, and says why on the log "looktwice".
+    """A profile by name or file; "auto" is the best that is ready, and says why on standard error.
 
     Raises:
         ModelError: no such profile, or "auto" and none is ready.
@@ -28,7 +28,7 @@ def resolve_profile(name: str | Path = "auto") -> Profile:
     if str(name) != "auto":
         return load_profile(name)
     choice = best_profile()
-    logging.getLogger("looktwice").info("%s", choice.why)
+    _say(choice.why)
     return choice.profile
 
 
@@ -48,6 +48,23 @@ def best_profile() -> Choice:
             return Choice(profile, f"profile {profile.name}: the best that is on disk and fits {where}{reasons}")
         passed.append(f"{profile.name}: {obstacle}")
     raise ModelError(f"no profile is ready: {'; '.join(passed)}; run `looktwice doctor` to see what each one misses.")
+
+
+def _say(line: str) -> None:
+    """Logs to "looktwice"; where nobody has set up logging, the line goes to standard error by itself."""
+    log = logging.getLogger("looktwice")
+    if log.hasHandlers():
+        log.info("%s", line)
+        return
+    # For this line alone: a library that leaves handlers behind decides what its user's other lines look like.
+    handler, level = logging.StreamHandler(), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        log.info("%s", line)
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def _obstacle(profile: Profile, memory: float | None) -> str | None:
