@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,27 +94,35 @@ def sample_from_array(array: NDArray[Any], path: Path | None = None) -> Sample:
 
 
 def find_images(directory: Path) -> list[Path]:
-    """Photos in a folder by their names' endings, sorted by name; hidden files and subfolders are left out.
+    """Photos in a folder and its subfolders by their names' endings, sorted by path; hidden ones are left out.
+
+    Links to folders are not followed, so that a loop of them ends.
 
     Raises:
         InputError: no such folder, one that may not be read, or one without photos.
     """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    found: list[Path] = []
     try:
-        entries = sorted(Path(directory).iterdir())
+        for folder, inner, names in os.walk(directory, onerror=refuse):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            files = (Path(folder, name) for name in names if not name.startswith("."))
+            found += [p for p in files if p.suffix.lower() in SUFFIXES and p.is_file()]
     except FileNotFoundError as error:
         raise InputError(f"{directory}: no such folder; check the path, or give a folder of photos.") from error
     except OSError as error:
         raise InputError(
-            f"{directory}: cannot be read as a folder ({error.strerror}); give a folder of photos."
+            f"{error.filename or directory}: cannot be read as a folder ({error.strerror}); give a folder of photos "
+            "that you may read."
         ) from error
-    found = [p for p in entries if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
     if not found:
-        inside = sum(p.is_dir() for p in entries)
-        subfolders = f" ({inside} subfolders in it are not searched)" if inside else ""
         raise InputError(
-            f"{directory}: holds no photos{subfolders}; accepted are {ACCEPTED}; name the folder they are in."
+            f"{directory}: holds no photos, nor do its subfolders; accepted are {ACCEPTED}; name the folder with them."
         )
-    return found
+    return sorted(found)
 
 
 def _head(path: Path) -> bytes:

@@ -190,9 +190,21 @@ def test_photos_of_a_folder_are_sorted_and_the_rest_left_out(tmp_path):
     assert [p.name for p in find_images(tmp_path)] == ["a.JPG", "b.png"]
 
 
+def test_photos_of_subfolders_are_found_but_for_hidden_ones_and_a_loop_of_links_ends(tmp_path):
+    for name in ("b/deep/1.png", "a/2.png", "c.png", ".cache/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        saved(tmp_path / name)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    assert [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)] == ["a/2.png", "b/deep/1.png", "c.png"]
+
+
 def test_a_folder_without_photos_is_refused(tmp_path):
     (tmp_path / "inner").mkdir()
-    with pytest.raises(InputError, match=r"holds no photos.*1 subfolders"):
+    with pytest.raises(InputError, match=r"holds no photos.*subfolders") as caught:
         find_images(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    saved(tmp_path / "photo.png")
+    with pytest.raises(InputError, match="cannot be read as a folder"):
+        find_images(tmp_path / "photo.png")
     with pytest.raises(InputError, match="no such folder"):
         find_images(tmp_path / "none")
