@@ -71,6 +71,8 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
+    detection: float = Field(default=0.5, gt=0, lt=1)
+    """The grounder's score that is worth one half, for parts that no reference has shown."""
 
     @classmethod
     def of_profile(cls, profile: str) -> Calibration:

@@ -35,6 +35,7 @@ def learn(
     describe: str = "",
     product: str | None = None,
     example: Sample | None = None,
+    detection: float = 0.5,
 ) -> Product:
     """What is known of a product from photos of good ones and a sentence.
 
@@ -45,12 +46,13 @@ def learn(
         describe: what good means; counts in it ("two bolts") become rules.
         product: the noun that models are told; `name` in lower case by default.
         example: a photo to read part names from where there is no reference.
+        detection: detection score worth one half, for parts that no reference has shown.
     """
     noun = (product or name.replace("_", " ").replace("-", " ")).lower()
     told = counted_parts(describe)
     shown = list(references[:2]) or ([example] if example is not None and not told else [])
     proposed = [label for label in _named_parts(toolbox, shown, noun) if label not in told]
-    parts = tuple(PartSpec(label=label, phrase=label) for label in [*told, *proposed])
+    parts = tuple(PartSpec(label=label, phrase=label, threshold=detection) for label in [*told, *proposed])
     draft = ProductSpec(
         name=name,
         product=noun,

@@ -88,7 +88,14 @@ class Inspector:
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
         samples = [_sample(r) for r in references]
-        return learn(self._context.toolbox, name, samples, describe=describe, product=product)
+        return learn(
+            self._context.toolbox,
+            name,
+            samples,
+            describe=describe,
+            product=product,
+            detection=self._context.calibration.detection,
+        )
 
     def load(self, path: Path | str) -> Product:
         """A product from its YAML file; its references are read again and remembered.

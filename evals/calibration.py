@@ -29,6 +29,8 @@ SEED = 3
 """Neither the seed that the models learned from (1) nor those they are measured on."""
 LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "rule": 6.0, "narrator": 3.0}
 """Where each map flattens: what one matcher alone may be worth."""
+COUNTABLE = ("missing part", "extra part", "wrong count")
+"""Logical defects of the world that counts can show."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
 
@@ -46,15 +48,21 @@ def fit(profile: str, *, images: int, shots: Sequence[int], device: str = "auto"
 
     maps = _spreads(Inspector(profile, device=device, looks=0), images)
     inspector = Inspector(profile, device=device, looks=2, calibration=maps)
+    thresholds: list[float] = []
     seen: dict[Matcher, Seen] = {"text": Seen(), "reference": Seen(), "rule": Seen(), "narrator": Seen()}
     for count in shots:
         for category in open_world(split="trained", seed=SEED, per_category=images):
             sys.stderr.write(f"{category.name}, {count} references\n")
-            _collect(inspector, category, count, seen)
+            thresholds += _collect(inspector, category, count, seen)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
-    return Calibration.model_validate({name: value.model_dump() for name, value in fitted.items()})
+    return Calibration.model_validate(
+        {
+            **{name: value.model_dump() for name, value in fitted.items()},
+            "detection": round(float(np.median(thresholds)), 4),
+        }
+    )
 
 
 def _auroc(seen: Seen) -> float:
@@ -87,13 +95,17 @@ def _spreads(inspector: Inspector, images: int) -> Calibration:
     )
 
 
-def _collect(inspector: Inspector, category: Category, shots: int, seen: dict[Matcher, Seen]) -> None:
+def _collect(inspector: Inspector, category: Category, shots: int, seen: dict[Matcher, Seen]) -> list[float]:
+    """Inspects a category; returns the detection thresholds that its references showed."""
     references = category.references(shots, SEED) if shots else []
     product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
     for case in category.cases:
         report = inspector.inspect(case.photo(), product=product)
         for source, value in _scores(report, case):
+            if source == "rule" and not shots:
+                continue
             (seen[source].good if case.label == "good" else seen[source].bad).append(value)
+    return [part.threshold for part in product.spec.parts] if shots else []
 
 
 def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, float]]:
@@ -104,7 +116,9 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
             continue
         source = cast("Matcher", item.source)
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
+    countable = case.id.split("-", 1)[1] in COUNTABLE
     blind = {"logical": ("text", "reference", "narrator"), "structural": ("rule",), "good": ()}[case.label]
+    blind += ("rule",) if case.label == "logical" and not countable else ()
     return [(source, value) for source, value in strongest.items() if source not in blind]
 
 

@@ -19,6 +19,11 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
     key = hashlib.sha256("\n".join([state.normal, *(s.digest for s in state.good)]).encode()).hexdigest()
     if key not in context.products:
         context.products[key] = learn(
-            context.toolbox, "product", state.good, describe=state.normal, example=need_sample(state)
+            context.toolbox,
+            "product",
+            state.good,
+            describe=state.normal,
+            example=need_sample(state),
+            detection=context.calibration.detection,
         )
     return Update(product=context.products[key])

@@ -54,7 +54,7 @@ def render_examples() -> None:
         (folder / "good").mkdir(parents=True, exist_ok=True)
         for n in range(REFERENCES):
             Image.fromarray(render(item["name"], seed=SEED, index=n).image).save(folder / "good" / f"{n:03d}.png")
-        for n, defect in enumerate(item["photos"], start=REFERENCES):
-            name = (defect or "good").replace(" ", "-")
-            scene = render(item["name"], seed=SEED, index=n, defect=defect)
+        for photo in item["photos"]:
+            scene = render(item["name"], seed=SEED, index=photo["index"], defect=photo.get("defect"))
+            name = photo.get("defect", "good").replace(" ", "-")
             Image.fromarray(scene.image).save(folder / f"{name}.png")

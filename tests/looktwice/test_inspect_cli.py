@@ -26,7 +26,7 @@ def looktwice(*arguments, cwd=None):
 
 @pytest.fixture(scope="module")
 def example():
-    return next(e for e in examples() if e.name == "metal")
+    return next(e for e in examples() if e.name == "wood")
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +99,13 @@ def test_an_unknown_profile_is_refused_with_those_there_are(example):
 
 
 def test_a_learned_product_gives_the_verdict_of_its_references(example, tmp_path):
-    learned = looktwice("learn", "plate", *example.references, "--profile", "nano", cwd=tmp_path)
+    learned = looktwice("learn", "board", *example.references, "--profile", "nano", cwd=tmp_path)
     assert learned.returncode == 0, learned.stderr
-    assert (tmp_path / "products" / "plate.yaml").exists()
+    assert (tmp_path / "products" / "board.yaml").exists()
     arguments = [example.photos[0], "--json", "--profile", "nano"]
-    by_product = looktwice("inspect", *arguments, "--product", "plate", cwd=tmp_path)
+    by_product = looktwice("inspect", *arguments, "--product", "board", cwd=tmp_path)
     (report,) = [json.loads(line) for line in by_product.stdout.splitlines()]
-    assert report["product"] == "plate"
+    assert report["product"] == "board"
     assert len(report["references"]) == len(example.references)
 
 
