@@ -18,6 +18,8 @@ from tools.types import RGB, Box, Mask
 ROOT = Path("out/cache")
 SIZE = 256
 TRAIN_SEED, EVALUATION_SEED = 1, 2
+PER_FAMILY = 1200
+"""Scenes of each training family that a recipe renders."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nano.recipes.cache import PER_FAMILY
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -45,7 +47,7 @@ def arguments(role: str, minutes: float) -> argparse.ArgumentParser:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train") / role)
     parser.add_argument("--out", type=Path, default=WEIGHTS / role)
     parser.add_argument("--evaluate-only", action="store_true", help="measure what stands in --out")
-    parser.add_argument("--per-family", type=int, default=400, help="rendered scenes of each training family")
+    parser.add_argument("--per-family", type=int, default=PER_FAMILY, help="rendered scenes of each training family")
     return parser
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import prompts
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, scenes
+from nano.recipes.cache import PER_FAMILY as SCENES
 from nano.recipes.card import Card, write_card
 from nano.recipes.check import KEY, figure
 from nano.recipes.loop import Run, trained
@@ -150,7 +151,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
             "projector and a Llama of four layers of width 192 over a byte-level BPE. 3.6 million parameters, fp16."
         ),
         data=(
-            f"Conversations about {400 * len(TRAINED)} rendered scenes of {len(TRAINED)} families "
+            f"Conversations about {SCENES * len(TRAINED):,} rendered scenes of {len(TRAINED)} families "
             f"({', '.join(TRAINED)}; seed 1): the questions of prompts/questions.yaml in both polarities, on whole "
             "photos, on crops, and on crops beside the same place on a good part, half of the photos' with evidence "
             "in the prompt. Nothing outside this repository."

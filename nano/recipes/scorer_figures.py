@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nano.recipes.cache import EVALUATION_SEED, SIZE, CachedScene, scenes
+from nano.recipes.cache import PER_FAMILY as SCENES
 from nano.recipes.card import Card, write_card
 from nano.recipes.check import KEY, cut, figure
 from nano.recipes.loop import Run, trained
@@ -112,7 +113,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
             "6.0 million parameters, fp16."
         ),
         data=(
-            f"Crops of parts and of places, and whole photos, of {400 * len(TRAINED)} rendered scenes of "
+            f"Crops of parts and of places, and whole photos, of {SCENES * len(TRAINED):,} rendered scenes of "
             f"{len(TRAINED)} families ({', '.join(TRAINED)}; seed 1), with captions made of nouns, colours, defects "
             "and the states and templates of prompts/. Nothing outside this repository."
         ),

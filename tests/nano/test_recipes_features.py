@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nano.recipes import features, teacher
 from nano.recipes.card import save_folder
+from nano.recipes.loop import Run
 from tools.images import sample_from_array
 from tools.loading import load_model
 from tools.patches import PatchMemory
@@ -52,7 +53,9 @@ def learned():
     torch.manual_seed(SEED)
     maps = torch.nn.ModuleList([torch.nn.Conv2d(3, 160, 8, 8), torch.nn.Conv2d(3, 160, 16, 16)])
     shown = pictures(4)
-    return maps, shown, features.targets(Both(maps), shown)
+    teaching = Both(maps)
+    described = features.targets(teaching, features.fitted(teaching, shown), shown)
+    return maps, shown, features.Targets(shown, (described[0], described[1]))
 
 
 class Both(torch.nn.Module):
@@ -87,6 +90,24 @@ def test_targets_keep_the_grids_and_the_components(learned):
     _, shown, made = learned
     for maps, width, stride in zip(made.maps, features.COMPONENTS, (8, 16), strict=True):
         assert maps.shape == (len(shown), width, features.SIDE // stride, features.SIDE // stride)
+
+
+def test_pictures_are_added_to_those_that_were_described_in_the_same_terms(tmp_path, monkeypatch):
+    torch.manual_seed(SEED)
+    maps = torch.nn.ModuleList([torch.nn.Conv2d(3, 160, 8, 8), torch.nn.Conv2d(3, 160, 16, 16)])
+    monkeypatch.setattr(features, "load_teacher", lambda source: Both(maps))
+    monkeypatch.setattr(features, "scenes", lambda *_, **__: [SimpleNamespace(image=p) for p in pictures(3)])
+    run = Run("features", 0.0, SEED, "cpu", tmp_path, tmp_path, False)
+    few = features.prepared(run, "a teacher", tmp_path, 4, 1)
+    more = features.prepared(run, "a teacher", tmp_path, 6, 1)
+    again = features.prepared(run, "a teacher", tmp_path, 6, 1)
+    assert len(more.pictures) == 6
+    assert np.array_equal(more.pictures[:4], few.pictures) and np.array_equal(more.maps[0][:4], few.maps[0])
+    assert np.array_equal(more.maps[1], again.maps[1])
+    whole = features.targets(
+        Both(maps), features._kept_bases(tmp_path / "bases.safetensors", None, None), more.pictures
+    )
+    assert np.allclose(whole[0], more.maps[0], atol=1e-3)
 
 
 def test_a_student_that_says_the_targets_has_no_loss_mirrored_or_not(learned):

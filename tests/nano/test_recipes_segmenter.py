@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from nano.recipes.cache import CachedScene, Thing
-from nano.recipes.segmenter import IMAGES, PROMPTS, Data, deepest, loss_of, new_model, quartered, things_of
+from nano.recipes.segmenter import Learner, new_model
+from nano.recipes.segmenter_data import (
+    COARSE,
+    FINE,
+    IMAGES,
+    PROMPTS,
+    SIDE,
+    Data,
+    deepest,
+    edges_of,
+    owners_of,
+    ownership,
+    shares,
+    things_of,
+)
 from nano.recipes.segmenter_figures import mean_iou
 from nano.world import render
 from tools.types import Box
@@ -57,32 +71,51 @@ def test_prompts_follow_the_picture_when_it_is_turned(scene: CachedScene) -> Non
         for image in range(IMAGES):
             for n in range(half):
                 x, y = batch.points[image, n, 0].int().tolist()
-                assert batch.masks[image, half + n, y // 4, x // 4] > 0
+                assert batch.masks[image, half + n, y // FINE, x // FINE] > 0
                 mask = batch.masks[image, n] > 0
                 xs = torch.nonzero(mask.any(dim=0))
-                assert abs(4 * xs[0].item() - batch.boxes[image, n, 0].item()) < 0.07 * 256 + 4
+                assert abs(FINE * xs[0].item() - batch.boxes[image, n, 0].item()) < 0.07 * SIDE + FINE
 
 
 def test_shrinking_keeps_the_area() -> None:
-    mask = np.zeros((256, 256), dtype=np.bool_)
+    mask = np.zeros((SIDE, SIDE), dtype=np.bool_)
     mask[3:10, 5:8] = True
-    assert quartered(mask).sum() * 16 == pytest.approx(21)
+    assert shares(mask).sum() * FINE**2 == pytest.approx(21)
+
+
+def test_the_smaller_of_two_masks_owns_a_pixel_and_its_edge_is_seen() -> None:
+    large, small = (np.zeros((SIDE, SIDE), dtype=np.bool_) for _ in range(2))
+    large[:64, :128], small[16:48, 16:48] = True, True
+    drawn = ownership([small, large])
+    assert drawn[20, 20] == 1 and drawn[2, 2] == 2 and drawn[100, 100] == 0
+    inside, edge = edges_of(drawn)
+    assert inside.sum() * FINE**2 == 64 * 128
+    assert edge[20 // FINE, 16 // FINE] == 1 and edge[20 // FINE, 30 // FINE] == 0
+
+
+def test_a_patch_knows_how_far_the_middle_of_its_part_is_and_how_large_it_is() -> None:
+    mask = np.zeros((SIDE, SIDE), dtype=np.bool_)
+    mask[16:48, 16:80] = True
+    told = owners_of(ownership([mask]))
+    row, column = 20 // COARSE, 20 // COARSE
+    assert told[0].sum() * COARSE**2 == mask.sum()
+    assert told[:, row, column] == pytest.approx([1, (48 - 20) / 64, (32 - 20) / 64, 0, np.log(0.5)])
 
 
 def test_a_few_steps_lower_the_loss_and_single_masks_can_be_asked(scene: CachedScene) -> None:
     torch.manual_seed(0)
-    model = new_model()
+    learner = Learner(new_model())
     batch = Data([scene], seed=1, device="cpu").batch(0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=3e-4)
     losses = []
     for _ in range(5):
-        loss = loss_of(model, batch, 0)
+        loss = learner(batch, 0)
         losses.append(loss.item())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     assert losses[-1] < losses[0]
-    assert torch.isfinite(loss_of(model, batch, 7))
+    assert torch.isfinite(learner(batch, 7, blind=True))
 
 
 def test_a_perfect_mask_measures_one_and_an_empty_one_nothing(scene: CachedScene) -> None:
