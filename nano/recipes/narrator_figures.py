@@ -166,8 +166,8 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         figures=figures,
         command="python -m nano.recipes.narrator --evaluate-only",
         limits=(
-            "It speaks in the sentences of this world and knows no other. Without evidence in the prompt its "
-            "descriptions guess, and its lists of parts are well formed but mostly another product's. Its yes and no "
-            "beside a reference are little better than chance: take them for weak evidence at most."
+            "It speaks in the sentences of this world and knows no other: of products that it was not trained on its "
+            "descriptions guess, and its lists of parts are well formed but another product's. Its yes and no beside a "
+            "reference are little better than chance: take them for weak evidence at most."
         ),
     )
