@@ -44,7 +44,7 @@ class Toolbox:
         """Scores patches by words."""
         from tools.patches import PatchScorer
 
-        return PatchScorer(self._model("scorer"))
+        return PatchScorer(self._model("scorer"), path=self._profile.roles.scorer.path)
 
     @cached_property
     def memory(self) -> PatchMemory:

@@ -227,3 +227,35 @@ def test_the_raw_value_of_a_region_is_read_inside_its_mask():
     mask[:5, :5] = True
     assert found.raw_in(Region(Box(0, 0, 10, 10), 1.0, mask)) == pytest.approx(0.4)
     assert found.raw_in(Region(Box(0, 0, 10, 10), 1.0)) == pytest.approx(0.9)
+
+
+def test_windows_are_embedded_as_a_loop_over_photos_of_their_own_would(loaded, good):
+    from tools.patches.pixels import input_format, to_pixels
+    from tools.patches.windows import SCALES, window_embeddings, window_index
+
+    model = loaded("vit_clip")
+    visual = model.model.visual
+    pixels = to_pixels([s.image for s in good[:2]], input_format(model), model)
+    with torch.inference_mode():
+        found = window_embeddings(visual, pixels)
+        tokens = visual._embeds(pixels)
+        for scale, embedded in zip(SCALES, found, strict=True):
+            windows = window_index(visual.grid_size, scale)
+            assert embedded.shape[:2] == (2, len(windows))
+            for n, index in ((0, 0), (1, len(windows) - 1)):
+                pooled, _ = visual._pool(visual.transformer(tokens[n : n + 1, windows[index]]))
+                torch.testing.assert_close(embedded[n, index], (pooled @ visual.proj)[0], atol=1e-4, rtol=0)
+
+
+def test_the_path_of_windows_gives_probabilities_and_the_photos_own_score(loaded, good, scratched):
+    dense, windowed = PatchScorer(loaded("vit_clip")), PatchScorer(loaded("vit_clip"), path="windows")
+    (found,) = windowed.score(windowed.encode([scratched]), "plate")
+    assert found.values.shape == scratched.image.shape[:2]
+    assert 0 < found.values.min() < found.values.max() < 1
+    (other,) = dense.score(dense.encode([scratched]), "plate")
+    assert found.image_score == pytest.approx(2 * other.image_score - other.values.max(), abs=1e-5)
+
+
+def test_a_tower_without_windows_is_refused(loaded):
+    with pytest.raises(ModelError, match="dense"):
+        PatchScorer(loaded("resnet_clip"), path="windows")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from prompts import load_yaml
 from tools.errors import InputError, ModelError
 from tools.patches.features import as_grid, vit_tokens
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.patches.windows import SCALES, check_windowed, over_patches, window_embeddings
 from tools.types import FloatMap, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from tools.loading import Loaded
 
+Path = Literal["dense", "windows"]
+"""How places are read: all patches in one pass, or each window as a photo of its own."""
 TEMPERATURE = 0.07
 """Of the softmax over {normal, anomalous} (Jeong et al. 2023, WinCLIP, section 3)."""
 CACHED_TEXTS = 4096
@@ -38,6 +41,8 @@ class EncodedImages:
     """(N, h, w, D), unit length: each patch."""
     sizes: tuple[tuple[int, int], ...]
     """(width, height) of each photo in pixels."""
+    windows: tuple[Tensor, ...] = ()
+    """On the path of windows, for each scale (N, windows, D), unit length."""
 
 
 class PatchScorer:
@@ -47,19 +52,23 @@ class PatchScorer:
     embeddings of a class are averaged, as in WinCLIP (Jeong et al. 2023, section 4.1). Patches are read out
     of the last layer along its value path, which keeps them in the space of the text tower (MaskCLIP, Zhou
     et al. 2022, section 3.2, for ResNets; value-value attention without skip and MLP, as in CLIP Surgery, Li
-    et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers).
+    et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers). The path of windows is WinCLIP's own and
+    far dearer.
     """
 
-    def __init__(self, loaded: Loaded, *, batch: int = 8, temperature: float = TEMPERATURE) -> None:
+    def __init__(
+        self, loaded: Loaded, *, batch: int = 8, temperature: float = TEMPERATURE, path: Path = "dense"
+    ) -> None:
         """Takes an open_clip model.
 
         Args:
             loaded: model and (preprocess, tokenizer).
             batch: photos that go through the image tower at once.
             temperature: of the softmax over {normal, anomalous}; smaller is more decided.
+            path: how places are read, "dense" or "windows".
 
         Raises:
-            ModelError: the model has no image tower of a known kind.
+            ModelError: the model has no image tower of a known kind, or of one that has no windows.
         """
         visual = getattr(loaded.model, "visual", None)
         if visual is None or not (hasattr(visual, "transformer") or _is_resnet(visual)):
@@ -72,7 +81,10 @@ class PatchScorer:
                 f"{loaded.name}: its image tower pools by attention (CoCa), so that its patches do not live in the "
                 "space of the text tower; choose a CLIP without an attentional pool."
             )
+        if path == "windows":
+            check_windowed(visual, loaded.name)
         self._loaded = loaded
+        self._path = path
         self._batch = batch
         self._temperature = temperature
         self._form = input_format(loaded)
@@ -90,14 +102,19 @@ class PatchScorer:
 
         if not samples:
             raise InputError("no photo was given to score; give at least one.")
-        wholes, grids = [], []
+        wholes, grids, windows = [], [], []
         with torch.inference_mode():
             for start in range(0, len(samples), self._batch):
                 images = [s.image for s in samples[start : start + self._batch]]
-                whole, grid = _embed(self._loaded.model.visual, to_pixels(images, self._form, self._loaded))
+                pixels = to_pixels(images, self._form, self._loaded)
+                whole, grid = _embed(self._loaded.model.visual, pixels)
+                if self._path == "windows":
+                    found = window_embeddings(self._loaded.model.visual, pixels)
+                    windows.append([functional.normalize(scale.float(), dim=-1) for scale in found])
                 wholes.append(functional.normalize(whole.float(), dim=-1))
                 grids.append(functional.normalize(grid.float(), dim=-1))
-        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples))
+        scales = tuple(torch.cat(batches) for batches in zip(*windows, strict=True))
+        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples), scales)
         self._check(encoded.whole)
         return encoded
 
@@ -109,8 +126,10 @@ class PatchScorer:
             product: what is shown, a noun such as "metal nut".
 
         Returns:
-            One map a photo; a pixel is P(anomalous) of its patch, the image score the mean of P(anomalous) of
-            the whole photo and the map's maximum (WinCLIP, equation 5).
+            One map a photo. On the dense path a pixel is P(anomalous) of its patch, the image score the mean of
+            P(anomalous) of the whole photo and the map's maximum. On the path of windows a pixel is the harmonic
+            mean of P(anomalous) of the photo and of the windows of each scale about it, the image score that of
+            the photo (WinCLIP, section 4.2).
 
         Raises:
             InputError: the product has no name.
@@ -119,13 +138,33 @@ class PatchScorer:
 
         classes = self._classes(product)
         with torch.inference_mode():
-            whole = torch.softmax(encoded.whole @ classes.T / self._temperature, dim=-1)[:, 1]
-            patches = torch.softmax(encoded.patches @ classes.T / self._temperature, dim=-1)[..., 1]
+            whole = self._anomalous(encoded.whole, classes)
+            if encoded.windows:
+                grids = self._over_windows(encoded, whole, classes)
+                return [
+                    ScoreMap(upsampled(grid.cpu(), size), p, "text")
+                    for p, grid, size in zip(whole.tolist(), grids, encoded.sizes, strict=True)
+                ]
+            patches = self._anomalous(encoded.patches, classes)
         maps = []
         for p, grid, size in zip(whole.tolist(), patches, encoded.sizes, strict=True):
             values = upsampled(smoothed(grid), size)
             maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text"))
         return maps
+
+    def _anomalous(self, embeddings: Tensor, classes: Tensor) -> Tensor:
+        """P(anomalous) of embeddings (..., D)."""
+        import torch
+
+        return torch.softmax(embeddings @ classes.T / self._temperature, dim=-1)[..., 1]
+
+    def _over_windows(self, encoded: EncodedImages, whole: Tensor, classes: Tensor) -> Tensor:
+        """(N, h, w): the harmonic mean of the photo's score and of both scales' at each patch."""
+        rows, columns = (int(side) for side in encoded.patches.shape[1:3])
+        inverse = whole.reciprocal()[:, None, None]
+        for scale, windows in zip(SCALES, encoded.windows, strict=True):
+            inverse = inverse + over_patches(self._anomalous(windows, classes), (rows, columns), scale).reciprocal()
+        return (1 + len(SCALES)) / inverse
 
     def similarity(self, samples: Sequence[Sample], texts: Sequence[str]) -> FloatMap:
         """Cosine between photos and texts.

@@ -31,6 +31,9 @@ class ModelSpec(BaseModel):
 class ScorerSpec(ModelSpec):
     """An open_clip folder: open_clip_config.json beside open_clip_model.safetensors."""
 
+    path: Literal["dense", "windows"] = "dense"
+    """How places are read: all patches in one pass, or WinCLIP's windows, far dearer and for transformers only."""
+
     @model_validator(mode="after")
     def _only_what_open_clip_has(self) -> Self:
         if self.quantisation is not None or self.attention is not None:
