@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from looktwice.cli.bench import bench
 from looktwice.cli.demo import demo
 from looktwice.cli.doctor import doctor
 from looktwice.cli.eval import evaluate
@@ -26,6 +27,7 @@ app.command()(demo)
 app.command()(inspect)
 app.command()(learn)
 app.command("eval")(evaluate)
+app.command()(bench)
 app.command()(world)
 app.command()(doctor)
 app.add_typer(models, name="models")

@@ -1,0 +1,219 @@
+"""Patch scoring: our paths and a peer's, in images a second and as a share of what this machine can multiply."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, get_args
+
+from tools.errors import InputError, ModelError
+from tools.images import sample_from_array
+from tools.patches.pixels import input_format, to_pixels
+from tools.patches.text import Path
+
+if TYPE_CHECKING:
+    import torch
+
+    from tools.loading import Loaded
+    from tools.patches import PatchScorer
+    from tools.types import Sample
+
+PRODUCT = "metal nut"
+"""What the random photos are said to show; any noun costs the same."""
+MATRIX = 2048
+"""Side of the square matrices whose product states the machine's peak."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One path at one batch size."""
+
+    name: str
+    batch: int
+    seconds: float
+    """For one image: the fastest repetition's time over its images."""
+    gflop: float
+    """For one image, as counted by torch: matrix products and attention."""
+    of_peak: float
+    """gflop / seconds over the machine's peak, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class PatchBench:
+    """What `bench_patch` measured."""
+
+    model: str
+    device: str
+    threads: int
+    peak_gflops: float
+    """The best of square float32 products, in 1e9 operations a second."""
+    rows: tuple[Row, ...]
+    parity: float | None
+    """Largest difference of a window's unit embedding from the peer's; None where the peer is not installed."""
+    peer: str
+    """Which peer, or why there is none."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def bench_patch(
+    model: str = "ViT-B-16-plus-240",
+    *,
+    batch: int = 4,
+    repeat: int = 3,
+    device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
+) -> PatchBench:
+    """Times the path of windows and the dense path on an open_clip model with random weights.
+
+    Args:
+        model: name of an open_clip architecture with a VisionTransformer.
+        batch: images at once, beside one at a time.
+        repeat: repetitions, of which the fastest counts.
+        device: "auto", "cpu", "cuda", ...
+        say: told what is being measured.
+
+    Raises:
+        InputError: no such architecture or device.
+        ModelError: an architecture without windows.
+    """
+    import torch
+
+    loaded = random_clip(model, device)
+    say("the machine's peak")
+    peak = _peak(loaded.device, repeat)
+    photos = _photos(loaded, batch)
+    peer, peer_name = _peer(loaded)
+    rows: list[Row] = []
+    with torch.inference_mode():
+        for name, run in _paths(loaded, peer):
+            for count in dict.fromkeys((1, batch)):
+                say(f"{name}, {count} at once")
+                shown = photos[:count]
+                seconds = _fastest(partial(run, shown), repeat, loaded.device) / count
+                gflop = _gflop(partial(run, shown)) / count
+                rows.append(Row(name, count, seconds, gflop, gflop / seconds / peak))
+        parity = _parity(loaded, peer, _pixels(loaded, photos)) if peer is not None else None
+    return PatchBench(model, loaded.device, torch.get_num_threads(), peak, tuple(rows), parity, peer_name)
+
+
+def random_clip(name: str, device: str = "auto") -> Loaded:
+    """An open_clip model of full size with random weights, as the tools take it.
+
+    Raises:
+        InputError: no such architecture or device.
+    """
+    import open_clip
+    import torch
+
+    from tools.loading import ClipProcessor, Loaded, resolve_device
+    from tools.profiles.spec import ScorerSpec
+    from tools.quiet import quiet
+
+    if name not in open_clip.list_models():
+        raise InputError(f"model '{name}': open_clip has no such architecture; try ViT-B-16-plus-240 or ViT-L-14-336.")
+    there = resolve_device(device)
+    torch.manual_seed(0)
+    with quiet():
+        model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=None)
+        tokenizer = open_clip.get_tokenizer(name)
+    model.eval().requires_grad_(requires_grad=False).to(there)
+    return Loaded(model, ClipProcessor(preprocess, tokenizer), there, torch.float32, "", name, ScorerSpec(source=name))
+
+
+def _paths(loaded: Loaded, peer: Any) -> Iterator[tuple[str, Callable[[list[Sample]], object]]]:
+    """Each path as a function of photos, from their pixels to the maps."""
+    from tools.patches import PatchScorer
+
+    for path in get_args(Path):
+        scorer = PatchScorer(loaded, path=path)
+        yield f"looktwice, {path}", partial(_scored, scorer)
+    if peer is not None:
+        yield "anomalib, WinClipModel", partial(_of_peer, peer, loaded)
+
+
+def _scored(scorer: PatchScorer, photos: list[Sample]) -> object:
+    return scorer.score(scorer.encode(photos), PRODUCT)
+
+
+def _of_peer(peer: Any, loaded: Loaded, photos: list[Sample]) -> object:
+    return peer(_pixels(loaded, photos))
+
+
+def _photos(loaded: Loaded, count: int) -> list[Sample]:
+    """Random photos of the side that the model wants."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    shape = (*input_format(loaded).size, 3)
+    return [sample_from_array(rng.integers(0, 256, shape, dtype=np.uint8)) for _ in range(count)]
+
+
+def _pixels(loaded: Loaded, photos: list[Sample]) -> torch.Tensor:
+    return to_pixels([p.image for p in photos], input_format(loaded), loaded)
+
+
+def _peak(device: str, repeat: int) -> float:
+    """GFLOP/s of the best square product; more repetitions than elsewhere, since it is the yardstick."""
+    import torch
+
+    a, b = (torch.rand(MATRIX, MATRIX, device=device) for _ in range(2))
+    return 2 * MATRIX**3 / 1e9 / _fastest(lambda: a @ b, 4 * repeat, device)
+
+
+def _fastest(run: Callable[[], object], repeat: int, device: str) -> float:
+    """Seconds of the fastest of `repeat` runs, after one that does not count."""
+    import torch
+
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    once()
+    return min(once() for _ in range(repeat))
+
+
+def _gflop(run: Callable[[], object]) -> float:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return float(counter.get_total_flops()) / 1e9
+
+
+def _peer(loaded: Loaded) -> tuple[Any, str]:
+    """anomalib's WinClipModel around the same weights and texts, or None and why."""
+    if find_spec("anomalib") is None:
+        return None, "anomalib is not installed; `pip install anomalib` in this environment to time it beside ours"
+    from importlib.metadata import version
+
+    torch_model: Any = import_module("anomalib.models.image.winclip.torch_model")
+    torch_model.BACKBONE, torch_model.PRETRAINED = loaded.name, None
+    try:
+        peer = torch_model.WinClipModel(class_name=PRODUCT)
+    except (RuntimeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{loaded.name}: anomalib cannot build it ({error}); choose ViT-B-16-plus-240.") from error
+    peer.clip.load_state_dict(loaded.model.state_dict())
+    peer.to(loaded.device).eval()
+    peer.setup(class_name=PRODUCT)
+    return peer, f"anomalib {version('anomalib')}"
+
+
+def _parity(loaded: Loaded, peer: Any, pixels: torch.Tensor) -> float:
+    """Largest difference between our windows' unit embeddings and the peer's, over all scales."""
+    from torch.nn import functional
+
+    from tools.patches.windows import window_embeddings
+
+    _, theirs, _ = peer.encode_image(pixels)
+    pairs = zip(window_embeddings(loaded.model.visual, pixels), theirs, strict=True)
+    return max(float((functional.normalize(a, dim=-1) - functional.normalize(b, dim=-1)).abs().max()) for a, b in pairs)
