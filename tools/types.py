@@ -127,11 +127,18 @@ class ScoreMap:
     the photo's own level, below 0 for most of it; None for "text", whose values are its own unit."""
     raw_score: float | None = None
     """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
+    of_worst: float = 1.0
+    """By how much the matcher's own image score falls when its worst place does, in [0, 1]."""
 
     @property
     def own_score(self) -> float:
         """The image score in the matcher's own unit."""
         return self.image_score if self.raw_score is None else self.raw_score
+
+    def own_score_at(self, region: Region) -> float:
+        """What the image score, in the matcher's own unit, would be if a region were the worst place."""
+        values = self.values if self.raw is None else self.raw
+        return self.own_score - self.of_worst * (float(values.max()) - self.raw_in(region))
 
     def raw_in(self, region: Region) -> float:
         """The largest raw value inside a region's mask, or inside its box where it has no mask.

@@ -52,16 +52,14 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
 def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
     """(standard deviations above good parts, log-likelihood ratio) of one place.
 
-    Distances are standardised as logarithms, probabilities as log-odds; by words a photo's score is half its whole
-    and half its worst place, for which this place stands in.
+    Distances are standardised as logarithms, probabilities as log-odds; the place stands in for the photo's worst.
     """
-    here = score_map.raw_in(region)
+    score = score_map.own_score_at(region)
     if score_map.source == "reference":
         references = [log_of_distance(r) for r in product.reference_scores]
-        deviation = calibration.reference.standardise(log_of_distance(here), references)
+        deviation = calibration.reference.standardise(log_of_distance(score), references)
         return deviation, calibration.reference.llr(deviation)
-    alone = score_map.own_score - (float(score_map.values.max()) - here) / 2
-    deviation = calibration.text.standardise(log_odds(alone), [log_odds(t) for t in product.text_scores])
+    deviation = calibration.text.standardise(log_odds(score), [log_odds(t) for t in product.text_scores])
     return deviation, calibration.text.llr(deviation)
 
 

@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
 from tools.patches.pixels import input_format, to_pixels
-from tools.patches.text import Path
 
 if TYPE_CHECKING:
     import torch
 
     from tools.loading import Loaded
     from tools.patches import PatchScorer
+    from tools.profiles.spec import Path
     from tools.types import Sample
 
 PRODUCT = "metal nut"
@@ -131,7 +131,8 @@ def _paths(loaded: Loaded, peer: Any) -> Iterator[tuple[str, Callable[[list[Samp
     """Each path as a function of photos, from their pixels to the maps."""
     from tools.patches import PatchScorer
 
-    for path in get_args(Path):
+    paths: tuple[Path, ...] = ("dense", "windows")
+    for path in paths:
         scorer = PatchScorer(loaded, path=path)
         yield f"looktwice, {path}", partial(_scored, scorer)
     if peer is not None:
@@ -205,7 +206,26 @@ def _peer(loaded: Loaded) -> tuple[Any, str]:
     peer.clip.load_state_dict(loaded.model.state_dict())
     peer.to(loaded.device).eval()
     peer.setup(class_name=PRODUCT)
+    _sequence_first(peer)
     return peer, f"anomalib {version('anomalib')}"
+
+
+def _sequence_first(peer: Any) -> None:
+    """Has the peer's windows attend within themselves.
+
+    It hands them over sequence first, as open_clip before 2.26 took them; a newer one would mix them up.
+    """
+    transformer, of_windows = peer.clip.visual.transformer, peer._get_window_embeddings
+
+    def windows(tokens: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        transformer.batch_first = False
+        try:
+            found: torch.Tensor = of_windows(tokens, masks)
+        finally:
+            transformer.batch_first = True
+        return found
+
+    peer._get_window_embeddings = windows
 
 
 def _parity(loaded: Loaded, peer: Any, pixels: torch.Tensor) -> float:

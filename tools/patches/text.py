@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,16 +13,16 @@ from prompts import load_yaml
 from tools.errors import InputError, ModelError
 from tools.patches.features import as_grid, vit_tokens
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.patches.tiles import assembled, cut_tiles
 from tools.patches.windows import SCALES, check_windowed, over_patches, window_embeddings
-from tools.types import FloatMap, Sample, ScoreMap
+from tools.profiles.spec import Path
+from tools.types import RGB, FloatMap, Sample, ScoreMap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tools.loading import Loaded
 
-Path = Literal["dense", "windows"]
-"""How places are read: all patches in one pass, or each window as a photo of its own."""
 TEMPERATURE = 0.07
 """Of the softmax over {normal, anomalous} (Jeong et al. 2023, WinCLIP, section 3)."""
 CACHED_TEXTS = 4096
@@ -43,6 +43,8 @@ class EncodedImages:
     """(width, height) of each photo in pixels."""
     windows: tuple[Tensor, ...] = ()
     """On the path of windows, for each scale (N, windows, D), unit length."""
+    tiles: tuple[tuple[Tensor, Tensor], ...] = ()
+    """On the path of tiles, for each photo its tiles (tiles, D) and their patches (tiles, h, w, D), unit length."""
 
 
 class PatchScorer:
@@ -53,7 +55,7 @@ class PatchScorer:
     of the last layer along its value path, which keeps them in the space of the text tower (MaskCLIP, Zhou
     et al. 2022, section 3.2, for ResNets; value-value attention without skip and MLP, as in CLIP Surgery, Li
     et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers). The path of windows is WinCLIP's own and
-    far dearer.
+    far dearer; the path of tiles reads overlapping tiles of the photo, each by the dense path.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class PatchScorer:
             loaded: model and (preprocess, tokenizer).
             batch: photos that go through the image tower at once.
             temperature: of the softmax over {normal, anomalous}; smaller is more decided.
-            path: how places are read, "dense" or "windows".
+            path: how places are read: "dense", "windows" or "tiles".
 
         Raises:
             ModelError: the model has no image tower of a known kind, or of one that has no windows.
@@ -105,18 +107,38 @@ class PatchScorer:
         wholes, grids, windows = [], [], []
         with torch.inference_mode():
             for start in range(0, len(samples), self._batch):
-                images = [s.image for s in samples[start : start + self._batch]]
-                pixels = to_pixels(images, self._form, self._loaded)
-                whole, grid = _embed(self._loaded.model.visual, pixels)
+                pixels = self._pixels([s.image for s in samples[start : start + self._batch]])
+                whole, grid = self._embedded_images(pixels)
                 if self._path == "windows":
                     found = window_embeddings(self._loaded.model.visual, pixels)
                     windows.append([functional.normalize(scale.float(), dim=-1) for scale in found])
-                wholes.append(functional.normalize(whole.float(), dim=-1))
-                grids.append(functional.normalize(grid.float(), dim=-1))
+                wholes.append(whole)
+                grids.append(grid)
+            tiles = tuple(self._tiles(s.image) for s in samples) if self._path == "tiles" else ()
         scales = tuple(torch.cat(batches) for batches in zip(*windows, strict=True))
-        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples), scales)
+        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples), scales, tiles)
         self._check(encoded.whole)
         return encoded
+
+    def _tiles(self, image: RGB) -> tuple[Tensor, Tensor]:
+        """Embeddings (tiles, D) of a photo's tiles and (tiles, h, w, D) of their patches."""
+        import torch
+
+        tiles = cut_tiles(image)
+        starts = range(0, len(tiles), self._batch)
+        pairs = [self._embedded_images(self._pixels(tiles[i : i + self._batch])) for i in starts]
+        whole, patches = (torch.cat(part) for part in zip(*pairs, strict=True))
+        return whole, patches
+
+    def _pixels(self, images: Sequence[RGB]) -> Tensor:
+        return to_pixels(images, self._form, self._loaded)
+
+    def _embedded_images(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D) of photos and (N, h, w, D) of their patches, float32 of unit length."""
+        from torch.nn import functional
+
+        whole, grid = _embed(self._loaded.model.visual, pixels)
+        return functional.normalize(whole.float(), dim=-1), functional.normalize(grid.float(), dim=-1)
 
     def score(self, encoded: EncodedImages, product: str) -> list[ScoreMap]:
         """How anomalous each photo and each of its pixels looks, by words.
@@ -129,7 +151,9 @@ class PatchScorer:
             One map a photo. On the dense path a pixel is P(anomalous) of its patch, the image score the mean of
             P(anomalous) of the whole photo and the map's maximum. On the path of windows a pixel is the harmonic
             mean of P(anomalous) of the photo and of the windows of each scale about it, the image score that of
-            the photo (WinCLIP, section 4.2).
+            the photo (WinCLIP, section 4.2). On the path of tiles the log-odds of the tiles and of their patches are
+            averaged, a pixel is the probability of how far it stands above the photo's median, the image score the
+            map's maximum.
 
         Raises:
             InputError: the product has no name.
@@ -142,14 +166,18 @@ class PatchScorer:
             if encoded.windows:
                 grids = self._over_windows(encoded, whole, classes)
                 return [
-                    ScoreMap(upsampled(grid.cpu(), size), p, "text")
+                    ScoreMap(upsampled(grid.cpu(), size), p, "text", of_worst=0.0)
                     for p, grid, size in zip(whole.tolist(), grids, encoded.sizes, strict=True)
+                ]
+            if encoded.tiles:
+                return [
+                    self._over_tiles(*t, classes, size) for t, size in zip(encoded.tiles, encoded.sizes, strict=True)
                 ]
             patches = self._anomalous(encoded.patches, classes)
         maps = []
         for p, grid, size in zip(whole.tolist(), patches, encoded.sizes, strict=True):
             values = upsampled(smoothed(grid), size)
-            maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text"))
+            maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text", of_worst=0.5))
         return maps
 
     def _anomalous(self, embeddings: Tensor, classes: Tensor) -> Tensor:
@@ -165,6 +193,13 @@ class PatchScorer:
         for scale, windows in zip(SCALES, encoded.windows, strict=True):
             inverse = inverse + over_patches(self._anomalous(windows, classes), (rows, columns), scale).reciprocal()
         return (1 + len(SCALES)) / inverse
+
+    def _over_tiles(self, whole: Tensor, patches: Tensor, classes: Tensor, size: tuple[int, int]) -> ScoreMap:
+        """The map of one photo from its tiles (tiles, D) and their patches (tiles, h, w, D)."""
+        direction = (classes[1] - classes[0]) / self._temperature
+        odds = assembled(whole @ direction, patches @ direction)
+        values = upsampled((odds - odds.median()).sigmoid(), size)
+        return ScoreMap(values, float(values.max()), "text")
 
     def similarity(self, samples: Sequence[Sample], texts: Sequence[str]) -> FloatMap:
         """Cosine between photos and texts.

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Role = Literal["scorer", "features", "grounder", "segmenter", "narrator"]
 """What a model is for."""
+Path = Literal["dense", "windows", "tiles"]
+"""How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
+transformers only), or overlapping tiles of the photo, each in a pass of its own."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Number format of the weights in memory; "auto" is float32, and bfloat16 for a narrator on a GPU."""
 
@@ -31,8 +34,7 @@ class ModelSpec(BaseModel):
 class ScorerSpec(ModelSpec):
     """An open_clip folder: open_clip_config.json beside open_clip_model.safetensors."""
 
-    path: Literal["dense", "windows"] = "dense"
-    """How places are read: all patches in one pass, or WinCLIP's windows, far dearer and for transformers only."""
+    path: Path = "dense"
 
     @model_validator(mode="after")
     def _only_what_open_clip_has(self) -> Self:
