@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,23 @@ class MatcherMap(BaseModel):
         return math.log1p(self.share * math.expm1(seen))
 
 
+class Fused(BaseModel):
+    """What good parts score when all that was found is fused, as log-likelihood ratios."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: float = 0.0
+    spread: float = Field(default=1.0, gt=0)
+
+    def threshold(self, false_alarm: float) -> float:
+        """The log-likelihood ratio that a share `false_alarm` of good parts exceeds, were they distributed normally.
+
+        >>> round(Fused(mean=-1.0, spread=2.0).threshold(0.5), 6)
+        -1.0
+        """
+        return NormalDist(self.mean, self.spread).inv_cdf(1 - false_alarm)
+
+
 class Calibration(BaseModel):
     """The maps of all matchers for one profile."""
 
@@ -71,6 +89,7 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
+    good: Fused = Fused()
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,5 +34,19 @@ class Context:
     budget: Budget = Budget()
     prior: float = 0.5
     """Probability of an anomaly before looking, in (0, 1)."""
+    false_alarm: float | None = None
+    """Share of good parts that may be called anomalous, in (0, 1); by default what is likelier anomalous is."""
     products: dict[str, Product] = field(default_factory=dict)
     """Products proposed on the way, by digest of references and words, so that a batch learns once."""
+
+    @property
+    def prior_log_odds(self) -> float:
+        """What is added to all that the evidence says."""
+        return math.log(self.prior / (1 - self.prior))
+
+    @property
+    def threshold(self) -> float:
+        """Log-odds of an anomaly above which a part is called anomalous."""
+        if self.false_alarm is None:
+            return 0.0
+        return self.calibration.good.threshold(self.false_alarm) + self.prior_log_odds

@@ -90,6 +90,8 @@ class Verdict:
     score: float
     """Posterior probability of an anomaly, in (0, 1); it never saturates, so it still ranks."""
     confidence: float
-    """Probability that the verdict is right, in [0.5, 1)."""
+    """Probability that the verdict is right, in (0, 1); at least 0.5 unless a false-alarm rate moved the threshold."""
     kinds: tuple[Kind, ...]
     """Kinds of anomaly that carry the verdict; empty for a good part."""
+    threshold: float = 0.5
+    """The score above which a part is called anomalous, in (0, 1)."""

@@ -34,6 +34,7 @@ class Inspector:
         device: str = "auto",
         looks: int = 3,
         prior: float = 0.5,
+        false_alarm: float | None = None,
         calibration: Calibration | None = None,
     ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
@@ -43,10 +44,12 @@ class Inspector:
             device: "auto", "cpu", "cuda", ...
             looks: second looks at most, for each photo.
             prior: probability of an anomaly before looking, in (0, 1).
+            false_alarm: share of good parts that may be called anomalous, in (0, 1), such as 0.02; by default a part
+                is anomalous when that is likelier than not.
             calibration: what each matcher's score is worth; the profile's own maps by default.
 
         Raises:
-            tools.errors.InputError: prior or looks out of range.
+            tools.errors.InputError: prior, false_alarm or looks out of range.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
         from agent.calibrate import Calibration
@@ -57,6 +60,8 @@ class Inspector:
 
         if not 0 < prior < 1:
             raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
+        if false_alarm is not None and not 0 < false_alarm < 1:
+            raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
         if looks < 0:
             raise InputError(f"looks is {looks}; give 0 or more second looks.")
         chosen = resolve_profile(profile)
@@ -66,6 +71,7 @@ class Inspector:
             calibration or Calibration.of_profile(chosen.name),
             Budget(looks=looks),
             prior,
+            false_alarm,
         )
         self._graph = build_graph()
 

@@ -27,6 +27,8 @@ class VerdictOut(_Frozen):
     score: float = Field(ge=0, le=1)
     confidence: float = Field(ge=0, le=1)
     kinds: tuple[Kind, ...]
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """The score above which a part is called anomalous."""
 
 
 class Finding(_Frozen):
@@ -160,7 +162,11 @@ class InspectionReport(_Frozen):
 
 def _verdict(verdict: Verdict) -> VerdictOut:
     return VerdictOut(
-        anomalous=verdict.anomalous, score=verdict.score, confidence=verdict.confidence, kinds=verdict.kinds
+        anomalous=verdict.anomalous,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        kinds=verdict.kinds,
+        threshold=verdict.threshold,
     )
 
 

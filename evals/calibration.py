@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.calibrate import Calibration, Matcher, MatcherMap, log_of_distance
+from agent.calibrate import Calibration, Fused, Matcher, MatcherMap, log_of_distance
 from agent.fuse import log_odds, probability
 from evals.datasets import Case, Category
 from evals.datasets.world import open_world
 
 if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector
+    from agent import InspectionReport, Inspector, Product
 
 SEED = 3
 """Neither the seed that the models learned from (1) nor those they are measured on."""
@@ -50,19 +50,25 @@ def fit(profile: str, *, images: int, shots: Sequence[int], device: str = "auto"
     inspector = Inspector(profile, device=device, looks=2, calibration=maps)
     thresholds: list[float] = []
     seen: dict[Matcher, Seen] = {"text": Seen(), "reference": Seen(), "rule": Seen(), "narrator": Seen()}
+    goods: list[tuple[Product, Case]] = []
     for count in shots:
         for category in open_world(split="trained", seed=SEED, per_category=images):
             sys.stderr.write(f"{category.name}, {count} references\n")
-            thresholds += _collect(inspector, category, count, seen)
+            thresholds += _collect(inspector, category, count, seen, goods)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
-    return Calibration.model_validate(
-        {
-            **{name: value.model_dump() for name, value in fitted.items()},
-            "detection": round(float(np.median(thresholds)), 4),
-        }
-    )
+    fitted_maps = Calibration.model_validate({**fitted, "detection": round(float(np.median(thresholds)), 4)})
+    sys.stderr.write("what good parts score when all is fused\n")
+    judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
+    return fitted_maps.model_copy(update={"good": _fused(judge, goods)})
+
+
+def _fused(inspector: Inspector, goods: Sequence[tuple[Product, Case]]) -> Fused:
+    """What good parts score once the maps are fitted."""
+    reports = (inspector.inspect(case.photo(), product=product) for product, case in goods)
+    scores = [log_odds(report.verdict.score, floor=1e-9) for report in reports]
+    return Fused(mean=round(float(np.mean(scores)), 4), spread=round(float(np.std(scores)), 4) or 1.0)
 
 
 def _auroc(seen: Seen) -> float:
@@ -95,12 +101,20 @@ def _spreads(inspector: Inspector, images: int) -> Calibration:
     )
 
 
-def _collect(inspector: Inspector, category: Category, shots: int, seen: dict[Matcher, Seen]) -> list[float]:
-    """Inspects a category; returns the detection thresholds that its references showed."""
+def _collect(
+    inspector: Inspector,
+    category: Category,
+    shots: int,
+    seen: dict[Matcher, Seen],
+    goods: list[tuple[Product, Case]],
+) -> list[float]:
+    """Inspects a category, keeps what good parts showed; returns the detection thresholds of its references."""
     references = category.references(shots, SEED) if shots else []
     product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
     for case in category.cases:
         report = inspector.inspect(case.photo(), product=product)
+        if case.label == "good":
+            goods.append((product, case))
         for source, value in _scores(report, case):
             if source == "rule" and not shots:
                 continue

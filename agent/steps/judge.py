@@ -17,12 +17,14 @@ CARRIES = 1.0
 
 def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Adds what speaks about one hypothesis and mixes the hypotheses; the order of images is kept."""
-    prior = runtime.context.prior
-    log_odds = anomaly_llr(state.evidence) + math.log(prior / (1 - prior))
+    context = runtime.context
+    log_odds = anomaly_llr(state.evidence) + context.prior_log_odds
     score = probability(log_odds)
-    anomalous = log_odds > 0
+    anomalous = log_odds > context.threshold
     kinds = _kinds(state.evidence) if anomalous else ()
-    return Update(verdict=Verdict(anomalous, score, max(score, 1 - score), kinds))
+    return Update(
+        verdict=Verdict(anomalous, score, score if anomalous else 1 - score, kinds, probability(context.threshold))
+    )
 
 
 def _kinds(evidence: list[Evidence]) -> tuple[Kind, ...]:

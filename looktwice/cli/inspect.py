@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Looks, Profile, writable_folder
+from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -26,6 +26,7 @@ def inspect(
     profile: Profile = "auto",
     device: Device = "auto",
     looks: Looks = 3,
+    false_alarm: FalseAlarm = None,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
     from looktwice.cli.learn import load_product
@@ -38,7 +39,7 @@ def inspect(
     speaker = Speaker(json=json)
     from agent import Inspector
 
-    inspector = Inspector(profile, device=device, looks=looks)
+    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
     names = _Names()
     refused = anomalous = 0

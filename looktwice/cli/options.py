@@ -13,6 +13,11 @@ Profile = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Looks = Annotated[int, typer.Option(min=0, help="Second looks at most, for each photo.")]
 
+FalseAlarm = Annotated[
+    float | None,
+    typer.Option(help="Share of good parts that may be called anomalous, such as 0.02; else what is likelier."),
+]
+
 
 def writable_folder(folder: Path) -> Path:
     """Makes a folder and proves that it can be written, before any long work.

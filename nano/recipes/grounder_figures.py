@@ -84,7 +84,10 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
             "`OwlViTForObjectDetection`: six layers of width 192 over 16 x 16 patches of a 192 px photo, two text "
             "layers of width 128, a byte-level vocabulary of 2,048. Zero-shot boxes for a noun or a coloured noun."
         ),
-        data="Parts of the world's training families (seed 1, 400 photos each), cropped, mirrored and relit.",
+        data=(
+            "Parts of the world's training families (seed 1; the first 2,525 steps on 400 photos each, the rest on "
+            "1,200), cropped, mirrored and relit."
+        ),
         training=(
             f"{steps} steps of 12 photos, {seconds / 60:.0f} minutes on one CPU thread shared with other work "
             "(`python -m nano.recipes.grounder`). Focal, L1 and GIoU; the patch at a part's centre is responsible."

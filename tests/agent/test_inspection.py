@@ -1,5 +1,7 @@
 """The loop: evidence from every matcher, looks where they pay, a verdict that cites what it rests on."""
 
+from dataclasses import replace
+
 import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
@@ -125,3 +127,18 @@ def test_a_report_reads_back_from_its_json():
     again = InspectionReport.model_validate_json(report.to_json())
     assert again.to_json() == report.to_json()
     assert again.schema_ == "looktwice/1"
+
+
+def test_a_false_alarm_rate_moves_the_threshold_and_not_the_score():
+    toolbox = Toolbox(distance=2.2 * GOOD)
+    request = Request(photo(99), None, tuple(photo(n) for n in range(3)))
+    usual = context(toolbox, looks=0)
+    verdicts = []
+    for rate in (0.001, 0.999):
+        moved = replace(usual, false_alarm=rate)
+        verdicts.append(InspectionState(**build_graph().invoke(request, context=moved)).verdict)
+    strict, lenient = verdicts
+    assert strict.score == lenient.score
+    assert strict.threshold > 0.5 > lenient.threshold
+    assert lenient.anomalous
+    assert not strict.anomalous

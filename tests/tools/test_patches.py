@@ -8,6 +8,7 @@ from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
 from tools.patches import Bank, PatchMemory, PatchScorer, peaks
 from tools.patches.text import sentences
+from tools.patches.tiles import assembled
 from tools.types import Box, Region, ScoreMap
 
 SPOT = Box(88, 22, 104, 38)
@@ -259,3 +260,29 @@ def test_the_path_of_windows_gives_probabilities_and_the_photos_own_score(loaded
 def test_a_tower_without_windows_is_refused(loaded):
     with pytest.raises(ModelError, match="dense"):
         PatchScorer(loaded("resnet_clip"), path="windows")
+
+
+@pytest.mark.parametrize("size", [(17, 16), (64, 48), (600, 300)])
+def test_the_path_of_tiles_covers_photos_of_any_size(loaded, size):
+    scorer = PatchScorer(loaded("resnet_clip"), path="tiles")
+    photo = sample_from_array(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    (found,) = scorer.score(scorer.encode([photo]), "plate")
+    assert found.values.shape == (size[1], size[0])
+    assert 0 < found.values.min() <= 0.5 <= found.values.max() < 1
+    assert found.image_score == found.values.max()
+
+
+def test_a_tile_that_says_more_raises_its_own_place_alone():
+    whole, patches = torch.zeros(49), torch.zeros(49, 4, 4)
+    whole[0] = 2.0
+    found = assembled(whole, patches)
+    assert found[:8, :8].tolist() == [[1.0] * 8] * 8
+    assert float(found[16:, 16:].abs().max()) == 0.0
+
+
+def test_a_place_stands_in_for_the_worst_as_far_as_the_score_rests_on_it():
+    values = np.zeros((4, 4), dtype=np.float32)
+    values[0, 0], values[3, 3] = 0.8, 0.6
+    there = Region(Box(3, 3, 4, 4), 0.6)
+    assert ScoreMap(values, 0.7, "text", of_worst=0.5).own_score_at(there) == pytest.approx(0.6)
+    assert ScoreMap(values, 0.7, "text", of_worst=0.0).own_score_at(there) == pytest.approx(0.7)
