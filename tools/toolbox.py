@@ -50,9 +50,10 @@ class Toolbox:
     def memory(self) -> PatchMemory:
         """Scores patches against references."""
         from tools.patches import PatchMemory
+        from tools.patches.shelf import default_shelf
 
         spec = self._profile.roles.features
-        return PatchMemory(self._model(spec.shared or "features"), side=_side(spec))
+        return PatchMemory(self._model(spec.shared or "features"), side=_side(spec), shelf=default_shelf())
 
     @cached_property
     def grounder(self) -> Grounder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import InputError, ModelError
@@ -10,6 +11,7 @@ from tools.patches.augment import augmented
 from tools.patches.bank import Bank
 from tools.patches.features import patch_features
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.patches.shelf import Shelf
 from tools.types import RGB, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -39,15 +41,17 @@ class PatchMemory:
     does".
     """
 
-    def __init__(self, loaded: Loaded, *, side: int | None = None, batch: int = 8) -> None:
+    def __init__(self, loaded: Loaded, *, side: int | None = None, batch: int = 8, shelf: Path | None = None) -> None:
         """Takes a backbone with stages, or an open_clip model.
 
         Args:
             loaded: the model and, where there is one, its image processor, which states the input size.
             side: input side in pixels; by default what the checkpoint states, else 256.
             batch: photos that go through the model at once.
+            shelf: folder where banks are kept, so that the same references are encoded once; none by default.
         """
         self._loaded = loaded
+        self._shelf = Shelf(shelf)
         self._side = side
         self._batch = batch
         self._form = input_format(loaded, side)
@@ -74,6 +78,10 @@ class PatchMemory:
 
         if not samples:
             raise InputError("no reference was given; a patch memory needs at least one photo of a good part.")
+        digests = tuple(s.digest for s in samples)
+        kept = self._shelf.find(self._loaded.digest, self._side, digests, self._loaded.device)
+        if kept is not None:
+            return kept
         unique = {s.digest: s for s in samples}
         features = self.encode(list(unique.values()))
         if len(unique) > 1:
@@ -82,8 +90,9 @@ class PatchMemory:
             copies = self._features(list(augmented(samples[0].image)))
             scores = {samples[0].digest: max(_contrast(_distances(c, features))[0] for c in copies)}
             features = torch.cat([features, copies])
-        digests = tuple(s.digest for s in samples)
-        return Bank(features, digests, tuple(scores[d] for d in digests), self._loaded.digest, self._side)
+        bank = Bank(features, digests, tuple(scores[d] for d in digests), self._loaded.digest, self._side)
+        self._shelf.keep(bank)
+        return bank
 
     def score(self, sample: Sample, bank: Bank) -> ScoreMap:
         """Compares one photo of any size with a bank.

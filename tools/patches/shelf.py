@@ -1,0 +1,70 @@
+"""Banks kept on disk by what they were made of, so that the same references are encoded once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.errors import LookTwiceError
+from tools.patches.bank import Bank
+
+VARIABLE = "LOOKTWICE_CACHE"
+"""Environment variable that names another folder, or "off"."""
+KEPT = 100
+"""So many banks are kept; the one used longest ago goes first."""
+_RECIPE = 1
+"""Counts up whenever the same photos would give another bank."""
+
+
+def default_shelf() -> Path | None:
+    """The folder of this user's banks, or None where the cache is switched off."""
+    named = os.environ.get(VARIABLE, "")
+    if named == "off":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(named or Path(home) / "looktwice").expanduser() / "banks"
+
+
+class Shelf:
+    """A folder of banks; whatever goes wrong with a file, the bank is simply made again."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Takes a folder that need not exist; None keeps nothing."""
+        self._folder = folder
+
+    def find(self, model: str, side: int | None, references: Sequence[str], device: str) -> Bank | None:
+        """The bank of these references (digests, in order) by this model, or None."""
+        path = self._path(model, side, references)
+        if path is None or not path.is_file():
+            return None
+        try:
+            bank = Bank.load(path, device)
+        except LookTwiceError:
+            return None
+        if (bank.model, bank.side, bank.references) != (model, side, tuple(references)):
+            return None
+        with contextlib.suppress(OSError):
+            path.touch()
+        return bank
+
+    def keep(self, bank: Bank) -> None:
+        """Stores a bank, whole or not at all, and drops the oldest ones; a folder that cannot be written is left."""
+        path = self._path(bank.model, bank.side, bank.references)
+        if path is None:
+            return
+        aside = path.with_suffix(f".{os.getpid()}.part")
+        with contextlib.suppress(LookTwiceError, OSError):
+            bank.save(aside)
+            aside.replace(path)
+            for old in sorted(path.parent.glob("*.safetensors"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+                old.unlink(missing_ok=True)
+
+    def _path(self, model: str, side: int | None, references: Sequence[str]) -> Path | None:
+        if self._folder is None:
+            return None
+        told = json.dumps([_RECIPE, model, side, list(references)])
+        return self._folder / f"{hashlib.sha256(told.encode()).hexdigest()}.safetensors"
