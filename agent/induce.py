@@ -19,6 +19,8 @@ from tools.types import Sample
 if TYPE_CHECKING:
     from tools.toolbox import Toolbox
 
+FEW = 9
+"""Up to so many references, counts that differ among them are taken to differ by more among others."""
 WIDEST = 1
 """An induced count whose references differ by more than this says too little to be a rule."""
 TRUSTED = 0.75
@@ -148,8 +150,22 @@ def _rules(
         counts = _counts(label, measured)
         if not counts or max(counts) == 0 or max(counts) - min(counts) > WIDEST:
             continue
-        rules.append(_proved(CountRule(part=label, low=min(counts), high=max(counts), origin="induced"), measured))
+        low, high = usual_range(counts)
+        rules.append(_proved(CountRule(part=label, low=low, high=high, origin="induced"), measured))
     return tuple(rules), tuple(notes)
+
+
+def usual_range(counts: Sequence[int]) -> tuple[int, int]:
+    """The counts that good parts may have, given those of a few.
+
+    Where n of them already differ, the next one lies beyond them with a probability of about 2 / (n + 1); the range of
+    a few is therefore one wider on both sides.
+
+    >>> usual_range([2, 2, 2]), usual_range([1, 2, 1, 2]), usual_range([1, 2] * 6)
+    ((2, 2), (0, 3), (1, 2))
+    """
+    low, high = min(counts), max(counts)
+    return (low, high) if low == high or len(counts) > FEW else (max(0, low - 1), high + 1)
 
 
 def _counts(label: str, measured: tuple[Measured, ...]) -> list[int]:

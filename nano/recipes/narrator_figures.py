@@ -168,6 +168,6 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         limits=(
             "It speaks in the sentences of this world and knows no other: of products that it was not trained on its "
             "descriptions guess, and its lists of parts are well formed but another product's. Its yes and no beside a "
-            "reference are little better than chance: take them for weak evidence at most."
+            "reference carry over to other families, but are wrong often: take them for weak evidence."
         ),
     )
