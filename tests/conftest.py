@@ -1,4 +1,4 @@
-"""What all tests share: no network, no cache, no time limits on generated examples."""
+"""What all tests share: no network, no cache, threads that yield, no time limits on generated examples."""
 
 import os
 
@@ -6,5 +6,6 @@ from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LOOKTWICE_CACHE", "off")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from langgraph.runtime import Runtime
 
@@ -16,8 +16,10 @@ from agent.product import Product
 from agent.rules import evaluate
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
-from tools.types import Region, Sample, ScoreMap
+from tools.types import Box, Region, Sample, ScoreMap
 
+SAME = 0.5
+"""Share of the smaller of two boxes from which on both are one place."""
 _SENTENCES = {"reference": ("region_within", "region_differs"), "text": ("words_fit", "words_differ")}
 
 
@@ -30,23 +32,39 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """Evidence of the patch matchers, against the references and against words: a hypothesis for each place."""
-    found = [(m, region) for m, regions in zip(glance.maps, glance.peaks, strict=True) for region in regions]
-    for number, (score_map, region) in enumerate(found, start=1):
-        deviation, llr = _worth(score_map, region, product, calibration)
-        within, beyond = _SENTENCES[score_map.source]
-        claim = Claim(
-            beyond if llr >= NOTABLE else within,
-            {
-                "width": round(region.box.width),
-                "height": round(region.box.height),
-                "place": place_in_words(region.box, *sample.size),
-                "references": len(product.references),
-                "sd": round(deviation, 1),
-                "product": product.spec.product,
-            },
-        )
-        yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
+    """Evidence of the patch matchers: a hypothesis for each place, about which every matcher has its say."""
+    for number, region in enumerate(distinct(glance.peaks), start=1):
+        for score_map in glance.maps:
+            deviation, llr = _worth(score_map, region, product, calibration)
+            within, beyond = _SENTENCES[score_map.source]
+            claim = Claim(
+                beyond if llr >= NOTABLE else within,
+                {
+                    "width": round(region.box.width),
+                    "height": round(region.box.height),
+                    "place": place_in_words(region.box, *sample.size),
+                    "references": len(product.references),
+                    "sd": round(deviation, 1),
+                    "product": product.spec.product,
+                },
+            )
+            yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
+
+
+def distinct(peaks: Sequence[Sequence[Region]]) -> list[Region]:
+    """The places of all maps, map by map; one that overlaps a place before it by half of either is that place."""
+    found: list[Region] = []
+    for region in (r for regions in peaks for r in regions):
+        shared = (_shared(region.box, other.box) for other in found)
+        if all(share < SAME for share in shared):
+            found.append(region)
+    return found
+
+
+def _shared(a: Box, b: Box) -> float:
+    """Area of the intersection over that of the smaller box, in [0, 1]."""
+    width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0.0) * max(height, 0.0) / max(min(a.area, b.area), 1e-9)
 
 
 def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
