@@ -64,12 +64,21 @@ class MatcherMap(BaseModel):
 
 
 class Fused(BaseModel):
-    """What good parts score when all that was found is fused, as log-likelihood ratios."""
+    """What a fused log-likelihood ratio amounts to, and what good parts then score."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mean: float = 0.0
+    """Of good parts."""
     spread: float = Field(default=1.0, gt=0)
+    slope: float = Field(default=1.0, gt=0)
+    """What the fused ratio is multiplied by, since matchers that agree say less together than their sum."""
+    offset: float = 0.0
+    """What is then added, since the worst of many places stands out even on a good part."""
+
+    def worth(self, llr: float) -> float:
+        """The log-likelihood ratio that a fused one amounts to; the order is kept."""
+        return self.slope * llr + self.offset
 
     def threshold(self, false_alarm: float) -> float:
         """The log-likelihood ratio that a share `false_alarm` of good parts exceeds, were they distributed normally.
@@ -89,7 +98,7 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
-    good: Fused = Fused()
+    fused: Fused = Fused()
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
 

@@ -49,4 +49,4 @@ class Context:
         """Log-odds of an anomaly above which a part is called anomalous."""
         if self.false_alarm is None:
             return 0.0
-        return self.calibration.good.threshold(self.false_alarm) + self.prior_log_odds
+        return self.calibration.fused.threshold(self.false_alarm) + self.prior_log_odds

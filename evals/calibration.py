@@ -50,25 +50,43 @@ def fit(profile: str, *, images: int, shots: Sequence[int], device: str = "auto"
     inspector = Inspector(profile, device=device, looks=2, calibration=maps)
     thresholds: list[float] = []
     seen: dict[Matcher, Seen] = {"text": Seen(), "reference": Seen(), "rule": Seen(), "narrator": Seen()}
-    goods: list[tuple[Product, Case]] = []
+    inspected: list[tuple[Product, Case]] = []
     for count in shots:
         for category in open_world(split="trained", seed=SEED, per_category=images):
             sys.stderr.write(f"{category.name}, {count} references\n")
-            thresholds += _collect(inspector, category, count, seen, goods)
+            thresholds += _collect(inspector, category, count, seen, inspected)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     fitted_maps = Calibration.model_validate({**fitted, "detection": round(float(np.median(thresholds)), 4)})
-    sys.stderr.write("what good parts score when all is fused\n")
+    sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
-    return fitted_maps.model_copy(update={"good": _fused(judge, goods)})
+    return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
 
 
-def _fused(inspector: Inspector, goods: Sequence[tuple[Product, Case]]) -> Fused:
-    """What good parts score once the maps are fitted."""
-    reports = (inspector.inspect(case.photo(), product=product) for product, case in goods)
-    scores = [log_odds(report.verdict.score, floor=1e-9) for report in reports]
-    return Fused(mean=round(float(np.mean(scores)), 4), spread=round(float(np.std(scores)), 4) or 1.0)
+def _fused(inspector: Inspector, seen: Sequence[tuple[Product, Case]]) -> Fused:
+    """What a fused ratio amounts to, by logistic regression with both classes weighing the same.
+
+    Photos whose anomaly no matcher can see pull the slope down, as they should.
+    """
+    from scipy.optimize import minimize
+
+    reports = (inspector.inspect(case.photo(), product=product) for product, case in seen)
+    fused = np.asarray([log_odds(report.verdict.score, floor=1e-9) for report in reports])
+    bad = np.asarray([case.label != "good" for _, case in seen])
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        at = parameters[0] * fused + parameters[1]
+        return float(np.logaddexp(0, at[~bad]).mean() + np.logaddexp(0, -at[bad]).mean())
+
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x.tolist()
+    good = slope * fused[~bad] + offset
+    return Fused(
+        mean=round(float(good.mean()), 4),
+        spread=round(float(good.std()), 4),
+        slope=round(max(slope, 0.01), 4),
+        offset=round(offset, 4),
+    )
 
 
 def _auroc(seen: Seen) -> float:
@@ -106,15 +124,14 @@ def _collect(
     category: Category,
     shots: int,
     seen: dict[Matcher, Seen],
-    goods: list[tuple[Product, Case]],
+    inspected: list[tuple[Product, Case]],
 ) -> list[float]:
-    """Inspects a category, keeps what good parts showed; returns the detection thresholds of its references."""
+    """Inspects a category, keeps what was inspected; returns the detection thresholds of its references."""
     references = category.references(shots, SEED) if shots else []
     product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
     for case in category.cases:
         report = inspector.inspect(case.photo(), product=product)
-        if case.label == "good":
-            goods.append((product, case))
+        inspected.append((product, case))
         for source, value in _scores(report, case):
             if source == "rule" and not shots:
                 continue

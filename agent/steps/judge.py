@@ -18,7 +18,7 @@ CARRIES = 1.0
 def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Adds what speaks about one hypothesis and mixes the hypotheses; the order of images is kept."""
     context = runtime.context
-    log_odds = anomaly_llr(state.evidence) + context.prior_log_odds
+    log_odds = context.calibration.fused.worth(anomaly_llr(state.evidence)) + context.prior_log_odds
     score = probability(log_odds)
     anomalous = log_odds > context.threshold
     kinds = _kinds(state.evidence) if anomalous else ()
