@@ -1,0 +1,289 @@
+"""Products that nobody makes: parts, colours and order drawn by number, to learn comparing from rather than products.
+
+A family of the world shows one product many times. Whoever learns only from those learns the products. Each medley
+has parts, an order and a freedom of its own, and what varies among its good ones differs from one to the next, so
+that what can be learned from many of them is how to compare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from nano.world.camera import Camera, photographed
+from nano.world.chance import Chance
+from nano.world.families import fasteners
+from nano.world.light import Lamp, lit
+from nano.world.scene import Family
+from nano.world.shapes import Shape, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
+from nano.world.stage import At, Stage
+from nano.world.structural import PAINTERS, strike
+from tools.types import RGB, Mask
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
+SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat", "wood")
+FORMS = ("nut", "washer", "bolt", "cap", "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow")
+LOGICAL = ("missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length")
+STRUCTURAL = tuple(PAINTERS)
+Order = Literal["fixed", "rooms", "scattered", "rows"]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """One sort of part of a medley."""
+
+    noun: str
+    form: str
+    size: float
+    """Reach from its middle, units."""
+    surface: str
+    colours: tuple[str, ...]
+    """Each part takes any of them; one colour where colour is part of being good."""
+    turns: float
+    """Within how many degrees of its own angle it lies."""
+    angle: float
+
+
+@dataclass(frozen=True)
+class Item:
+    """One part of one product."""
+
+    sort: Sort
+    at: At
+    colour: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Medley:
+    """One product: what holds for every good one of it."""
+
+    number: int
+    benches: tuple[str, ...]
+    panel: tuple[str, float, float, str] | None
+    """Colour, width, height and surface of what the parts lie on."""
+    film: bool
+    turn: float
+    sorts: tuple[Sort, ...]
+    counts: tuple[int, ...]
+    order: Order
+    homes: tuple[tuple[At, ...], ...]
+    """Places of each sort, more than it has parts where they are free."""
+    spares: tuple[At, ...]
+    """Places that stay empty."""
+    jitter: float
+    shared: bool
+    """All parts take one colour, whichever it is this time."""
+    wires: tuple[tuple[int, int, str], ...]
+    """Pairs of parts that a cable of that colour joins."""
+    family: Family = field(repr=False)
+
+
+def medley(number: int) -> Medley:
+    """The product of that number."""
+    c = Chance("medley", number)
+    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows"))
+    pitch = c.choice((42.0, 50.0, 62.0))
+    cells = _cells(c, pitch)
+    sorts = tuple(_sort(c, k, pitch) for k in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
+    counts = _counts(c, len(sorts), len(cells))
+    spare = cells[sum(counts) :]
+    if order == "rooms":
+        cells = sorted(cells, key=lambda at: (at.x > 0, at.y)) if c.happens(0.5) else sorted(cells, key=lambda a: a.y)
+        spare = cells[sum(counts) :]
+    homes, start = [], 0
+    for count in counts:
+        homes.append(tuple(cells[start : start + count]))
+        start += count
+    if order == "scattered":
+        homes = [tuple(cells)] * len(sorts)
+        spare = []
+    shared = c.happens(0.2)
+    wires: list[tuple[int, int, str]] = []
+    if order == "fixed" and sum(counts) >= 4 and c.happens(0.35):
+        ends = c.shuffled(range(sum(counts)))
+        wires = [(ends[2 * k], ends[2 * k + 1], c.choice(COLOURS)) for k in range(c.integer(1, 2))]
+    colour = c.choice(COLOURS)
+    panel = (colour, c.uniform(196, 216), c.uniform(160, 216), c.choice(SURFACES)) if c.happens(0.65) else None
+    nouns = ("panel", *(sort.noun for sort in sorts))
+    logical = [d for d in LOGICAL if _possible(d, order, sorts, counts, shared)] + ["broken connection"] * bool(wires)
+    targets = dict.fromkeys(STRUCTURAL, nouns if panel else nouns[1:])
+    return Medley(
+        number, tuple(c.shuffled(COLOURS)[: c.choice((1, 2, 4))]), panel, c.happens(0.15),
+        c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes), tuple(spare),
+        c.choice((0.5, 3.0, 6.0)), shared, tuple(wires),
+        Family(f"medley-{number}", "medley", "", nouns, (), tuple(logical), STRUCTURAL, targets),
+    )  # fmt: skip
+
+
+def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> tuple[RGB, Mask]:
+    """One photo of it, RGB uint8 (size, size, 3), and the defect's mask; a pure function of its arguments."""
+    stage = Stage(product.family, 0, index, defect=defect, size=size, style="plain")
+    stage.bench(*product.benches)
+    stage.settle(turn=product.turn, shift=9, scale=0.06)
+    if product.panel is not None:
+        colour, wide, tall, surface = product.panel
+        panel = stage.part("panel", colour)
+        stage.draw(block(wide, tall, 8), 0, 0, 0, stage.paint(colour, surface, "panel"), rise=4, bevel=3, part=panel)
+    items, wires = _spoiled(stage, product, _laid_out(stage, product), list(product.wires))
+    places = [_put(stage, step, item) for step, item in enumerate(items)]
+    for a, b, colour in wires:
+        if max(a, b) < len(places):
+            _wire(stage, places[a], places[b], colour)
+    if product.film:
+        stage.draw(block(212, 212, 6), 0, 0, 0, stage.paint("white", "gloss", "haze"), opacity=0.2, rise=None)
+    if stage.kind == "structural":
+        strike(stage)
+    lamp = Lamp.random(stage.root.fork("lamp"), False)
+    camera = Camera.random(stage.root.fork("camera"), False)
+    image = photographed(lit(stage.canvas, lamp), camera, stage.root.fork("sensor"))
+    mask = stage.canvas.marked()
+    for number in stage.blamed:
+        mask |= stage.canvas.mask(number)
+    return image, mask
+
+
+def _cells(c: Chance, pitch: float) -> list[At]:
+    """Places on a loose grid, in random order."""
+    across = int(150 // pitch) + 1
+    half = (across - 1) / 2
+    stagger = c.uniform(0, 0.5) * pitch if c.happens(0.3) else 0.0
+    grid = [
+        At((k - half) * pitch + (row % 2) * stagger - stagger / 2, (row - half) * pitch)
+        for row in range(across)
+        for k in range(across)
+    ]
+    return c.shuffled(grid)
+
+
+def _sort(c: Chance, number: int, pitch: float) -> Sort:
+    form = c.choice(FORMS)
+    free = c.happens(0.25)
+    colours = tuple(c.shuffled(COLOURS)[: c.integer(2, 4)] if free else [c.choice(COLOURS)])
+    size = pitch * c.uniform(0.22, 0.36) * (1.7 if form == "bolt" else 1.0)
+    return Sort(f"part {number}", form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)))
+
+
+def _counts(c: Chance, sorts: int, room: int) -> tuple[int, ...]:
+    most = max(1, min(5, (room - 2) // sorts))
+    return tuple(c.integer(1, most) for _ in range(sorts))
+
+
+def _possible(defect: str, order: Order, sorts: tuple[Sort, ...], counts: tuple[int, ...], shared: bool) -> bool:
+    if defect in ("wrong place", "swapped parts"):
+        return order != "scattered" and (defect == "wrong place" or len(sorts) > 1)
+    if defect == "wrong colour":
+        return any(len(sort.colours) == 1 for sort in sorts) and (not shared or sum(counts) > 2)
+    return True
+
+
+def _laid_out(stage: Stage, product: Medley) -> list[Item]:
+    c = stage.chance
+    one = c.choice(("grey", "yellow", "red", "blue"))
+    free = c.shuffled(product.homes[0]) if product.order == "scattered" else []
+    slide = c.uniform(-10, 10) if product.order == "rows" else 0.0
+    items = []
+    for sort, count, home in zip(product.sorts, product.counts, product.homes, strict=True):
+        places = [free.pop() for _ in range(count)] if product.order == "scattered" else list(home)
+        if product.order == "rooms":
+            places = c.shuffled(places)
+        for place in places:
+            j = product.jitter
+            x, y = place.x + slide + c.uniform(-j, j), place.y + c.uniform(-j, j)
+            at = At(x, y, sort.angle + c.uniform(-1, 1) * sort.turns)
+            items.append(Item(sort, at, one if product.shared else c.choice(sort.colours)))
+    return items
+
+
+def _spoiled(
+    stage: Stage, product: Medley, items: list[Item], wires: list[tuple[int, int, str]]
+) -> tuple[list[Item], list[tuple[int, int, str]]]:
+    """The items and cables with the logical defect worked in."""
+    t = stage.trouble
+    k = t.integer(0, len(items) - 1)
+    was = items[k]
+    spare = t.choice(product.spares) if product.spares else At(t.uniform(-92, 92), t.choice((-92.0, 92.0)))
+    first = 2 if product.panel is not None else 1
+    if stage.wants("missing part"):
+        items = [item for step, item in enumerate(items) if step != k]
+        wires = [(a - (a > k), b - (b > k), colour) for a, b, colour in wires if k not in (a, b)]
+        stage.mark(disc(was.sort.size + 3), was.at.x, was.at.y)
+    elif stage.wants("extra part"):
+        sort = was.sort if t.happens(0.7) else _stranger(t, was.sort)
+        items = [*items, replace(was, sort=sort, at=At(spare.x, spare.y, was.at.angle))]
+        stage.blamed.add(len(items) - 1 + first)
+    elif stage.wants("wrong part"):
+        others = [sort for sort in product.sorts if sort is not was.sort]
+        other = t.choice(others) if others and t.happens(0.6) else _stranger(t, was.sort)
+        colour = was.colour if product.shared else t.choice(other.colours)
+        items[k] = replace(was, sort=other, colour=colour)
+        stage.blamed.add(k + first)
+    elif stage.wants("wrong place"):
+        items[k] = replace(was, at=At(spare.x, spare.y, was.at.angle))
+        stage.mark(disc(was.sort.size + 3), was.at.x, was.at.y)
+        stage.blamed.add(k + first)
+    elif stage.wants("swapped parts"):
+        m = t.choice([step for step, item in enumerate(items) if item.sort is not was.sort])
+        items[k], items[m] = replace(was, at=items[m].at), replace(items[m], at=was.at)
+        stage.blamed.update((k + first, m + first))
+    elif stage.wants("wrong colour"):
+        k = t.choice([step for step, item in enumerate(items) if len(item.sort.colours) == 1])
+        colour = t.choice([name for name in COLOURS if name not in (items[k].colour, *items[k].sort.colours)])
+        items[k] = replace(items[k], colour=colour)
+        stage.blamed.add(k + first)
+    elif stage.wants("wrong length"):
+        items[k] = replace(was, scale=t.choice((0.62, 1.5)))
+        stage.blamed.add(k + first)
+    elif stage.wants("broken connection"):
+        w = t.integer(0, len(wires) - 1)
+        a, b, colour = wires[w]
+        others = [step for step in range(len(items)) if step not in (a, b)]
+        wires = [*wires[:w], *([(a, t.choice(others), colour)] if t.happens(0.6) else []), *wires[w + 1 :]]
+        ends = items[a].at, items[b].at
+        stage.mark(path([(ends[0].x, ends[0].y), (ends[1].x, ends[1].y)], 9), 0, 0)
+    return items, wires
+
+
+def _stranger(t: Chance, sort: Sort) -> Sort:
+    """Another sort of part of about that size."""
+    form = t.choice([form for form in FORMS if form != sort.form])
+    return replace(sort, form=form, colours=(t.choice(COLOURS),))
+
+
+def _put(stage: Stage, step: int, item: Item) -> At:
+    sort, at, size = item.sort, item.at, item.sort.size * item.scale
+    part = stage.part(sort.noun, item.colour, length=2 * size, width=2 * size)
+    paint = stage.paint(item.colour, sort.surface, (sort.noun, step))
+    if sort.form == "nut":
+        fasteners.nut(stage, at, size, paint, part)
+    elif sort.form == "washer":
+        fasteners.washer(stage, at, size, paint, part)
+    elif sort.form == "bolt":
+        fasteners.bolt(stage, at, 2 * size, paint, part)
+    elif sort.form == "cap":
+        fasteners.cap(stage, at, size, paint, part)
+    else:
+        stage.draw(_outline(sort.form, size), *at, paint, rise=3, bevel=2, part=part)
+    return at
+
+
+def _outline(form: str, size: float) -> Shape:
+    shapes = {
+        "disc": disc(size),
+        "oval": ellipse(size * 1.25, size * 0.75),
+        "bar": block(size * 2.4, size * 0.9, 2),
+        "hexagon": hexagon(size),
+        "ring": ring(size, size * 0.6),
+        "gear": gear(9, size * 0.75, size * 1.05),
+        "triangle": polygon([(-size, -size * 0.8), (size, -size * 0.8), (0.0, size)]),
+        "cross": joined(block(size * 2, size * 0.7), block(size * 0.7, size * 2)),
+        "elbow": joined(block(size * 2, size * 0.7), moved(block(size * 0.7, size * 1.4), -size * 0.65, size * 0.6)),
+    }
+    return shapes[form]
+
+
+def _wire(stage: Stage, a: At, b: At, colour: str) -> None:
+    c = stage.chance
+    middle = ((a.x + b.x) / 2 + c.uniform(-12, 12), (a.y + b.y) / 2 + c.uniform(-12, 12))
+    cable = path([(a.x, a.y), middle, (b.x, b.y)], 6)
+    stage.draw(cable, 0, 0, 0, stage.paint(colour, "rubber", "cable"), rise=2, bevel=2)
