@@ -11,6 +11,7 @@ from agent.claims import Sentence
 from agent.evidence import Evidence, Hypothesis, Look, Verdict
 from agent.product import Product
 from agent.rules import Measured
+from tools.patches.comparison import Difference
 from tools.types import Region, Sample, ScoreMap
 
 
@@ -28,6 +29,8 @@ class Glance:
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
     measured: Measured
+    difference: Difference | None = None
+    """What the comparer says of the whole photo beside its references, where there is a comparer."""
 
     @property
     def map(self) -> ScoreMap:

@@ -171,6 +171,8 @@ def _accepted_types(role: Role) -> set[str]:
         return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
     if role == "segmenter":
         return {"sam", "sam2", "sam2_video"}
+    if role == "comparer":
+        return {"looktwice_comparer"}
     if role == "features":
         # timm's own backbones are loaded by timm, from the network.
         return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"}
@@ -210,7 +212,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     )
     _check_complete(folder, loading)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    if role != "features":
+    if role not in ("features", "comparer"):
         processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
     elif (folder / "preprocessor_config.json").is_file():
         processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
@@ -224,6 +226,10 @@ def _class_of(folder: Path, role: Role) -> Any:
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
 
+    if role == "comparer":
+        from tools.patches.comparer import Comparer
+
+        return Comparer
     if role == "features":
         return getattr(transformers, MODEL_FOR_BACKBONE_MAPPING_NAMES[read_config(folder)["model_type"]])
     names = {

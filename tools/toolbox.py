@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tools.narrate import Narrator
     from tools.parts import Grounder, Segmenter
     from tools.patches import PatchMemory, PatchScorer
+    from tools.patches.comparison import PhotoComparer
 
 
 class Toolbox:
@@ -76,6 +77,13 @@ class Toolbox:
 
         spec: NarratorSpec = self._profile.roles.narrator
         return Narrator(self._model("narrator"), image_size=spec.image_size)
+
+    @cached_property
+    def comparer(self) -> PhotoComparer | None:
+        """Compares whole photos with references; None where the profile has no model for it."""
+        from tools.patches.comparison import PhotoComparer
+
+        return PhotoComparer(self._model("comparer")) if self._profile.roles.comparer is not None else None
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""

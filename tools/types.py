@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
 
-Source = Literal["text", "reference"]
+Source = Literal["text", "reference", "comparer"]
 """What a patch matcher compares with: words, or the references."""
 
 

@@ -41,9 +41,9 @@ def _as_hypothesis(weighed: Weighed, product: Product, total: float) -> Hypothes
     places = [e.region for e in weighed.evidence if e.region is not None]
     if not places:
         return None
-    action: Action = "recount" if weighed.kind == "logical" else "compare" if product.references else "zoom"
-    value = _uncertainty(weighed.llr) * _share(weighed.llr, total) / PRICE[action]
     part = next((e.part for e in weighed.evidence if e.part), None)
+    action: Action = "recount" if part is not None else "compare" if product.references else "zoom"
+    value = _uncertainty(weighed.llr) * _share(weighed.llr, total) / PRICE[action]
     place: Region = places[0]
     return Hypothesis(weighed.name, weighed.kind, place, weighed.llr, action, value, part)
 

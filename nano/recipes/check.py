@@ -1,6 +1,6 @@
 """Reproduces, in seconds, the figure that each shipped checkpoint stores of itself.
 
-`python -m nano.recipes.check` checks all five folders; `--store ROLE...` stores the figure of a new checkpoint.
+`python -m nano.recipes.check` checks all folders; `--store ROLE...` stores the figure of a new checkpoint.
 It looks at freshly rendered photos through the very tools that users' photos go through.
 """
 
@@ -59,7 +59,7 @@ def check(role: Role, folder: Path | None = None) -> CheckResult:
     """Measures a checkpoint's figure again.
 
     Args:
-        role: which of the five.
+        role: which of them.
         folder: the checkpoint; the shipped one by default.
 
     Raises:
@@ -174,12 +174,25 @@ def _narrator(loaded: Loaded) -> float:
     return float(np.mean(said))
 
 
+def _comparer(loaded: Loaded) -> float:
+    from tools.patches.comparison import PhotoComparer
+
+    comparer, said = PhotoComparer(loaded), list[float]()
+    for scene in scenes():
+        if scene.defects:
+            good = [render(scene.family, seed=EVALUATION_SEED, index=FIRST + n).image for n in (2, 3)]
+            references = comparer.see([sample_from_array(image) for image in good])
+            said.append(comparer.compare(sample_from_array(scene.image), references).structural)
+    return float(np.mean(1 / (1 + np.exp(-np.asarray(said)))))
+
+
 _FIGURES: dict[Role, tuple[str, Callable[[Loaded], float]]] = {
     "scorer": ("share of parts that are named rightly", _scorer),
     "features": ("share of pixels less anomalous than the defect's worst", _features),
     "grounder": ("share of parts found by their noun (IoU 0.5)", _grounder),
     "segmenter": ("mean IoU of masks from true boxes", _segmenter),
     "narrator": ("mean P(yes) beside a good part, of defects", _narrator),
+    "comparer": ("mean P(flaw) of defects beside two good parts", _comparer),
 }
 
 

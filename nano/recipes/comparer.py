@@ -18,6 +18,7 @@ from nano.recipes.comparer_data import NORMAL, Episode, Photos, episode, familie
 from nano.recipes.loop import WEIGHTS, Run, arguments, run_of, train
 from nano.world import TRAINED
 from tools.patches.comparer import Comparer, ComparerConfig, Seen
+from tools.patches.comparison import DEVIATION, MEAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,6 @@ MEDLEYS = 3000
 EPISODES, QUERIES = 8, 4
 """In a batch, and photos to be told apart in each."""
 FROM_MEDLEYS = 0.65
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,12 +51,14 @@ def medleys(first: int, count: int) -> Photos:
         for array in (images, kinds, masks):
             array.flush()
         aside.rename(folder)
-    return Photos(*(_opened(folder / f"{name}.npy") for name in ("images", "kinds", "masks")))
+    return _opened(folder)
 
 
-def _opened(path: Path) -> NDArray[np.uint8]:
-    array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
+def _opened(folder: Path) -> Photos:
+    images, kinds, masks = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "kinds", "masks")
+    )
+    return Photos(images, kinds, masks)
 
 
 def _rendered(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float16]]:
@@ -83,8 +85,8 @@ def cells(mask: NDArray[np.bool_]) -> NDArray[np.float16]:
     quarters = np.asarray(
         Image.fromarray(mask.astype(np.uint8) * 255).resize((CELLS * 2, CELLS * 2), Image.Resampling.BOX), np.float32
     )
-    grid = quarters.reshape(CELLS, 2, CELLS, 2).max(axis=(1, 3)) / 255
-    return grid.astype(np.float16)
+    grid: NDArray[np.float16] = (quarters.reshape(CELLS, 2, CELLS, 2).max(axis=(1, 3)) / 255).astype(np.float16)
+    return grid
 
 
 def families(names: Sequence[str], *, seed: int, per_family: int, evaluation: bool = False) -> Photos:
@@ -109,7 +111,7 @@ def families(names: Sequence[str], *, seed: int, per_family: int, evaluation: bo
         for array in (images, kinds, masks):
             array.flush()
         aside.rename(folder)
-    return Photos(*(_opened(folder / f"{name}.npy") for name in ("images", "kinds", "masks")))
+    return _opened(folder)
 
 
 def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

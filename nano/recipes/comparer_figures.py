@@ -9,7 +9,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from nano.recipes.card import Card, write_card
-from nano.recipes.comparer_data import LOGICAL, NORMAL, STRUCTURAL, Photos, families, medleys
+from nano.recipes.check import KEY, figure
+from nano.recipes.comparer import EPISODES, MEDLEYS, QUERIES, normalised
+from nano.recipes.comparer_data import BAD, GOOD, LOGICAL, NORMAL, STRUCTURAL, Photos, families, medleys
 from nano.recipes.loop import trained
 from nano.world import HELDOUT, TRAINED
 from tools.patches.comparer import Comparer, Seen
@@ -35,13 +37,28 @@ def report(run: Run) -> None:
             for key, value in measured(model, photos, references).items():
                 figures[f"{key}, {references} reference{'s' * (references > 1)}, {name}"] = value
     steps, seconds = trained(run)
-    print(figures, steps, seconds)
+    card = Card(
+        title="LookTwice nano comparer",
+        architecture="`Comparer` of `tools/patches/comparer.py`: the first two stages of a ResNet at 160 px, started as "
+        "those of the features model; what attention cannot explain out of the references, forwards and backwards, and "
+        "the sums of what lies in a photo beside theirs, feed one judgement (good, structural, logical) and a map of "
+        "20x20 cells.",
+        data=f"{MEDLEYS} medleys (`nano/world/medley.py`, products that nobody makes: {GOOD} good and {BAD} bad photos "
+        f"of each) and the training families ({', '.join(TRAINED)}), seed 1; each episode turned, mirrored and "
+        "recoloured as one.",
+        training=f"{steps} steps ({seconds:.0f} s) on two shared CPU threads; {EPISODES} episodes a step of one to four "
+        f"references and {QUERIES} photos, half of them good; AdamW at 1.5e-3, cosine, bfloat16 autocast.",
+        figures={**figures, KEY: figure("comparer", run.out)},
+        command="python -m nano.recipes.comparer --evaluate-only",
+        limits="Rendered products only: what it makes of a real photo was not learned. It sees 160 px across, so that "
+        "what is smaller than two of them is lost, and says what differs only as structural or logical. Held-out "
+        "families were used for their figures alone.",
+    )
+    write_card(run.out, card)
 
 
 def measured(model: Comparer, photos: Photos, references: int) -> dict[str, float]:
     """Mean over products of the AUROCs, structural and logical, and of cells."""
-    from nano.recipes.comparer import normalised
-
     rows: dict[str, list[float]] = {"structural AUROC": [], "logical AUROC": [], "cell AUROC": []}
     for product in range(len(photos.images)):
         kinds = np.asarray(photos.kinds[product])

@@ -161,7 +161,9 @@ def _sort(c: Chance, number: int, pitch: float) -> Sort:
     free = c.happens(0.25)
     colours = tuple(c.shuffled(COLOURS)[: c.integer(2, 4)] if free else [c.choice(COLOURS)])
     size = pitch * c.uniform(0.22, 0.36) * (1.7 if form == "bolt" else 1.0)
-    return Sort(f"part {number}", form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)))
+    return Sort(
+        f"part {number}", form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90))
+    )
 
 
 def _counts(c: Chance, sorts: int, room: int) -> tuple[int, ...]:
@@ -237,8 +239,8 @@ def _spoiled(
     elif stage.wants("broken connection"):
         w = t.integer(0, len(wires) - 1)
         a, b, colour = wires[w]
-        others = [step for step in range(len(items)) if step not in (a, b)]
-        wires = [*wires[:w], *([(a, t.choice(others), colour)] if t.happens(0.6) else []), *wires[w + 1 :]]
+        elsewhere = [step for step in range(len(items)) if step not in (a, b)]
+        wires = [*wires[:w], *([(a, t.choice(elsewhere), colour)] if t.happens(0.6) else []), *wires[w + 1 :]]
         ends = items[a].at, items[b].at
         stage.mark(path([(ends[0].x, ends[0].y), (ends[1].x, ends[1].y)], 9), 0, 0)
     return items, wires

@@ -22,7 +22,7 @@ KINDS = ("normal", "structural", "logical")
 """What the three logits of a photo stand for."""
 
 
-class ComparerConfig(PretrainedConfig):
+class ComparerConfig(PretrainedConfig):  # type: ignore[misc]  # transformers has no types here
     """Sizes of a comparer."""
 
     model_type = "looktwice_comparer"
@@ -54,7 +54,7 @@ class Compared(NamedTuple):
     """(N, h, w), logits: anomalous here."""
 
 
-class Comparer(PreTrainedModel):
+class Comparer(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
     """See the module; photos are normalised with ImageNet's mean and deviation."""
 
     config_class = ComparerConfig
@@ -66,9 +66,12 @@ class Comparer(PreTrainedModel):
         e, v, s, h = config.embedding, config.value, config.sums, config.hidden
         self.backbone = ResNetBackbone(
             ResNetConfig(
-                embedding_size=32, hidden_sizes=config.widths, depths=config.depths, layer_type="basic",
+                embedding_size=32,
+                hidden_sizes=config.widths,
+                depths=config.depths,
+                layer_type="basic",
                 out_features=[f"stage{n + 1}" for n in range(len(config.widths))],
-            )  # fmt: skip
+            )
         )
         self.embed = nn.Conv2d(sum(config.widths), e, 1)
         self.summed = nn.Sequential(nn.Conv2d(e, s, 3, padding=1), nn.ReLU(), nn.Conv2d(s, s, 1), nn.Softplus())
@@ -100,15 +103,15 @@ class Comparer(PreTrainedModel):
         """
         count = queries.embedded.shape[0]
         each = references.embedded.shape[0] // count
-        held = references.embedded.unflatten(0, (count, each))
+        held = _grouped(references.embedded, count)
         gone = self._explained(queries.embedded, held)
         there = self.there(torch.cat([gone, self.own(queries.embedded)], dim=1))
         alone = queries.embedded.repeat_interleave(each, 0).unsqueeze(1)
-        back = self.back(self._explained(references.embedded, alone)).unflatten(0, (count, each))
+        back = _grouped(self.back(self._explained(references.embedded, alone)), count)
         pooled = [there.amax(dim=(2, 3)), there.mean(dim=(2, 3))]
         peaks, means = back.amax(dim=(3, 4)), back.mean(dim=(3, 4))
         pooled += [peaks.mean(dim=1), peaks.amin(dim=1), means.mean(dim=1), means.amin(dim=1)]
-        sums = references.sums.unflatten(0, (count, each))
+        sums = _grouped(references.sums, count)
         middle = sums.mean(dim=1)
         spread = sums.std(dim=1) if each > 1 else torch.zeros_like(middle)
         off = (queries.sums - middle) / (middle + 0.05)
@@ -126,18 +129,25 @@ class Comparer(PreTrainedModel):
         """
         count, each, _, high, wide = others.shape
         asked = self._keys(photos)
-        keys = self._keys(others.flatten(0, 1)).unflatten(0, (count, each)).permute(0, 2, 1, 3, 4).flatten(2, 3)
+        keys = _grouped(self._keys(others.flatten(0, 1)), count).permute(0, 2, 1, 3, 4).flatten(2, 3)
         far = _distances(high, wide, photos.device, asked.dtype).repeat(1, each)
         cost = torch.stack([torch.zeros_like(far), far])
         heat = self.heat.exp().view(1, 2, 1, 1).to(asked.dtype)
         told = functional.scaled_dot_product_attention(asked * heat, keys, keys, attn_mask=-cost, scale=1.0)
         rest = (asked - told).abs().transpose(2, 3).flatten(1, 2)
         match = 1 - (asked * told).sum(dim=-1)
-        return torch.cat([rest, match], dim=1).unflatten(2, (high, wide))
+        left = torch.cat([rest, match], dim=1)
+        return left.reshape(count, -1, high, wide)
 
     def _keys(self, embedded: Tensor) -> Tensor:
         """Two unit vectors a cell, (N, 2, h * w, V)."""
-        return functional.normalize(self.key(embedded).unflatten(1, (2, -1)).flatten(3).transpose(2, 3), dim=-1)
+        keys: Tensor = self.key(embedded)
+        return functional.normalize(keys.reshape(len(keys), 2, -1, keys[0, 0].numel()).transpose(2, 3), dim=-1)
+
+
+def _grouped(values: Tensor, count: int) -> Tensor:
+    """(count * R, ...) as (count, R, ...)."""
+    return values.reshape(count, -1, *values.shape[1:])
 
 
 def _places(channels: int, hidden: int) -> nn.Sequential:

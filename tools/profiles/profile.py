@@ -35,8 +35,14 @@ class Profile(BaseModel):
     """The folder that relative sources are relative to; set by `load_profile`."""
 
     def role(self, role: Role) -> ModelSpec:
-        """The checkpoint of one role, its folder made absolute; a shared one is that of the role it shares."""
-        spec: ModelSpec = getattr(self.roles, role)
+        """The checkpoint of one role, its folder made absolute; a shared one is that of the role it shares.
+
+        Raises:
+            ModelError: the profile does without this role.
+        """
+        spec: ModelSpec | None = getattr(self.roles, role)
+        if spec is None:
+            raise ModelError(f"profile '{self.name}' names no {role}; add it under `roles`.")
         shared: Role | None = getattr(spec, "shared", None)
         if shared is not None:
             return self.role(shared)

@@ -32,6 +32,8 @@ def readiness(profile: Profile) -> list[RoleState]:
     for role in Roles.model_fields:
         known: Role = role  # type: ignore[assignment]  # the field names are the roles
         written = getattr(profile.roles, role)
+        if written is None:
+            continue
         source = f"shared with {written.shared}" if getattr(written, "shared", None) else written.source
         try:
             weight_files(locate(profile.role(known)))

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scorer", "features", "grounder", "segmenter", "narrator"]
+Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "comparer"]
 """What a model is for."""
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
@@ -77,8 +77,12 @@ class NarratorSpec(ModelSpec):
     """Photos are scaled down until their longer side has so many pixels; no limit by default."""
 
 
+class ComparerSpec(ModelSpec):
+    """A comparer of this project: it learned to compare photos with references."""
+
+
 class Roles(BaseModel):
-    """The five roles of a profile."""
+    """The roles of a profile; it may do without a comparer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -87,3 +91,4 @@ class Roles(BaseModel):
     grounder: GrounderSpec
     segmenter: SegmenterSpec
     narrator: NarratorSpec
+    comparer: ComparerSpec | None = None
