@@ -18,12 +18,10 @@ def list_models() -> None:
 @models.command()
 def check(profile: str = typer.Argument("nano", help="nano, or a profile whose checkpoints are on disk.")) -> None:
     """Load each checkpoint of a profile; of nano's, measure the stored figure again."""
-    from typing import get_args
-
     from nano.recipes.check import check as measure
+    from nano.recipes.check import shipped
     from tools.errors import ModelError
     from tools.profiles import load_profile
-    from tools.profiles.spec import Role
     from tools.toolbox import Toolbox
 
     if profile != "nano":
@@ -33,7 +31,7 @@ def check(profile: str = typer.Argument("nano", help="nano, or a profile whose c
             typer.echo(f"{tool}: loads")
         return
     differing = []
-    for role in get_args(Role):
+    for role in shipped():
         result = measure(role)
         outcome = "ok" if result.passed else "DIFFERS"
         typer.echo(f"{role}: {result.name} {result.value:.3f}, stored {result.stored:.3f}: {outcome}")

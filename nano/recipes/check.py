@@ -74,6 +74,11 @@ def check(role: Role, folder: Path | None = None) -> CheckResult:
     return CheckResult(role, name, figure(role, folder), float(stored), TOLERANCE)
 
 
+def shipped() -> tuple[Role, ...]:
+    """The roles that weights lie here for."""
+    return tuple(role for role in get_args(Role) if (WEIGHTS / role).is_dir())
+
+
 def figure(role: Role, folder: Path) -> float:
     """The figure of a checkpoint, in [0, 1], on 22 photos.
 
@@ -205,7 +210,7 @@ def main() -> None:
         sys.stdout.write(f"{role}: stored {store(role):.4f}\n")
     if wanted:
         return
-    results = [check(role) for role in get_args(Role)]
+    results = [check(role) for role in shipped()]
     for r in results:
         outcome = "ok" if r.passed else "DIFFERS"
         sys.stdout.write(f"{r.role}: {r.name} {r.value:.4f}, stored {r.stored:.4f}: {outcome}\n")

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nano.recipes.cache import TRAIN_SEED
 from nano.recipes.card import save_folder
-from nano.recipes.comparer_data import NORMAL, Episode, Photos, episode, families, medleys
+from nano.recipes.comparer_data import LOGICAL, NORMAL, STRUCTURAL, Episode, Photos, episode, families, medleys
 from nano.recipes.loop import WEIGHTS, Run, arguments, run_of, train
 from nano.world import TRAINED
 from tools.patches.comparer import Comparer, ComparerConfig, Seen
@@ -79,7 +79,9 @@ def loss_of(model: Comparer, episodes: list[Episode], device: str) -> Tensor:
     logits, places = said.logits.float(), said.places.float()
     kinds = torch.from_numpy(np.concatenate([e.kinds for e in episodes])).long().to(device)
     masks = torch.from_numpy(np.concatenate([e.masks for e in episodes])).to(device)
-    wanted, sure = (masks > 0.3).float(), ((masks > 0.3) | (masks < 0.02)).float()
+    of = torch.stack([kinds == STRUCTURAL, kinds == LOGICAL], dim=1)[:, :, None, None]
+    wanted = (masks > 0.3).float()[:, None] * of
+    sure = ((masks > 0.3) | (masks < 0.02)).float()[:, None].expand_as(wanted)
     weight = sure * (1 + 4 * wanted)
     whole = functional.cross_entropy(logits, kinds)
     both = torch.stack([logits[:, NORMAL], logits[:, 1:].logsumexp(dim=1)], dim=1)
@@ -102,7 +104,7 @@ def train_and_save(run: Run) -> None:
     """Trains until the minutes are over."""
     pool = Pool(medleys(0, MEDLEYS), families(TRAINED, seed=TRAIN_SEED, per_family=1200))
     model = built().to(run.device, memory_format=torch.channels_last)
-    train(run, model, lambda step: loss_of(model, pool.batch(run.seed, step), run.device), rate=1.5e-3)
+    train(run, model, lambda step: loss_of(model, pool.batch(run.seed, step), run.device), rate=2e-3)
     save_folder(model, run.out)
 
 

@@ -39,15 +39,15 @@ def report(run: Run) -> None:
     steps, seconds = trained(run)
     card = Card(
         title="LookTwice nano comparer",
-        architecture="`Comparer` of `tools/patches/comparer.py`: the first two stages of a ResNet at 160 px, started as "
+        architecture="`Comparer` of `tools/patches/comparer.py`: the first two stages of a ResNet at 160 px, begun as "
         "those of the features model; what attention cannot explain out of the references, forwards and backwards, and "
         "the sums of what lies in a photo beside theirs, feed one judgement (good, structural, logical) and a map of "
         "20x20 cells.",
         data=f"{MEDLEYS} medleys (`nano/world/medley.py`, products that nobody makes: {GOOD} good and {BAD} bad photos "
         f"of each) and the training families ({', '.join(TRAINED)}), seed 1; each episode turned, mirrored and "
         "recoloured as one.",
-        training=f"{steps} steps ({seconds:.0f} s) on two shared CPU threads; {EPISODES} episodes a step of one to four "
-        f"references and {QUERIES} photos, half of them good; AdamW at 1.5e-3, cosine, bfloat16 autocast.",
+        training=f"{steps} steps ({seconds:.0f} s) on two shared CPU threads; {EPISODES} episodes a step of 1 to 4 "
+        f"references and {QUERIES} photos, half of them good; AdamW at 2e-3, cosine, bfloat16 autocast.",
         figures={**figures, KEY: figure("comparer", run.out)},
         command="python -m nano.recipes.comparer --evaluate-only",
         limits="Rendered products only: what it makes of a real photo was not learned. It sees 160 px across, so that "
@@ -75,5 +75,5 @@ def measured(model: Comparer, photos: Photos, references: int) -> dict[str, floa
                 rows[name].append(float(roc_auc_score(kinds[tested][of] == kind, score[of])))
         masks = np.stack([photos.masks[product][n] for n in tested]).astype(np.float32)
         wanted, sure = masks > 0.3, (masks > 0.3) | (masks < 0.02)
-        rows["cell AUROC"].append(float(roc_auc_score(wanted[sure], said.places.numpy()[sure])))
+        rows["cell AUROC"].append(float(roc_auc_score(wanted[sure], said.places.amax(dim=1).numpy()[sure])))
     return {name: float(np.mean(values)) for name, values in rows.items() if values}

@@ -1,15 +1,13 @@
 """The shipped checkpoints are small, plain, and do what their cards say."""
 
 import json
-from typing import get_args
 
 import pytest
 from safetensors import safe_open
 
-from nano.recipes.check import KEY, WEIGHTS, check
-from tools.profiles.spec import Role
+from nano.recipes.check import KEY, WEIGHTS, check, shipped
 
-ROLES = get_args(Role)
+ROLES = shipped()
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -18,6 +18,8 @@ from transformers import PretrainedConfig, PreTrainedModel, ResNetBackbone, ResN
 if TYPE_CHECKING:
     from torch import Tensor
 
+GAIN = 8.0
+"""What is left of unit vectors is small; this brings it to the size that layers expect."""
 KINDS = ("normal", "structural", "logical")
 """What the three logits of a photo stand for."""
 
@@ -51,7 +53,7 @@ class Compared(NamedTuple):
     logits: Tensor
     """(N, 3), for `KINDS`."""
     places: Tensor
-    """(N, h, w), logits: anomalous here."""
+    """(N, 2, h, w), logits of the two kinds of anomaly at each place."""
 
 
 class Comparer(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
@@ -77,14 +79,18 @@ class Comparer(PreTrainedModel):  # type: ignore[misc]  # transformers has no ty
         self.summed = nn.Sequential(nn.Conv2d(e, s, 3, padding=1), nn.ReLU(), nn.Conv2d(s, s, 1), nn.Softplus())
         self.key = nn.Conv2d(e, 2 * v, 1)
         self.own = nn.Conv2d(e, 16, 1)
-        self.heat = nn.Parameter(torch.tensor([2.3, 2.3]))
+        self.heat = nn.Parameter(torch.tensor([3.3, 2.8]))
         """Log of how sharply the two ways of looking attend."""
         self.there = _places(2 * v + 2 + 16, h)
         self.back = _places(2 * v + 2, h)
-        self.map = nn.Conv2d(h, 1, 1)
+        self.map = nn.Conv2d(h, len(KINDS) - 1, 1)
         self.floor = nn.Parameter(torch.zeros(s))
         self.weigh = nn.Sequential(nn.Linear(2 * s, h), nn.ReLU(), nn.Linear(h, h), nn.ReLU())
-        self.judge = nn.Sequential(nn.Linear(h * 7 + 2, h), nn.ReLU(), nn.Linear(h, len(KINDS)))
+        self.judge = nn.Sequential(
+            nn.LayerNorm(h * 7 + 3), nn.Linear(h * 7 + 3, h), nn.ReLU(), nn.Linear(h, len(KINDS))
+        )
+        self.pull = nn.Parameter(torch.tensor([0.3, 0.3]))
+        """How much the worst places of each kind count directly."""
         self.post_init()
 
     def see(self, pixels: Tensor) -> Seen:
@@ -117,10 +123,11 @@ class Comparer(PreTrainedModel):  # type: ignore[misc]  # transformers has no ty
         off = (queries.sums - middle) / (middle + 0.05)
         apart = (queries.sums - middle).abs() / (spread + middle * functional.softplus(self.floor) * 0.2 + 1e-3)
         pooled.append(self.weigh(torch.cat([off.abs().clamp(max=5), apart.clamp(max=20) / 4], dim=1)))
-        places = self.map(there).squeeze(1)
-        hot = places.flatten(1)
-        many = torch.full((count, 1), 1 / each, device=hot.device)
-        return Compared(self.judge(torch.cat([*pooled, hot.amax(dim=1, keepdim=True), many], dim=1)), places)
+        places = self.map(there)
+        worst = places.flatten(2).logsumexp(dim=2)
+        many = torch.full((count, 1), 1 / each, device=worst.device)
+        judged = self.judge(torch.cat([*pooled, worst, many], dim=1))
+        return Compared(judged + functional.pad(worst * self.pull, (1, 0)), places)
 
     def _explained(self, photos: Tensor, others: Tensor) -> Tensor:
         """What is left of photos (N, E, h, w) once explained by others (N, R, E, h, w): (N, 2 V + 2, h, w).
@@ -136,7 +143,7 @@ class Comparer(PreTrainedModel):  # type: ignore[misc]  # transformers has no ty
         told = functional.scaled_dot_product_attention(asked * heat, keys, keys, attn_mask=-cost, scale=1.0)
         rest = (asked - told).abs().transpose(2, 3).flatten(1, 2)
         match = 1 - (asked * told).sum(dim=-1)
-        left = torch.cat([rest, match], dim=1)
+        left = torch.cat([rest, match], dim=1) * GAIN
         return left.reshape(count, -1, high, wide)
 
     def _keys(self, embedded: Tensor) -> Tensor:
@@ -152,7 +159,12 @@ def _grouped(values: Tensor, count: int) -> Tensor:
 
 def _places(channels: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU()
+        nn.Conv2d(channels, hidden, 3, padding=1),
+        nn.BatchNorm2d(hidden),
+        nn.ReLU(),
+        nn.Conv2d(hidden, hidden, 3, padding=1),
+        nn.BatchNorm2d(hidden),
+        nn.ReLU(),
     )
 
 

@@ -76,7 +76,7 @@ class PhotoComparer:
         with torch.inference_mode():
             said = self._loaded.model(query, references)
         normal, structural, logical = said.logits[0].float().tolist()
-        grid = said.places[0].float().sigmoid()
+        grid = said.places[0].float().amax(dim=0).sigmoid()
         places = ScoreMap(upsampled(grid, sample.size), float(grid.max()), "comparer")
         return Difference(structural - normal, logical - normal, places)
 
