@@ -149,9 +149,10 @@ def augmented(scene: CachedScene, rng: np.random.Generator) -> tuple[Tensor, Ten
 def loss_of(model: Any, examples: Examples, step: int) -> Tensor:
     """Focal loss over (patch, phrase), L1 and GIoU over the patches that a part's centre falls into."""
     pixels, ids, mask, truth = examples.batch(step)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = model(pixel_values=pixels, input_ids=ids, attention_mask=mask)
-    logits, boxes = output.logits.float(), output.pred_boxes.float()
+    device = model.device
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        output = model(pixel_values=pixels.to(device), input_ids=ids.to(device), attention_mask=mask.to(device))
+    logits, boxes = output.logits.float().cpu(), output.pred_boxes.float().cpu()
     wanted = torch.zeros_like(logits)
     rows, columns, targets = [], [], []
     for n, (true, named) in enumerate(truth):
@@ -214,7 +215,7 @@ def main() -> None:
         examples = Examples(
             scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), processor.tokenizer, run.seed
         )
-        train(run, model, lambda step: loss_of(model, examples, step), rate=6e-4)
+        train(run, model.to(run.device), lambda step: loss_of(model, examples, step), rate=6e-4)
         save_folder(model, run.out)
         processor.save_pretrained(run.out)
     from nano.recipes.grounder_figures import report
