@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-MEDLEYS = 3000
+MEDLEYS = 2000
 EPISODES, QUERIES = 8, 4
 """In a batch, and photos to be told apart in each."""
 FROM_MEDLEYS = 0.65
+TWINS_ALONE, TWINS_AFTER, FADING = 1500, 0.3, 6000
+"""Steps on twins alone, the share of twins in the end, and the step from which it holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +42,15 @@ class Pool:
     def batch(self, seed: int, step: int) -> list[Episode]:
         """The episodes of one step, all with as many references."""
         rng = np.random.default_rng((seed, step))
-        references = int(rng.choice((1, 2, 3, 4, 4)))
+        left = (step - TWINS_ALONE) / (FADING - TWINS_ALONE)
+        twins = bool(rng.random() > (1 - TWINS_AFTER) * min(max(left, 0.0), 1.0))
+        references = QUERIES if twins else int(rng.choice((1, 2, 3, 4, 4)))
         found = []
         for _ in range(EPISODES):
+            if twins:
+                product = int(rng.integers(len(self.medleys.images)))
+                found.append(episode(self.medleys, product, rng, references, QUERIES, twins=True))
+                continue
             photos = self.medleys if rng.random() < FROM_MEDLEYS else self.families
             found.append(episode(photos, int(rng.integers(len(photos.images))), rng, references, QUERIES))
         return found

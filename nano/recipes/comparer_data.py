@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,7 +19,8 @@ SIDE = 160
 CELLS = 20
 """Cells across its map."""
 GOOD, BAD = 6, 8
-"""Photos of each medley."""
+"""Photos of each medley; as many again are their twins: good, with the same parts in the same order, taken anew."""
+TWINS = GOOD + BAD
 NORMAL, STRUCTURAL, LOGICAL = 0, 1, 2
 
 
@@ -33,15 +34,17 @@ class Photos:
     """By product: (N,), of NORMAL, STRUCTURAL and LOGICAL."""
     masks: Sequence[NDArray[np.float16]]
     """By product: (N, CELLS, CELLS), the largest share of a quarter of each cell that is defective."""
+    twins: int = 0
+    """How many photos after each of the first its twin stands; 0 where there are none."""
 
 
 def medleys(first: int, count: int) -> Photos:
     """Medleys by number, rendered where not on disk yet."""
-    folder = cache.ROOT / f"medley-{first}-{count}"
+    folder = cache.ROOT / f"medley-{first}-{count}-twins"
     if not folder.exists():
         aside = folder.with_suffix(".part")
         aside.mkdir(parents=True, exist_ok=True)
-        shape = (count, GOOD + BAD)
+        shape = (count, 2 * TWINS)
         images = np.lib.format.open_memmap(aside / "images.npy", "w+", np.uint8, (*shape, SIDE, SIDE, 3))
         kinds = np.lib.format.open_memmap(aside / "kinds.npy", "w+", np.uint8, shape)
         masks = np.lib.format.open_memmap(aside / "masks.npy", "w+", np.float16, (*shape, CELLS, CELLS))
@@ -51,7 +54,7 @@ def medleys(first: int, count: int) -> Photos:
         for array in (images, kinds, masks):
             array.flush()
         aside.rename(folder)
-    return _opened(folder)
+    return replace(_opened(folder), twins=TWINS)
 
 
 def _opened(folder: Path) -> Photos:
@@ -62,7 +65,7 @@ def _opened(folder: Path) -> Photos:
 
 
 def _rendered(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float16]]:
-    """All photos of one medley: good ones, then logical and structural defects in turn."""
+    """All photos of one medley: good ones, logical and structural defects in turn, then the twins of all."""
     product = medley(number)
     logical, structural = product.family.logical, product.family.structural
     images, kinds, masks = [], [], []
@@ -76,6 +79,11 @@ def _rendered(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArra
         image, mask = photo(product, index, defect=defect, size=SIDE)
         images.append(image)
         kinds.append(kind)
+        masks.append(cells(mask))
+    for index in range(TWINS):
+        image, mask = photo(product, index, size=SIDE, take=1)
+        images.append(image)
+        kinds.append(NORMAL)
         masks.append(cells(mask))
     return np.stack(images), np.array(kinds, np.uint8), np.stack(masks)
 
@@ -133,12 +141,16 @@ class Episode:
     """(Q, CELLS, CELLS)."""
 
 
-def episode(photos: Photos, product: int, rng: np.random.Generator, references: int, queries: int) -> Episode:
-    """Half of the queries good; the whole episode turned, mirrored and recoloured alike."""
+def episode(
+    photos: Photos, product: int, rng: np.random.Generator, references: int, queries: int, *, twins: bool = False
+) -> Episode:
+    """Half of the queries good; the whole episode turned, mirrored and recoloured alike.
+
+    With `twins`, the references are twins of the queries, of good and of bad ones alike: what differs is then easily
+    seen, which is where learning starts.
+    """
     kinds = np.asarray(photos.kinds[product])
-    good, bad = rng.permutation(np.flatnonzero(kinds == NORMAL)), rng.permutation(np.flatnonzero(kinds != NORMAL))
-    half = queries // 2
-    chosen = np.concatenate([good[: references + half], bad[: queries - half]])
+    chosen = _chosen(photos, kinds, rng, references, queries, twins)
     images = np.stack([photos.images[product][n] for n in chosen])
     masks = np.stack([photos.masks[product][n] for n in chosen[references:]]).astype(np.float32)
     turns, mirror, order = int(rng.integers(4)), bool(rng.integers(2)), rng.permutation(3)
@@ -152,3 +164,15 @@ def episode(photos: Photos, product: int, rng: np.random.Generator, references: 
         images = np.stack([curve[images[..., channel], channel] for channel in range(3)], axis=-1)
     images = np.ascontiguousarray(images)
     return Episode(images[:references], images[references:], kinds[chosen[references:]], np.ascontiguousarray(masks))
+
+
+def _chosen(
+    photos: Photos, kinds: NDArray[np.uint8], rng: np.random.Generator, references: int, queries: int, twins: bool
+) -> NDArray[np.int64]:
+    """Numbers of the references, then of the queries, half of them good."""
+    good, bad = rng.permutation(np.flatnonzero(kinds == NORMAL)), rng.permutation(np.flatnonzero(kinds != NORMAL))
+    half = queries // 2
+    if not twins:
+        return np.concatenate([good[: references + half], bad[: queries - half]])
+    asked = np.concatenate([good[good < photos.twins][:half], bad[: queries - half]])
+    return np.concatenate([rng.permutation(asked + photos.twins)[:references], asked])

@@ -43,9 +43,9 @@ def report(run: Run) -> None:
         "those of the features model; what attention cannot explain out of the references, forwards and backwards, and "
         "the sums of what lies in a photo beside theirs, feed one judgement (good, structural, logical) and a map of "
         "20x20 cells.",
-        data=f"{MEDLEYS} medleys (`nano/world/medley.py`, products that nobody makes: {GOOD} good and {BAD} bad photos "
-        f"of each) and the training families ({', '.join(TRAINED)}), seed 1; each episode turned, mirrored and "
-        "recoloured as one.",
+        data=f"{MEDLEYS} medleys (`nano/world/medley.py`, products that nobody makes: {GOOD} good and {BAD} bad "
+        f"photos and the twins of all) and the training families ({', '.join(TRAINED)}), seed 1; each episode turned, "
+        "mirrored and recoloured as one.",
         training=f"{steps} steps ({seconds:.0f} s) on two shared CPU threads; {EPISODES} episodes a step of 1 to 4 "
         f"references and {QUERIES} photos, half of them good; AdamW at 2e-3, cosine, bfloat16 autocast.",
         figures={**figures, KEY: figure("comparer", run.out)},

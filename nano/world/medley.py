@@ -116,9 +116,16 @@ def medley(number: int) -> Medley:
     )  # fmt: skip
 
 
-def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> tuple[RGB, Mask]:
-    """One photo of it, RGB uint8 (size, size, 3), and the defect's mask; a pure function of its arguments."""
+def photo(
+    product: Medley, index: int, *, defect: str | None = None, size: int = 160, take: int = 0
+) -> tuple[RGB, Mask]:
+    """One photo of it, RGB uint8 (size, size, 3), and the defect's mask; a pure function of its arguments.
+
+    Another `take` shows the same parts in the same order, but lying otherwise, in other light and on another bench.
+    """
     stage = Stage(product.family, 0, index, defect=defect, size=size, style="plain")
+    if take:
+        stage.root = stage.root.fork("take", take)
     stage.bench(*product.benches)
     stage.settle(turn=product.turn, shift=9, scale=0.06)
     if product.panel is not None:

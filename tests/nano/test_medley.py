@@ -15,6 +15,14 @@ def test_a_number_gives_the_same_product_and_the_same_photos(number):
     assert not np.array_equal(photo(medley(number), 2)[0], photo(medley(number), 3)[0])
 
 
+def test_another_take_shows_the_same_parts_in_another_light():
+    product = medley(5)
+    (first, _), (again, mask), (other, _) = photo(product, 4), photo(product, 4, take=1), photo(product, 4, take=2)
+    assert not mask.any()
+    assert not np.array_equal(first, again)
+    assert not np.array_equal(again, other)
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_good_photos_have_an_empty_mask(number):
     image, mask = photo(medley(number), 0)

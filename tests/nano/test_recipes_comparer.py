@@ -5,31 +5,39 @@ import pytest
 import torch
 
 from nano.recipes.comparer import Pool, loss_of
-from nano.recipes.comparer_data import CELLS, LOGICAL, NORMAL, SIDE, STRUCTURAL, Photos, cells, episode
+from nano.recipes.comparer_data import CELLS, LOGICAL, NORMAL, SIDE, STRUCTURAL, Photos, _chosen, cells, episode
 from tools.patches.comparer import Comparer, ComparerConfig
 
 
 @pytest.fixture(scope="module")
 def photos():
-    """Two products, grey with a dark bar; a bad photo has a bright square in one cell."""
+    """Two products, grey with a dark bar; a bad photo has a bright square in one cell; then eight twins."""
     rng = np.random.default_rng(0)
-    images = rng.integers(90, 110, (2, 8, SIDE, SIDE, 3), dtype=np.uint8)
+    images = rng.integers(90, 110, (2, 16, SIDE, SIDE, 3), dtype=np.uint8)
     images[0, :, 60:80] = 20
     images[1, :, :, 60:80] = 20
-    kinds = np.array([[NORMAL] * 5 + [STRUCTURAL, LOGICAL, STRUCTURAL]] * 2, np.uint8)
-    masks = np.zeros((2, 8, CELLS, CELLS), np.float16)
+    kinds = np.array([[NORMAL] * 5 + [STRUCTURAL, LOGICAL, STRUCTURAL] + [NORMAL] * 8] * 2, np.uint8)
+    masks = np.zeros((2, 16, CELLS, CELLS), np.float16)
     for product in range(2):
         for n in range(5, 8):
             row, column = 2 * n, 3 + product
             images[product, n, row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] = 250
             masks[product, n, row, column] = 1
-    return Photos(images, kinds, masks)
+    return Photos(images, kinds, masks, twins=8)
 
 
 def test_references_are_good_and_half_of_the_queries_are(photos):
     found = episode(photos, 0, np.random.default_rng(1), references=3, queries=4)
     assert found.references.shape == (3, SIDE, SIDE, 3)
     assert sorted(found.kinds == NORMAL) == [False, False, True, True]
+
+
+def test_references_may_be_twins_of_good_and_bad_queries_alike(photos):
+    kinds = photos.kinds[0]
+    rng = np.random.default_rng(4)
+    chosen = _chosen(photos, kinds, rng, references=4, queries=4, twins=True)
+    assert sorted(chosen[:4] - 8) == sorted(chosen[4:])
+    assert sorted(kinds[chosen[4:]] == NORMAL) == [False, False, True, True]
 
 
 def test_masks_follow_the_photos_when_an_episode_is_turned(photos):
