@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 _CLIP_CONFIG = "open_clip_config.json"
 _CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+_OWN = {
+    "looktwice_preact_resnet": ("tools.patches.preact", "PreActResNet"),
+    "looktwice_tracer": ("tools.patches.tracer", "Tracer"),
+    "looktwice_comparer": ("tools.patches.comparer", "Comparer"),
+}
+"""Module and class of the model types that transformers does not have."""
 _SHOWN = 3
 """So many names are listed in a message."""
 
@@ -171,11 +178,11 @@ def _accepted_types(role: Role) -> set[str]:
         return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
     if role == "segmenter":
         return {"sam", "sam2", "sam2_video"}
-    if role == "comparer":
-        return {"looktwice_comparer"}
+    if role in ("tracer", "comparer"):
+        return {f"looktwice_{role}"}
     if role == "features":
         # timm's own backbones are loaded by timm, from the network.
-        return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"}
+        return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"} | {"looktwice_preact_resnet"}
     return set(modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
 
 
@@ -212,7 +219,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     )
     _check_complete(folder, loading)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    if role not in ("features", "comparer"):
+    if role not in ("features", "tracer", "comparer"):
         processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
     elif (folder / "preprocessor_config.json").is_file():
         processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
@@ -226,12 +233,12 @@ def _class_of(folder: Path, role: Role) -> Any:
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
 
-    if role == "comparer":
-        from tools.patches.comparer import Comparer
-
-        return Comparer
+    kind = read_config(folder)["model_type"]
+    if kind in _OWN:
+        module, name = _OWN[kind]
+        return getattr(import_module(module), name)
     if role == "features":
-        return getattr(transformers, MODEL_FOR_BACKBONE_MAPPING_NAMES[read_config(folder)["model_type"]])
+        return getattr(transformers, MODEL_FOR_BACKBONE_MAPPING_NAMES[kind])
     names = {
         "grounder": "AutoModelForZeroShotObjectDetection",
         "segmenter": "AutoModelForMaskGeneration",

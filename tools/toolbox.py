@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tools.parts import Grounder, Segmenter
     from tools.patches import PatchMemory, PatchScorer
     from tools.patches.comparison import PhotoComparer
+    from tools.patches.trace import PhotoTracer
 
 
 class Toolbox:
@@ -77,6 +78,13 @@ class Toolbox:
 
         spec: NarratorSpec = self._profile.roles.narrator
         return Narrator(self._model("narrator"), image_size=spec.image_size)
+
+    @cached_property
+    def tracer(self) -> PhotoTracer | None:
+        """Traces edges and damage; None where the profile has no model for it."""
+        from tools.patches.trace import PhotoTracer
+
+        return PhotoTracer(self._model("tracer")) if self._profile.roles.tracer is not None else None
 
     @cached_property
     def comparer(self) -> PhotoComparer | None:

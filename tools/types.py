@@ -19,8 +19,8 @@ Mask = NDArray[np.bool_]
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
 
-Source = Literal["text", "reference", "comparer"]
-"""What a patch matcher compares with: words, or the references."""
+Source = Literal["text", "reference", "tracer", "comparer"]
+"""What a patch matcher compares with: words, the references, or what it learned of damage on any product."""
 
 
 class Box(NamedTuple):

@@ -1,14 +1,13 @@
-"""Features for matching against references: a small ResNet that imitates an ImageNet teacher's dense features.
+"""Features for matching against references: a ResNet that keeps a teacher's first stages and distils the rest.
 
-`python -m nano.recipes.features --teacher FOLDER --photos FOLDER` distils stages 2 and 3 of the teacher, reduced by
-principal components, on photos that may be trained on, on world renders, and on crops of both. A ResNet's stages end in
-a ReLU, so the student is taught the positive and the negative part of each component side by side.
+`python -m nano.recipes.features --teacher FOLDER --photos FOLDER` distils stages 2 and 3 of the teacher, read out on
+their principal components, on photos that may be trained on, on world renders, and on crops of both. Where the teacher
+is ImageNet's ResNet50-v2 the student begins as the teacher less some blocks of stage 3, as DistilBERT begins as every
+other layer of BERT (Sanh et al. 2019), and only stage 3 is trained; of a timm teacher it learns everything.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,47 +20,37 @@ from torch.nn import functional
 from nano.recipes.cache import TRAIN_SEED, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
-from nano.recipes.teacher import MEAN, STD, load_teacher
+from nano.recipes.teacher import MEAN, STD, ResNet50V2, load_teacher
 from nano.world import TRAINED
+from tools.patches.preact import PreActResNet, PreActResNetConfig, unit
 from tools.types import RGB
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE = 256
-COMPONENTS = (64, 112)
-"""Principal components kept of the teacher's stages 2 and 3; a map has twice as many channels."""
-CROPS = 7000
-"""Training pictures: half crops of photos, half of renders."""
-FITTED = 256
-"""Of them, the first so many are what the principal components are fitted on."""
-BATCH = 16
-FILES = ("pictures.npy", "fine.npy", "coarse.npy")
+COMPONENTS = (192, 256)
+"""Principal directions kept of the teacher's stages 2 and 3."""
+KEPT = (0, 1, 5)
+"""Blocks of the teacher's stage 3, of six, that the student's begins as."""
+FITTED = 192
+"""Pictures that the principal directions are fitted on."""
+BATCH = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """Pictures and what the student should say of them."""
-
-    pictures: NDArray[np.uint8]
-    """(N, SIDE, SIDE, 3)."""
-    maps: tuple[NDArray[np.float16], NDArray[np.float16]]
-    """(N, C, SIDE / 8, SIDE / 8) and (N, C, SIDE / 16, SIDE / 16)."""
-
-
-def build_student() -> nn.Module:
-    """A ResNet backbone whose stages 2 and 3 have as many channels as the targets."""
-    from transformers import ResNetBackbone, ResNetConfig
-
-    config = ResNetConfig(
-        embedding_size=32,
-        hidden_sizes=[48, *(2 * count for count in COMPONENTS)],
-        depths=[1, 2, 2],
-        layer_type="basic",
-        out_features=["stage2", "stage3"],
-    )
-    student: nn.Module = ResNetBackbone(config)
-    return student.to(memory_format=torch.channels_last)
+def begun(teacher: nn.Module, bases: list[Tensor]) -> PreActResNet:
+    """A student that reads out on `bases` (C, K), begun as a ResNet50-v2 teacher with fewer blocks in stage 3."""
+    student = PreActResNet(PreActResNetConfig(depths=(3, 4, len(KEPT)), components=COMPONENTS))
+    if isinstance(teacher, ResNet50V2):
+        own = teacher.net.state_dict()
+        names = {f"stages.2.{old}.": f"stages.2.{new}." for new, old in enumerate(KEPT)}
+        mine = {name: value for name, value in own.items() if not name.startswith("stages.2.")}
+        for old, new in names.items():
+            mine |= {new + name.removeprefix(old): value for name, value in own.items() if name.startswith(old)}
+        student.load_state_dict(mine, strict=False)
+        for head, basis in zip(student.heads, bases, strict=True):
+            head.weight.data.copy_(basis.T[:, :, None, None])  # type: ignore[operator]
+    return student
 
 
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:
@@ -114,84 +103,56 @@ def _relit(picture: RGB, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.clip(value, 0, 255).astype(np.uint8)
 
 
-Bases = list[tuple["Tensor", "Tensor"]]
-"""(mean (C,), components (C, K)) of stages 2 and 3."""
-
-
-def targets(teacher: nn.Module, bases: Bases, pictures: NDArray[np.uint8]) -> list[NDArray[np.float16]]:
-    """The teacher's two maps of unit length, centred, on principal components."""
-    kept: list[list[NDArray[np.float16]]] = [[], []]
-    for start in range(0, len(pictures), 8):
-        with torch.inference_mode():
-            maps = teacher(normalised(pictures[start : start + 8]))
-            for out, stage, (mean, basis) in zip(kept, maps, bases, strict=True):
-                centred = functional.normalize(stage, dim=1) - mean.view(1, -1, 1, 1)
-                out.append(torch.einsum("nchw,ck->nkhw", centred, basis).half().numpy())
-        if start % 400 == 0:
-            sys.stderr.write(f"features: teacher at {start} of {len(pictures)}\n")
-    return [np.concatenate(out) for out in kept]
-
-
-def fitted(teacher: nn.Module, pictures: NDArray[np.uint8]) -> Bases:
-    """The principal components of a teacher's features of some pictures."""
+def principal(teacher: nn.Module, pictures: NDArray[np.uint8]) -> list[Tensor]:
+    """Principal directions (C, K) of a teacher's unit vectors about the origin, so that cosines are kept."""
     gathered: list[list[Tensor]] = [[], []]
     for picture in pictures:
         with torch.inference_mode():
             for rows, stage in zip(gathered, teacher(normalised(picture[None])), strict=True):
-                unit = functional.normalize(stage, dim=1)[0].flatten(1).T
-                rows.append(unit[:: max(1, len(unit) // 64)])
+                vectors = unit(stage)[0].flatten(1).T
+                rows.append(vectors[:: max(1, len(vectors) // 64)])
     bases = []
     for rows, width in zip(gathered, COMPONENTS, strict=True):
-        every = torch.cat(rows)
-        mean = every.mean(dim=0)
-        _, _, components = torch.pca_lowrank(every - mean, q=width, center=False, niter=4)
-        bases.append((mean, components))
+        every = torch.cat(rows).clone()
+        _, _, directions = torch.pca_lowrank(every, q=width, center=False, niter=4)
+        bases.append(directions)
     return bases
 
 
-def loss_of(student: nn.Module, data: Targets, seed: int, step: int, device: str = "cpu") -> Tensor:
-    """1 - cosine between the student's and the teacher's features, over both maps, on mirrored pictures too."""
-    rng = np.random.default_rng([seed, step])
-    chosen = np.sort(rng.integers(len(data.pictures), size=BATCH))
-    mirrored = bool(rng.integers(2))
-    pixels = normalised(data.pictures[chosen]).to(device).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device, dtype=torch.bfloat16):
-        said = student(pixels.flip(-1) if mirrored else pixels).feature_maps
-    total = torch.zeros((), device=device)
-    for stage, maps in zip(said, data.maps, strict=True):
-        signed = torch.from_numpy(maps[chosen]).to(device).float()
-        wanted = torch.cat([signed.relu(), (-signed).relu()], dim=1)
-        wanted = wanted.flip(-1) if mirrored else wanted
-        total = total + (1 - functional.cosine_similarity(stage.float(), wanted, dim=1)).mean()
-    return total
+class Distillation:
+    """A student beside its teacher: how far its features are from the teacher's on the same directions."""
 
+    def __init__(self, student: PreActResNet, teacher: nn.Module, bases: list[Tensor], cropper: Cropper) -> None:
+        self.student, self._teacher, self._bases, self._cropper = student, teacher, bases, cropper
+        self._inherits = isinstance(teacher, ResNet50V2)
+        if self._inherits:
+            for name, weight in student.named_parameters():
+                weight.requires_grad_(name.startswith(("stages.2.", "heads.1.")))
 
-def prepared(run: Run, source: str, photos: Path, count: int, per_family: int) -> Targets:
-    """Pictures and targets, made once; where fewer are kept than asked for, the missing ones are added."""
-    paths = [run.folder / name for name in FILES]
-    kept = [np.load(p, allow_pickle=False) for p in paths] if all(p.exists() for p in paths) else []
-    missing = range(len(kept[0]) if kept else 0, count)
-    if missing:
-        teacher, cropper = load_teacher(source), Cropper(photos, per_family, run.seed)
-        fresh = np.stack([cropper[n] for n in missing])
-        bases = _kept_bases(run.folder / "bases.safetensors", teacher, fresh[:FITTED])
-        made = [fresh, *targets(teacher, bases, fresh)]
-        kept = [np.concatenate([old, new]) for old, new in zip(kept, made, strict=True)] if kept else made
-        for path, array in zip(paths, kept, strict=True):
-            np.save(path, array, allow_pickle=False)
-    return Targets(kept[0], (kept[1], kept[2]))
+    def loss(self, step: int, device: str) -> Tensor:
+        """1 - cosine over both maps; the step alone decides the pictures."""
+        pictures = np.stack([self._cropper[step * BATCH + n] for n in range(BATCH)])
+        pixels = normalised(pictures).to(device).contiguous(memory_format=torch.channels_last)
+        # Statistics stay the teacher's: twelve pictures say less about them than ImageNet did.
+        self.student.train(not self._inherits)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            wanted, said = self._both(pixels)
+        total = torch.zeros((), device=device)
+        for stage, teaching, basis in zip(said, wanted, self._bases, strict=True):
+            projected = torch.einsum("nchw,ck->nkhw", teaching.float(), basis.to(device))
+            total = total + (1 - functional.cosine_similarity(unit(stage.float()), unit(projected), dim=1)).mean()
+        return total
 
-
-def _kept_bases(path: Path, teacher: nn.Module, pictures: NDArray[np.uint8]) -> Bases:
-    """The components of the first run: pictures that are added later must be told of in the same terms."""
-    from safetensors.torch import load_file, save_file
-
-    if not path.exists():
-        names = ("mean", "components", "coarse_mean", "coarse_components")
-        flat = [tensor.contiguous() for pair in fitted(teacher, pictures) for tensor in pair]
-        save_file(dict(zip(names, flat, strict=True)), path)
-    read = load_file(path)
-    return [(read["mean"], read["components"]), (read["coarse_mean"], read["coarse_components"])]
+    def _both(self, pixels: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Maps of the teacher and of the student; what they share is computed once."""
+        if not isinstance(self._teacher, ResNet50V2):
+            with torch.no_grad():
+                wanted = self._teacher(pixels)
+            return wanted, self.student(pixels).feature_maps
+        with torch.no_grad():
+            fine = self._teacher.net.fine(pixels)
+            wanted = fine, self._teacher.net.stages[2](fine)
+        return wanted, self.student.read_out(fine, self.student.stages[2](fine))
 
 
 def main() -> None:
@@ -199,20 +160,27 @@ def main() -> None:
     parser = arguments("features", minutes=25)
     parser.add_argument("--teacher", required=True, help="folder of ResNet50-v2 arrays, or the name of a timm model")
     parser.add_argument("--photos", type=Path, required=True, help="photos that may be trained on")
-    parser.add_argument("--crops", type=int, default=CROPS, help="training pictures that the teacher describes")
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of real photos to measure on")
     options = parser.parse_args()
     run = run_of("features", options)
     if not run.evaluate_only:
-        torch.manual_seed(run.seed)
-        student = build_student().to(run.device)
-        data = prepared(run, options.teacher, options.photos, options.crops, options.per_family)
-        train(run, student, lambda step: loss_of(student, data, run.seed, step, run.device), rate=2e-3)
+        student = distilled(run, options.teacher, Cropper(options.photos, options.per_family, run.seed))
         save_folder(student, run.out)
         _write_preprocessor(run.out)
     from nano.recipes.features_figures import report
 
     report(run, options.real)
+
+
+def distilled(run: Run, source: str, cropper: Cropper) -> PreActResNet:
+    """A student trained until the minutes are over."""
+    torch.manual_seed(run.seed)
+    teacher = load_teacher(source).to(run.device).to(memory_format=torch.channels_last)
+    bases = principal(teacher, np.stack([cropper[n] for n in range(FITTED)]))
+    student: PreActResNet = begun(teacher, bases).to(run.device, memory_format=torch.channels_last)
+    lesson = Distillation(student, teacher, bases, cropper)
+    train(run, student, lambda step: lesson.loss(step, run.device), rate=6e-4)
+    return student
 
 
 def _write_preprocessor(folder: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, scenes
 from nano.recipes.card import Card, write_card
 from nano.recipes.check import KEY, figure
-from nano.recipes.features import CROPS
+from nano.recipes.features import BATCH, COMPONENTS, KEPT
 from nano.recipes.loop import Run, trained
 from nano.recipes.scorer_figures import auroc
 from nano.world import HELDOUT, TRAINED
@@ -120,24 +120,26 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
     return Card(
         title="nano features",
         architecture=(
-            "`ResNetBackbone`: basic blocks, stages of 48, 128 and 224 channels; stages 2 and 3 (strides 8 and 16 at "
-            "256 px) hold the positive and negative parts of 64 and 112 principal components of the teacher's features."
+            "`PreActResNet` of `tools/patches/preact.py`: stages 1 and 2 of a ResNet50-v2 and a stage 3 of "
+            f"{len(KEPT)} blocks instead of 6; stages 2 and 3 (strides 8 and 16 at 256 px) are read out on "
+            f"{COMPONENTS[0]} and {COMPONENTS[1]} principal directions of the teacher's features."
         ),
         data=(
-            f"{CROPS:,} squares of 256 px: half cut from the world's training families, half from photos of a robot "
-            "arm's cubes (open-edge-platform/anomalib, Apache-2.0), relit, recoloured, and a quarter of them with a "
-            "piece of another set in. The first 1,548 steps saw 2,600 of them. Teacher: ImageNet ResNet50-v2 (GluonCV, "
-            "ONNX model zoo, "
+            f"{steps * BATCH:,} squares of 256 px, each seen once: half cut from the world's training families, half "
+            "from photos of a robot arm's cubes (open-edge-platform/anomalib, Apache-2.0), relit, recoloured, and a "
+            "quarter of them with a piece of another set in. Teacher: ImageNet ResNet50-v2 (GluonCV, ONNX model zoo, "
             "Apache-2.0), stages 2 and 3."
         ),
         training=(
-            f"{steps} steps of 16 squares, {seconds / 60:.0f} minutes on one CPU thread "
-            "(`python -m nano.recipes.features --teacher FOLDER --photos FOLDER`): one minus cosine."
+            "Stem and stages 1 and 2 are the teacher's own weights; blocks 1, 2 and 6 of its stage 3 were where the "
+            f"student's stage 3 began, which learned for {steps} steps of {BATCH} squares, {seconds / 60:.0f} minutes "
+            "on one shared CPU thread (`python -m nano.recipes.features --teacher FOLDER --photos FOLDER`): one minus "
+            "cosine to the teacher's whole stage 3."
         ),
         figures=figures,
         command="python -m nano.recipes.features --evaluate-only --teacher FOLDER --photos FOLDER --real FOLDER...",
         limits=(
-            "The cubes were among the photos it was distilled on (unlabelled); the hazelnuts were not. A short "
-            "distillation on few photos: a larger profile's features are better on real products."
+            "The cubes were among the photos it was distilled on (unlabelled); the hazelnuts were not. It sees what an "
+            "ImageNet network of 2016 sees at 256 px: a larger profile's features are better on real products."
         ),
     )

@@ -21,6 +21,8 @@ ROLE_OF = {
     "llava": "narrator",
     "qwen_vl": "narrator",
     "comparer": "comparer",
+    "tracer": "tracer",
+    "preact": "features",
 }
 """What each kind of checkpoint is loaded as; `save_<kind>` makes it."""
 NOUNS = ["bolt", "nut", "metal", "tray", "red", "screw", "washer", "label"]
@@ -293,3 +295,20 @@ def save_comparer(folder):
     torch.manual_seed(0)
     config = ComparerConfig(image_size=64, widths=(8, 16), depths=(1, 1), embedding=16, value=8, sums=8, hidden=8)
     Comparer(config).save_pretrained(folder)
+
+
+def save_tracer(folder):
+    """A tracer at 64 px."""
+    from tools.patches.tracer import Tracer, TracerConfig
+
+    torch.manual_seed(0)
+    Tracer(TracerConfig(image_size=64, widths=(4, 8, 8, 8, 8))).save_pretrained(folder)
+
+
+def save_preact(folder):
+    """A pre-activation ResNet that reads out few components."""
+    from tools.patches.preact import PreActResNet, PreActResNetConfig
+
+    torch.manual_seed(0)
+    config = PreActResNetConfig(stem=8, widths=(16, 32, 64), depths=(1, 1, 1), components=(6, 10))
+    PreActResNet(config).save_pretrained(folder)

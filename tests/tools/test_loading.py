@@ -22,6 +22,9 @@ CLASSES = {
     "sam": "SamModel",
     "llava": "LlavaForConditionalGeneration",
     "qwen_vl": "Qwen2_5_VLForConditionalGeneration",
+    "preact": "PreActResNet",
+    "tracer": "Tracer",
+    "comparer": "Comparer",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "comparer"]
+Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer", "comparer"]
 """What a model is for."""
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
@@ -77,12 +77,16 @@ class NarratorSpec(ModelSpec):
     """Photos are scaled down until their longer side has so many pixels; no limit by default."""
 
 
+class TracerSpec(ModelSpec):
+    """A tracer of this project: it learned what edges of parts and damage look like on any product."""
+
+
 class ComparerSpec(ModelSpec):
     """A comparer of this project: it learned to compare photos with references."""
 
 
 class Roles(BaseModel):
-    """The roles of a profile; it may do without a comparer."""
+    """The roles of a profile; it may do without a tracer and without a comparer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,4 +95,5 @@ class Roles(BaseModel):
     grounder: GrounderSpec
     segmenter: SegmenterSpec
     narrator: NarratorSpec
+    tracer: TracerSpec | None = None
     comparer: ComparerSpec | None = None

@@ -1,0 +1,92 @@
+"""Traces edges of parts and damage on a photo, with neither words nor references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.errors import ModelError
+from tools.types import FloatMap, Sample, ScoreMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.loading import Loaded
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's photos, by channel."""
+STEP = 32
+"""Sides are brought to multiples of this."""
+WORST = 12
+"""The image score is the mean log-odds over so many places (of half the input's resolution) that look worst."""
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """What was traced on one photo, at the photo's size."""
+
+    edges: FloatMap
+    """(H, W), probability that one part ends and another begins there."""
+    parts: FloatMap
+    """(H, W), probability that a place is of a part or product rather than of what it lies on."""
+    flaws: ScoreMap
+    """Probability of damage at each place; its own unit is log-odds."""
+
+
+class PhotoTracer:
+    """One verb: trace photos."""
+
+    def __init__(self, loaded: Loaded, *, batch: int = 8) -> None:
+        """Takes a loaded tracer; `batch` photos of one size go through it at once."""
+        self._loaded = loaded
+        self._batch = batch
+
+    def trace(self, samples: Sequence[Sample]) -> tuple[Traces, ...]:
+        """Traces photos of any sizes, each brought to the model's size along its longer side.
+
+        Raises:
+            ModelError: the weights are damaged.
+        """
+        return tuple(self._one(sample) for sample in samples)
+
+    def _one(self, sample: Sample) -> Traces:
+        import torch
+
+        pixels = self._pixels(sample)
+        with torch.inference_mode():
+            said = self._loaded.model(pixels.to(self._loaded.device, self._loaded.dtype))
+        edges, parts, flaws = (getattr(said, name)[0].float().cpu() for name in ("edges", "parts", "flaws"))
+        if not bool(torch.isfinite(flaws).all()):
+            raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
+        raw = _at_size(flaws, sample.size)
+        score = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
+        whole = ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), "tracer", raw=raw, raw_score=score)
+        return Traces(_at_size(edges.sigmoid(), sample.size), _at_size(parts.sigmoid(), sample.size), whole)
+
+    def _pixels(self, sample: Sample) -> Tensor:
+        """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
+        import torch
+        from PIL import Image
+
+        width, height = sample.size
+        scale = self._loaded.model.config.image_size / max(width, height)
+        across, down = (max(STEP, round(v * scale / STEP) * STEP) for v in (width, height))
+        resized = np.asarray(Image.fromarray(sample.image).resize((across, down), Image.Resampling.BICUBIC))
+        values = torch.from_numpy(resized.copy()).permute(2, 0, 1).float() / 255
+        return ((values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1))[None]
+
+
+def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:
+    from tools.patches.pixels import upsampled
+
+    return upsampled(grid, size)
+
+
+def _sigmoid(values: FloatMap | np.float32) -> FloatMap:
+    from scipy.special import expit
+
+    found: FloatMap = expit(values)
+    return found
