@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from nano.world import HELDOUT, family, render
+from nano.world.medley import medley, photo
+from nano.world.scene import ScenePart
 from tools.types import RGB, Box, Mask
 
 ROOT = Path("out/cache")
@@ -20,6 +22,12 @@ SIZE = 256
 TRAIN_SEED, EVALUATION_SEED = 1, 2
 PER_FAMILY = 1200
 """Scenes of each training family that a recipe renders."""
+MEDLEYS, PER_MEDLEY = 1500, 6
+"""Medleys that a recipe renders, and photos of each."""
+
+
+Shown = tuple[RGB, dict[str, Any]]
+"""A photo and its truth as a line of JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +80,43 @@ def scenes(names: Sequence[str], *, seed: int, per_family: int, evaluation: bool
     if wanted:
         with get_context("spawn").Pool(2) as pool:
             pool.starmap(_render_family, wanted, chunksize=1)
-    return [scene for name in names for scene in _read(_folder(name, seed, per_family), name)]
+    return [scene for name in names for scene in _read(_folder(name, seed, per_family), name, family(name).product)]
+
+
+def medley_scenes(first: int, count: int, per_medley: int = PER_MEDLEY) -> list[CachedScene]:
+    """Photos of medleys by number, a third of them good and the others with a structural defect each."""
+    folder = ROOT / f"medleys-{first}-{count}-{per_medley}"
+    if not folder.exists():
+        wanted = [(number, per_medley) for number in range(first, first + count)]
+        with get_context("spawn").Pool(2) as pool:
+            shots = pool.imap(_medley_shots, wanted, chunksize=4)
+            _kept(folder, count * per_medley, (shot for several in shots for shot in several))
+    return _read(folder, "medley", "product")
+
+
+def _medley_shots(wanted: tuple[int, int]) -> list[Shown]:
+    number, per_medley = wanted
+    product = medley(number)
+    found = []
+    for index in range(per_medley):
+        defect = product.family.structural[(number + index) % len(product.family.structural)] if index % 3 else None
+        shot = photo(product, index, defect=defect, size=SIZE)
+        defects = [_thing(defect, f"a {defect}", shot.mask, "structural")] if defect and shot.mask.any() else []
+        found.append((shot.image, {"parts": _things(shot.parts), "defects": defects, "questions": []}))
+    return found
+
+
+def _kept(final: Path, count: int, shown: Iterable[Shown]) -> None:
+    """Writes photos and their truth aside and puts them in place when they are whole."""
+    aside = final.with_name(final.name + ".part")
+    aside.mkdir(parents=True, exist_ok=True)
+    images = np.lib.format.open_memmap(aside / "images.npy", mode="w+", dtype=np.uint8, shape=(count, SIZE, SIZE, 3))
+    with (aside / "truth.jsonl").open("w", encoding="utf-8") as stream:
+        for index, (image, truth) in enumerate(shown):
+            images[index] = image
+            stream.write(json.dumps(truth) + "\n")
+    images.flush()
+    aside.rename(final)
 
 
 def _folder(name: str, seed: int, per_family: int) -> Path:
@@ -80,29 +124,25 @@ def _folder(name: str, seed: int, per_family: int) -> Path:
 
 
 def _render_family(name: str, seed: int, per_family: int) -> None:
-    """Renders one family aside and puts it in place when it is whole."""
-    final = _folder(name, seed, per_family)
-    aside = final.with_name(final.name + ".part")
-    aside.mkdir(parents=True, exist_ok=True)
+    _kept(_folder(name, seed, per_family), per_family, _family_shots(name, seed, per_family))
+
+
+def _family_shots(name: str, seed: int, per_family: int) -> Iterator[Shown]:
     about = family(name)
-    images = np.lib.format.open_memmap(
-        aside / "images.npy", mode="w+", dtype=np.uint8, shape=(per_family, SIZE, SIZE, 3)
-    )
-    with (aside / "truth.jsonl").open("w", encoding="utf-8") as stream:
-        for index in range(per_family):
-            defect = about.defects[(index // 2) % len(about.defects)] if index % 2 else None
-            scene = render(name, seed=seed, index=index, defect=defect, size=SIZE)
-            images[index] = scene.image
-            parts = [
-                _thing(p.noun, f"{p.attributes.get('colour', '')} {p.noun}".strip(), p.mask, "part")
-                for p in scene.parts
-                if p.mask.any()
-            ]
-            defects = [_thing(d.name, d.words, d.mask, d.kind) for d in scene.defects]
-            asked = [(q.name, q.question, q.answer) for q in scene.questions]
-            stream.write(json.dumps({"parts": parts, "defects": defects, "questions": asked}) + "\n")
-    images.flush()
-    aside.rename(final)
+    for index in range(per_family):
+        defect = about.defects[(index // 2) % len(about.defects)] if index % 2 else None
+        scene = render(name, seed=seed, index=index, defect=defect, size=SIZE)
+        defects = [_thing(d.name, d.words, d.mask, d.kind) for d in scene.defects]
+        asked = [(q.name, q.question, q.answer) for q in scene.questions]
+        yield scene.image, {"parts": _things(scene.parts), "defects": defects, "questions": asked}
+
+
+def _things(parts: Iterable[ScenePart]) -> list[dict[str, Any]]:
+    return [
+        _thing(p.noun, f"{p.attributes.get('colour', '')} {p.noun}".strip(), p.mask, "part")
+        for p in parts
+        if p.mask.any()
+    ]
 
 
 def _thing(name: str, words: str, mask: Mask, kind: str) -> dict[str, Any]:
@@ -112,9 +152,8 @@ def _thing(name: str, words: str, mask: Mask, kind: str) -> dict[str, Any]:
     return {"name": name, "words": words, "box": (x0, y0, x1, y1), "kind": kind, "bits": bits}
 
 
-def _read(folder: Path, name: str) -> list[CachedScene]:
+def _read(folder: Path, name: str, product: str) -> list[CachedScene]:
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    product = family(name).product
     found = []
     for index, line in enumerate((folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()):
         truth = json.loads(line)

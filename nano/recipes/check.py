@@ -179,6 +179,19 @@ def _narrator(loaded: Loaded) -> float:
     return float(np.mean(said))
 
 
+def _tracer(loaded: Loaded) -> float:
+    from tools.patches.trace import PhotoTracer
+
+    tracer, ranks = PhotoTracer(loaded), list[float]()
+    for scene in scenes():
+        struck = [d for d in scene.defects if d.kind == "structural"]
+        if struck:
+            (traces,) = tracer.trace([sample_from_array(scene.image)])
+            values = traces.flaws.values
+            ranks.append(float((values[~struck[0].mask] < values[struck[0].mask].mean()).mean()))
+    return float(np.mean(ranks))
+
+
 def _comparer(loaded: Loaded) -> float:
     from tools.patches.comparison import PhotoComparer
 
@@ -197,6 +210,7 @@ _FIGURES: dict[Role, tuple[str, Callable[[Loaded], float]]] = {
     "grounder": ("share of parts found by their noun (IoU 0.5)", _grounder),
     "segmenter": ("mean IoU of masks from true boxes", _segmenter),
     "narrator": ("mean P(yes) beside a good part, of defects", _narrator),
+    "tracer": ("share of sound pixels less suspect than the damage", _tracer),
     "comparer": ("mean P(flaw) of defects beside two good parts", _comparer),
 }
 

@@ -76,15 +76,15 @@ def _rendered(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArra
             kind = LOGICAL if index % 2 == 0 else STRUCTURAL
             defect = logical[(number + step) % len(logical)] if kind == LOGICAL else None
             defect = defect or structural[(number * 4 + step) % len(structural)]
-        image, mask = photo(product, index, defect=defect, size=SIDE)
-        images.append(image)
+        shot = photo(product, index, defect=defect, size=SIDE)
+        images.append(shot.image)
         kinds.append(kind)
-        masks.append(cells(mask))
+        masks.append(cells(shot.mask))
     for index in range(TWINS):
-        image, mask = photo(product, index, size=SIDE, take=1)
-        images.append(image)
+        shot = photo(product, index, size=SIDE, take=1)
+        images.append(shot.image)
         kinds.append(NORMAL)
-        masks.append(cells(mask))
+        masks.append(cells(shot.mask))
     return np.stack(images), np.array(kinds, np.uint8), np.stack(masks)
 
 

@@ -51,7 +51,7 @@ def render(
     lamp = Lamp.random(stage.root.fork("lamp"), strong)
     camera = Camera.random(stage.root.fork("camera"), strong)
     image = photographed(lit(stage.canvas, lamp), camera, stage.root.fork("sensor"))
-    parts, defects = _parts(stage), _defects(stage)
+    parts, defects = parts_of(stage), _defects(stage)
     return Scene(image, family, kind.product, parts, defects, asked(kind, parts, defects))
 
 
@@ -67,7 +67,8 @@ def _box(mask: Mask) -> Box:
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
-def _parts(stage: Stage) -> tuple[ScenePart, ...]:
+def parts_of(stage: Stage) -> tuple[ScenePart, ...]:
+    """Every part that can be seen, in the order in which they were put up."""
     unit = stage.canvas.pixels / OVERSAMPLING * stage.pose.scale
     least = SMALLEST * stage.canvas.size * stage.canvas.size / (256 * 256)
     parts = []

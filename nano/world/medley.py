@@ -14,7 +14,8 @@ from nano.world.camera import Camera, photographed
 from nano.world.chance import Chance
 from nano.world.families import fasteners
 from nano.world.light import Lamp, lit
-from nano.world.scene import Family
+from nano.world.make import parts_of
+from nano.world.scene import Family, ScenePart
 from nano.world.shapes import Shape, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
 from nano.world.stage import At, Stage
 from nano.world.structural import PAINTERS, strike
@@ -25,14 +26,13 @@ SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat
 FORMS = ("nut", "washer", "bolt", "cap", "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow")
 LOGICAL = ("missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length")
 STRUCTURAL = tuple(PAINTERS)
-Order = Literal["fixed", "rooms", "scattered", "rows"]
+Order = Literal["fixed", "rooms", "scattered", "rows", "alone"]
 
 
 @dataclass(frozen=True)
 class Sort:
     """One sort of part of a medley."""
 
-    noun: str
     form: str
     size: float
     """Reach from its middle, units."""
@@ -42,6 +42,11 @@ class Sort:
     turns: float
     """Within how many degrees of its own angle it lies."""
     angle: float
+
+    @property
+    def noun(self) -> str:
+        """What its parts are called."""
+        return self.form
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,12 @@ class Medley:
 def medley(number: int) -> Medley:
     """The product of that number."""
     c = Chance("medley", number)
-    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows"))
-    pitch = c.choice((42.0, 50.0, 62.0))
-    cells = _cells(c, pitch)
-    sorts = tuple(_sort(c, k, pitch) for k in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
-    counts = _counts(c, len(sorts), len(cells))
+    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows", "alone"))
+    alone = order == "alone"
+    pitch = c.uniform(150, 240) if alone else c.choice((42.0, 50.0, 62.0))
+    cells = [At(0.0, 0.0)] if alone else _cells(c, pitch)
+    sorts = tuple(_sort(c, pitch) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
+    counts = (1,) if alone else _counts(c, len(sorts), len(cells))
     spare = cells[sum(counts) :]
     if order == "rooms":
         cells = sorted(cells, key=lambda at: (at.x > 0, at.y)) if c.happens(0.5) else sorted(cells, key=lambda a: a.y)
@@ -104,8 +110,10 @@ def medley(number: int) -> Medley:
         ends = c.shuffled(range(sum(counts)))
         wires = [(ends[2 * k], ends[2 * k + 1], c.choice(COLOURS)) for k in range(c.integer(1, 2))]
     colour = c.choice(COLOURS)
-    panel = (colour, c.uniform(196, 216), c.uniform(160, 216), c.choice(SURFACES)) if c.happens(0.65) else None
-    nouns = ("panel", *(sort.noun for sort in sorts))
+    fills = c.happens(0.15)
+    sides = (520.0, 520.0) if fills else (c.uniform(196, 216), c.uniform(160, 216))
+    panel = (colour, *sides, c.choice(SURFACES)) if fills or c.happens(0.6) else None
+    nouns = ("panel", *dict.fromkeys(sort.noun for sort in sorts))
     logical = [d for d in LOGICAL if _possible(d, order, sorts, counts, shared)] + ["broken connection"] * bool(wires)
     targets = dict.fromkeys(STRUCTURAL, nouns if panel else nouns[1:])
     return Medley(
@@ -116,10 +124,18 @@ def medley(number: int) -> Medley:
     )  # fmt: skip
 
 
-def photo(
-    product: Medley, index: int, *, defect: str | None = None, size: int = 160, take: int = 0
-) -> tuple[RGB, Mask]:
-    """One photo of it, RGB uint8 (size, size, 3), and the defect's mask; a pure function of its arguments.
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One photo of a medley and its truth."""
+
+    image: RGB
+    mask: Mask
+    """The defect's pixels; none of a good one."""
+    parts: tuple[ScenePart, ...]
+
+
+def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160, take: int = 0) -> Shot:
+    """One photo of it, (size, size); a pure function of its arguments.
 
     Another `take` shows the same parts in the same order, but lying otherwise, in other light and on another bench.
     """
@@ -147,7 +163,7 @@ def photo(
     mask = stage.canvas.marked()
     for number in stage.blamed:
         mask |= stage.canvas.mask(number)
-    return image, mask
+    return Shot(image, mask, parts_of(stage))
 
 
 def _cells(c: Chance, pitch: float) -> list[At]:
@@ -163,14 +179,12 @@ def _cells(c: Chance, pitch: float) -> list[At]:
     return c.shuffled(grid)
 
 
-def _sort(c: Chance, number: int, pitch: float) -> Sort:
+def _sort(c: Chance, pitch: float) -> Sort:
     form = c.choice(FORMS)
     free = c.happens(0.25)
     colours = tuple(c.shuffled(COLOURS)[: c.integer(2, 4)] if free else [c.choice(COLOURS)])
     size = pitch * c.uniform(0.22, 0.36) * (1.7 if form == "bolt" else 1.0)
-    return Sort(
-        f"part {number}", form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90))
-    )
+    return Sort(form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)))
 
 
 def _counts(c: Chance, sorts: int, room: int) -> tuple[int, ...]:

@@ -11,30 +11,38 @@ NUMBERS = (3, 7, 11)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_gives_the_same_product_and_the_same_photos(number):
     assert medley(number) == medley(number)
-    assert np.array_equal(photo(medley(number), 2)[0], photo(medley(number), 2)[0])
-    assert not np.array_equal(photo(medley(number), 2)[0], photo(medley(number), 3)[0])
+    assert np.array_equal(photo(medley(number), 2).image, photo(medley(number), 2).image)
+    assert not np.array_equal(photo(medley(number), 2).image, photo(medley(number), 3).image)
 
 
 def test_another_take_shows_the_same_parts_in_another_light():
     product = medley(5)
-    (first, _), (again, mask), (other, _) = photo(product, 4), photo(product, 4, take=1), photo(product, 4, take=2)
-    assert not mask.any()
-    assert not np.array_equal(first, again)
-    assert not np.array_equal(again, other)
+    first, again, other = photo(product, 4), photo(product, 4, take=1), photo(product, 4, take=2)
+    assert not again.mask.any()
+    assert not np.array_equal(first.image, again.image)
+    assert not np.array_equal(again.image, other.image)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_good_photos_have_an_empty_mask(number):
-    image, mask = photo(medley(number), 0)
-    assert image.shape == (160, 160, 3)
-    assert not mask.any()
+    shot = photo(medley(number), 0)
+    assert shot.image.shape == (160, 160, 3)
+    assert not shot.mask.any()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_photo_knows_the_parts_that_its_product_has(number):
+    product = medley(number)
+    nouns = [part.noun for part in photo(product, 1).parts if part.noun != "panel"]
+    assert set(nouns) <= {sort.form for sort in product.sorts}
+    assert 0 < len(nouns) <= sum(product.counts)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_every_defect_changes_the_photo_most_where_its_mask_lies(number):
     product = medley(number)
     for defect in product.family.defects:
-        (good, _), (bad, mask) = photo(product, 1), photo(product, 1, defect=defect)
-        assert mask.any(), defect
-        changed = np.abs(good.astype(int) - bad).sum(axis=2)
-        assert changed[mask].mean() > 3 * changed[~mask].mean(), defect
+        good, bad = photo(product, 1), photo(product, 1, defect=defect)
+        assert bad.mask.any(), defect
+        changed = np.abs(good.image.astype(int) - bad.image).sum(axis=2)
+        assert changed[bad.mask].mean() > 3 * changed[~bad.mask].mean(), defect
