@@ -22,6 +22,8 @@ SIZE = 256
 TRAIN_SEED, EVALUATION_SEED = 1, 2
 PER_FAMILY = 1200
 """Scenes of each training family that a recipe renders."""
+MEDLEY = "medley"
+"""Family of every medley's scenes."""
 MEDLEYS, PER_MEDLEY = 1500, 6
 """Medleys that a recipe renders, and photos of each."""
 
@@ -91,7 +93,7 @@ def medley_scenes(first: int, count: int, per_medley: int = PER_MEDLEY) -> list[
         with get_context("spawn").Pool(2) as pool:
             shots = pool.imap(_medley_shots, wanted, chunksize=4)
             _kept(folder, count * per_medley, (shot for several in shots for shot in several))
-    return _read(folder, "medley", "product")
+    return _read(folder, MEDLEY, "product")
 
 
 def _medley_shots(wanted: tuple[int, int]) -> list[Shown]:

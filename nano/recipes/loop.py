@@ -46,6 +46,7 @@ def arguments(role: str, minutes: float) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train") / role)
     parser.add_argument("--out", type=Path, default=WEIGHTS / role)
+    parser.add_argument("--start", type=Path, help="finished checkpoint to begin with where no training can resume")
     parser.add_argument("--evaluate-only", action="store_true", help="measure what stands in --out")
     parser.add_argument("--per-family", type=int, default=PER_FAMILY, help="rendered scenes of each training family")
     return parser

@@ -9,10 +9,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from nano.recipes.cache import TRAIN_SEED, scenes
+from nano.recipes.cache import MEDLEYS, TRAIN_SEED, medley_scenes, scenes
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.narrator_data import Pool
 from nano.recipes.scorer_data import Crop, Said, batch_of, captions, fits, sentence
@@ -22,6 +23,7 @@ from nano.world import TRAINED
 if TYPE_CHECKING:
     from torch import Tensor
 
+WEIGHTS = "open_clip_model.safetensors"
 SIDE = 128
 LENGTH = 40
 BATCH = 56
@@ -121,11 +123,9 @@ def _text(clip: Any, ids: Tensor, longest: int) -> Tensor:
 
 def save(clip: Any, tokenizer: Any, run: Run) -> None:
     """The model in half precision, its architecture and its tokenizer, in open_clip's folder format."""
-    from safetensors.torch import save_file
-
     run.out.mkdir(parents=True, exist_ok=True)
     state = {k: v.half() if v.is_floating_point() else v for k, v in clip.state_dict().items()}
-    save_file({k: v.contiguous() for k, v in state.items()}, run.out / "open_clip_model.safetensors", {"format": "pt"})
+    save_file({k: v.contiguous() for k, v in state.items()}, run.out / WEIGHTS, {"format": "pt"})
     preprocess = {"mean": list(MEAN), "std": list(STD), "interpolation": "bilinear", "resize_mode": "squash"}
     about = {"model_cfg": configuration(len(tokenizer)), "preprocess_cfg": preprocess}
     (run.out / "open_clip_config.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -138,11 +138,13 @@ def main() -> None:
     run: Run = run_of("scorer", options)
     if not run.evaluate_only:
         torch.manual_seed(run.seed)
-        tokenizer = kept_tokenizer(run.folder, LENGTH, frame=True)
+        tokenizer = kept_tokenizer(run.folder, LENGTH, frame=True, start=options.start)
         clip = build(len(tokenizer))
+        if options.start is not None:
+            clip.load_state_dict(load_file(options.start / WEIGHTS))
         clip.visual.to(memory_format=torch.channels_last)
         learner = Learner(clip, tokenizer, run.seed).to(run.device)
-        pool = Pool(scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family))
+        pool = Pool([*scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), *medley_scenes(0, MEDLEYS)])
 
         def loss(step: int) -> Tensor:
             crops = batch_of(pool, BATCH, run.seed, step)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import prompts
-from nano.recipes.cache import SIZE, CachedScene, Thing
+from nano.recipes.cache import MEDLEY, SIZE, CachedScene, Thing
 from nano.recipes.narrator_data import Pool, picture, shares, square, suspect
 from tools.types import Box
 
@@ -18,6 +18,8 @@ GRID = 4
 """Patches along a side."""
 GENERAL = ("part", "product", "object", "item")
 """Nouns that fit everything, so that a state is learned apart from its noun."""
+FROM_MEDLEYS = 0.5
+"""Share of the crops that show products that nobody makes, where the pool has any."""
 LEAST_DAMAGE = 12
 """Defective pixels in a crop of a part, below which it is neither called damaged nor good."""
 
@@ -103,10 +105,12 @@ def _cells(scene: CachedScene, box: Box, mirror: bool) -> Tensor:
 def batch_of(pool: Pool, size: int, seed: int, step: int) -> list[Crop]:
     """Parts, places and whole photos; the step alone decides which."""
     rng = np.random.default_rng([seed, step])
-    families = pool.families()
+    families = [name for name in pool.families() if name != MEDLEY]
     made: list[Crop] = []
     while len(made) < size:
         family, kind = families[int(rng.integers(len(families)))], rng.random()
+        if MEDLEY in pool.good and rng.random() < FROM_MEDLEYS:
+            family = MEDLEY
         yes = bool(rng.integers(2))
         if kind < 0.45:
             known = (pool.bad if rng.random() < 0.4 else pool.good)[family]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nano.recipes.cache import MEDLEYS, TRAIN_SEED, CachedScene, medley_scenes, scenes
+from nano.recipes.cache import MEDLEYS, TRAIN_SEED, CachedScene, Thing, medley_scenes, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.segmenter_data import SIDE, View, edges_of, normalised, ownership, relit, shares
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH = 12
+HOLDS = 0.5
+"""A part holds another whose box has less than this share of its own box's area."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Batch:
     """(B, 2, SIDE / 2, SIDE / 2): whether a cell is of any part, and whether it is at the edge of one."""
     flaws: Tensor
     """(B, SIDE / 2, SIDE / 2): the share of each cell that is damaged."""
+    items: Tensor
+    """(B, SIDE / 2, SIDE / 2): whether a cell is of a part that no other lies on."""
 
 
 class Data:
@@ -49,10 +53,10 @@ class Data:
         """Squares of random scenes, turned, relit and recoloured."""
         random = np.random.default_rng([self._seed, step])
         rows = [self._row(random) for _ in range(BATCH)]
-        pixels, edges, flaws = (torch.from_numpy(np.stack(x)).to(self._device) for x in zip(*rows, strict=True))
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), edges, flaws)
+        pixels, *maps = (torch.from_numpy(np.stack(x)).to(self._device) for x in zip(*rows, strict=True))
+        return Batch(pixels.contiguous(memory_format=torch.channels_last), *maps)
 
-    def _row(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def _row(self, random: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
         scene = self._scenes[int(random.integers(len(self._scenes)))]
         view = View.random(random)
         image = relit(view.image(scene.image), random)
@@ -65,11 +69,26 @@ class Data:
             if defect.kind == "structural":
                 flawed |= view.mask(defect.mask)
         drawn = ownership([view.mask(part.mask) for part in scene.parts])
-        return normalised(image), edges_of(drawn), shares(flawed)
+        top = ownership([view.mask(part.mask) for part in leaves(scene.parts)])
+        return normalised(image), edges_of(drawn), shares(flawed), edges_of(top)[0]
+
+
+def leaves(parts: Sequence[Thing]) -> list[Thing]:
+    """The parts within whose box no much smaller part lies: what is held, not what holds."""
+    boxes = [part.box for part in parts]
+    return [
+        part
+        for part, box in zip(parts, boxes, strict=True)
+        if not any(
+            other.area < HOLDS * box.area and box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1
+            for other in boxes
+            for x, y in [other.centre]
+        )
+    ]
 
 
 def loss_of(model: Tracer, batch: Batch) -> Tensor:
-    """Cross entropy of each of the three maps, rare places weighing more, and dice over the flaws of a batch."""
+    """Cross entropy of each of the four maps, rare places weighing more, and dice over the flaws of a batch."""
     said = model(batch.pixels)
     part, edge = batch.edges[:, 0], batch.edges[:, 1]
     cross = functional.binary_cross_entropy_with_logits
@@ -80,6 +99,7 @@ def loss_of(model: Tracer, batch: Batch) -> Tensor:
     dice = 1 - (2 * (p * damaged).sum() + 1) / (p.sum() + damaged.sum() + 1)
     total: Tensor = (
         0.5 * cross(said.parts.float(), part)
+        + cross(said.items.float(), batch.items, weight=1 + batch.items)
         + cross(said.edges.float(), edge, weight=1 + 2 * edge)
         + 4 * cross(flaws, damaged, weight=(1 + 4 * damaged) * (1 - unsure))
         + 0.5 * dice

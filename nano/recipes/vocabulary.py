@@ -8,17 +8,19 @@ from typing import Any
 from nano.recipes.words import build_tokenizer
 
 
-def kept_tokenizer(folder: Path, length: int, *, frame: bool) -> Any:
+def kept_tokenizer(folder: Path, length: int, *, frame: bool, start: Path | None = None) -> Any:
     """The tokenizer of the first run: a resumed one must not fit another vocabulary to texts that have changed.
 
     Args:
         folder: where the checkpoints of the training are.
         length: longest text in tokens.
         frame: whether texts are put between the start and the end token.
+        start: a finished checkpoint whose vocabulary a first run takes over.
     """
     from transformers import PreTrainedTokenizerFast
 
     kept = folder / "tokenizer"
     if not kept.exists():
-        build_tokenizer(length, frame=frame).save_pretrained(kept)
+        made = PreTrainedTokenizerFast.from_pretrained(start) if start else build_tokenizer(length, frame=frame)
+        made.save_pretrained(kept)
     return PreTrainedTokenizerFast.from_pretrained(kept)

@@ -37,6 +37,8 @@ class Traced(NamedTuple):
     """Whether one part ends and another begins there."""
     flaws: Tensor
     """Whether the surface is damaged there."""
+    items: Tensor
+    """Whether a place is of a part that no other lies on: of a nut, say, and not of the tray that holds it."""
 
 
 class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
