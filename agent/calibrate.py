@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Matcher = Literal["text", "reference", "rule", "narrator", "comparer"]
+Matcher = Literal["text", "reference", "rule", "narrator"]
 
 
 class MatcherMap(BaseModel):
@@ -98,7 +98,6 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
-    comparer: MatcherMap = MatcherMap()
     fused: Fused = Fused()
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""

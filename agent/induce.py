@@ -83,13 +83,11 @@ def remember(
     if not references:
         return Product(spec, notes=notes)
     bank = toolbox.memory.bank(references)
-    comparer = toolbox.comparer
     return Product(
         spec,
         references=tuple(references),
         parts=measured or tuple(trusted(find_parts(toolbox, r, spec), spec) for r in references),
         bank=bank,
-        seen=comparer.see(references) if comparer is not None else None,
         reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
         text_scores=tuple(m.own_score for m in toolbox.scorer.score(toolbox.scorer.encode(references), spec.product)),
         notes=notes,

@@ -11,7 +11,6 @@ from agent.spec import ProductSpec
 from tools.types import Sample
 
 if TYPE_CHECKING:
-    from tools.patches.comparer import Seen
     from tools.patches.reference import Bank
 
 
@@ -25,8 +24,6 @@ class Product:
     """Parts of each reference, in the same order."""
     bank: Bank | None = None
     """Patch memory of the references; None without references."""
-    seen: Seen | None = None
-    """The references as the comparer sees them; None without references or without a comparer."""
     reference_scores: tuple[float, ...] = ()
     """Leave-one-out patch score of each reference, in the memory's own unit."""
     text_scores: tuple[float, ...] = ()

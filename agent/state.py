@@ -11,7 +11,6 @@ from agent.claims import Sentence
 from agent.evidence import Evidence, Hypothesis, Look, Verdict
 from agent.product import Product
 from agent.rules import Measured
-from tools.patches.comparison import Difference
 from tools.types import Region, Sample, ScoreMap
 
 
@@ -29,8 +28,6 @@ class Glance:
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
     measured: Measured
-    difference: Difference | None = None
-    """What the comparer says of the whole photo beside its references, where there is a comparer."""
 
     @property
     def map(self) -> ScoreMap:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SEED = 3
 """Neither the seed that the models learned from (1) nor those they are measured on."""
-LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "rule": 6.0, "narrator": 3.0, "comparer": 6.0}
+LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "rule": 6.0, "narrator": 3.0}
 """Where each map flattens: what one matcher alone may be worth."""
 COUNTABLE = ("missing part", "extra part", "wrong count")
 """Logical defects of the world that counts can show."""
@@ -115,7 +115,6 @@ def _spreads(inspector: Inspector, images: int) -> Calibration:
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
             "narrator": _PLAIN,
-            "comparer": _PLAIN,
         }
     )
 
@@ -144,7 +143,7 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     """The strongest score of each matcher, on images that this matcher can be judged by."""
     strongest: dict[Matcher, float] = {}
     for item in report.evidence:
-        if item.what.startswith("looks like") or (item.source == "comparer" and case.label not in ("good", item.kind)):
+        if item.what.startswith("looks like"):
             continue
         source = cast("Matcher", item.source)
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)

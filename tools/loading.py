@@ -21,7 +21,6 @@ _CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safeten
 _OWN = {
     "looktwice_preact_resnet": ("tools.patches.preact", "PreActResNet"),
     "looktwice_tracer": ("tools.patches.tracer", "Tracer"),
-    "looktwice_comparer": ("tools.patches.comparer", "Comparer"),
 }
 """Module and class of the model types that transformers does not have."""
 _SHOWN = 3
@@ -178,8 +177,8 @@ def _accepted_types(role: Role) -> set[str]:
         return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
     if role == "segmenter":
         return {"sam", "sam2", "sam2_video"}
-    if role in ("tracer", "comparer"):
-        return {f"looktwice_{role}"}
+    if role == "tracer":
+        return {"looktwice_tracer"}
     if role == "features":
         # timm's own backbones are loaded by timm, from the network.
         return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"} | {"looktwice_preact_resnet"}
@@ -219,7 +218,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     )
     _check_complete(folder, loading)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    if role not in ("features", "tracer", "comparer"):
+    if role not in ("features", "tracer"):
         processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
     elif (folder / "preprocessor_config.json").is_file():
         processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tools.narrate import Narrator
     from tools.parts import Grounder, Segmenter
     from tools.patches import PatchMemory, PatchScorer
-    from tools.patches.comparison import PhotoComparer
     from tools.patches.trace import PhotoTracer
 
 
@@ -85,13 +84,6 @@ class Toolbox:
         from tools.patches.trace import PhotoTracer
 
         return PhotoTracer(self._model("tracer")) if self._profile.roles.tracer is not None else None
-
-    @cached_property
-    def comparer(self) -> PhotoComparer | None:
-        """Compares whole photos with references; None where the profile has no model for it."""
-        from tools.patches.comparison import PhotoComparer
-
-        return PhotoComparer(self._model("comparer")) if self._profile.roles.comparer is not None else None
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""

@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
 
-Source = Literal["text", "reference", "tracer", "comparer"]
+Source = Literal["text", "reference", "tracer"]
 """What a patch matcher compares with: words, the references, or what it learned of damage on any product."""
 
 

@@ -17,6 +17,4 @@ def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if product.bank is not None:
         maps.insert(0, toolbox.memory.score(sample, product.bank))
     measured = trusted(find_parts(toolbox, sample, product.spec), product.spec)
-    comparer = toolbox.comparer
-    difference = comparer.compare(sample, product.seen) if comparer is not None and product.seen is not None else None
-    return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured, difference))
+    return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured))

@@ -9,14 +9,13 @@ from langgraph.runtime import Runtime
 from agent.calibrate import Calibration, log_of_distance
 from agent.claims import place_in_words
 from agent.context import Context
-from agent.evidence import Claim, Evidence, Fact, Kind, appended
+from agent.evidence import Claim, Evidence, appended
 from agent.fuse import NOTABLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import evaluate
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
-from tools.patches.peaks import peaks
 from tools.types import Box, Region, Sample, ScoreMap
 
 SAME = 0.5
@@ -30,7 +29,6 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
     calibration = runtime.context.calibration
     found = [
         *_places(sample, product, glance, calibration),
-        *_whole(sample, product, glance, calibration),
         *_rules(sample, product, glance, calibration),
     ]
     return Update(evidence=appended(found, state.evidence))
@@ -54,28 +52,6 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
                 },
             )
             yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
-
-
-def _whole(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """Evidence of the comparer, one for each kind of anomaly, at the place that it finds most different.
-
-    A flaw there is the hypothesis of the place, where another matcher has found that place too.
-    """
-    difference = glance.difference
-    if difference is None:
-        return
-    region = peaks(difference.places, limit=1)[0]
-    same = (n for n, other in enumerate(distinct(glance.peaks), start=1) if _shared(region.box, other.box) >= SAME)
-    number = next(same, None)
-    facts: dict[str, Fact] = {"place": place_in_words(region.box, *sample.size), "references": len(product.references)}
-    said: list[tuple[Kind, float, str]] = [
-        ("structural", difference.structural, f"region {number}" if number else "surface"),
-        ("logical", difference.logical, "composition"),
-    ]
-    for kind, odds, hypothesis in said:
-        llr = calibration.comparer.llr(odds)
-        key = f"{kind}_differs" if llr >= NOTABLE else f"{kind}_alike"
-        yield Evidence(kind, Claim(key, {**facts, "odds": f"{odds:+.1f}"}), llr, "comparer", hypothesis, region=region)
 
 
 def distinct(by_map: Sequence[Sequence[Region]]) -> list[Region]:

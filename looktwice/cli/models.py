@@ -26,7 +26,7 @@ def check(profile: str = typer.Argument("nano", help="nano, or a profile whose c
 
     if profile != "nano":
         toolbox = Toolbox.open(load_profile(profile))
-        for tool in ("scorer", "memory", "grounder", "segmenter", "narrator", "tracer", "comparer"):
+        for tool in ("scorer", "memory", "grounder", "segmenter", "narrator", "tracer"):
             getattr(toolbox, tool)
             typer.echo(f"{tool}: loads")
         return

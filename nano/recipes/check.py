@@ -192,18 +192,6 @@ def _tracer(loaded: Loaded) -> float:
     return float(np.mean(ranks))
 
 
-def _comparer(loaded: Loaded) -> float:
-    from tools.patches.comparison import PhotoComparer
-
-    comparer, said = PhotoComparer(loaded), list[float]()
-    for scene in scenes():
-        if scene.defects:
-            good = [render(scene.family, seed=EVALUATION_SEED, index=FIRST + n).image for n in (2, 3)]
-            references = comparer.see([sample_from_array(image) for image in good])
-            said.append(comparer.compare(sample_from_array(scene.image), references).structural)
-    return float(np.mean(1 / (1 + np.exp(-np.asarray(said)))))
-
-
 _FIGURES: dict[Role, tuple[str, Callable[[Loaded], float]]] = {
     "scorer": ("share of parts that are named rightly", _scorer),
     "features": ("share of pixels less anomalous than the defect's worst", _features),
@@ -211,7 +199,6 @@ _FIGURES: dict[Role, tuple[str, Callable[[Loaded], float]]] = {
     "segmenter": ("mean IoU of masks from true boxes", _segmenter),
     "narrator": ("mean P(yes) beside a good part, of defects", _narrator),
     "tracer": ("share of sound pixels less suspect than the damage", _tracer),
-    "comparer": ("mean P(flaw) of defects beside two good parts", _comparer),
 }
 
 

@@ -1,8 +1,8 @@
-"""Products that nobody makes: parts, colours and order drawn by number, to learn comparing from rather than products.
+"""Products that nobody makes: parts, colours and order drawn by number, to learn seeing from rather than products.
 
 A family of the world shows one product many times. Whoever learns only from those learns the products. Each medley
-has parts, an order and a freedom of its own, and what varies among its good ones differs from one to the next, so
-that what can be learned from many of them is how to compare.
+has parts, an order and a freedom of its own, so that what can be learned from many of them is what a part is, where it
+ends, and what damage looks like on anything.
 """
 
 from __future__ import annotations
@@ -134,14 +134,9 @@ class Shot:
     parts: tuple[ScenePart, ...]
 
 
-def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160, take: int = 0) -> Shot:
-    """One photo of it, (size, size); a pure function of its arguments.
-
-    Another `take` shows the same parts in the same order, but lying otherwise, in other light and on another bench.
-    """
+def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> Shot:
+    """One photo of it, (size, size); a pure function of its arguments."""
     stage = Stage(product.family, 0, index, defect=defect, size=size, style="plain")
-    if take:
-        stage.root = stage.root.fork("take", take)
     stage.bench(*product.benches)
     stage.settle(turn=product.turn, shift=9, scale=0.06)
     if product.panel is not None:

@@ -7,7 +7,6 @@ import numpy as np
 from agent.calibrate import Calibration, MatcherMap
 from agent.context import Budget, Context
 from tools.images import sample_from_array
-from tools.patches.comparison import Difference
 from tools.types import Box, Part, Region, ScoreMap
 
 SIZE = 64
@@ -51,22 +50,8 @@ class Toolbox:
     named: str = "[]"
     asked: list = field(default_factory=list)
     banks: int = 0
-    differs: tuple = ()
-    """Log-odds (structural, logical) of a comparer; without them there is none."""
 
     scorer = memory = grounder = segmenter = narrator = property(lambda self: self)
-
-    @property
-    def comparer(self):
-        return self if self.differs else None
-
-    def see(self, samples):
-        return len(samples)
-
-    def compare(self, sample, references):
-        values = np.zeros((SIZE, SIZE), dtype=np.float32)
-        values[20:28, 36:44] = 0.9
-        return Difference(*self.differs, ScoreMap(values, 0.9, "comparer"))
 
     def describe(self):
         return {}

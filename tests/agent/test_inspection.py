@@ -9,7 +9,6 @@ from agent.graph import build_graph
 from agent.induce import learn
 from agent.report import InspectionReport
 from agent.state import InspectionState, Request
-from tools.types import Box
 
 
 def inspect(toolbox, *, references=3, normal="", question="", product=None, **budget):
@@ -143,26 +142,3 @@ def test_a_false_alarm_rate_moves_the_threshold_and_not_the_score():
     assert strict.threshold > 0.5 > lenient.threshold
     assert lenient.anomalous
     assert not strict.anomalous
-
-
-def test_a_comparer_speaks_for_the_whole_photo_and_tells_the_kinds_apart():
-    state, report = inspect(Toolbox(differs=(-3.0, 5.0)), looks=0)
-    assert report.verdict.anomalous
-    assert report.verdict.kinds == ("logical",)
-    said = next(e for e in state.evidence if e.hypothesis == "composition")
-    assert (said.kind, said.source) == ("logical", "comparer")
-    assert said.region.box == Box(36, 20, 44, 28)
-    assert any("missing, extra" in sentence.text for sentence in report.explanation)
-    _, good = inspect(Toolbox(differs=(-3.0, -3.0)), looks=0)
-    assert good.verdict.score < report.verdict.score
-
-
-def test_a_flaw_that_two_tools_find_in_one_place_is_one_hypothesis():
-    state, _ = inspect(Toolbox(distance=5 * GOOD, differs=(4.0, -3.0)), looks=0)
-    flaws = [e for e in state.evidence if e.source in ("comparer", "reference") and e.kind == "structural"]
-    assert {e.hypothesis for e in flaws} == {"region 1"}
-
-
-def test_what_the_comparer_suspects_is_looked_at_beside_a_reference():
-    _, report = inspect(Toolbox(differs=(-3.0, 0.5)), looks=2)
-    assert "compare" in [look.action for look in report.looks if look.hypothesis == "composition"]

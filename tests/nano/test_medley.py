@@ -15,14 +15,6 @@ def test_a_number_gives_the_same_product_and_the_same_photos(number):
     assert not np.array_equal(photo(medley(number), 2).image, photo(medley(number), 3).image)
 
 
-def test_another_take_shows_the_same_parts_in_another_light():
-    product = medley(5)
-    first, again, other = photo(product, 4), photo(product, 4, take=1), photo(product, 4, take=2)
-    assert not again.mask.any()
-    assert not np.array_equal(first.image, again.image)
-    assert not np.array_equal(again.image, other.image)
-
-
 @pytest.mark.parametrize("number", NUMBERS)
 def test_good_photos_have_an_empty_mask(number):
     shot = photo(medley(number), 0)

@@ -20,7 +20,6 @@ ROLE_OF = {
     "sam": "segmenter",
     "llava": "narrator",
     "qwen_vl": "narrator",
-    "comparer": "comparer",
     "tracer": "tracer",
     "preact": "features",
 }
@@ -286,15 +285,6 @@ def save_qwen_vl(folder):
         video_processor=Qwen2VLVideoProcessor(patch_size=8),
         chat_template=CHAT.replace("<image>", "".join(marks[:3])),
     ).save_pretrained(folder)  # fmt: skip
-
-
-def save_comparer(folder):
-    """A comparer at 64 px."""
-    from tools.patches.comparer import Comparer, ComparerConfig
-
-    torch.manual_seed(0)
-    config = ComparerConfig(image_size=64, widths=(8, 16), depths=(1, 1), embedding=16, value=8, sums=8, hidden=8)
-    Comparer(config).save_pretrained(folder)
 
 
 def save_tracer(folder):

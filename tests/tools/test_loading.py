@@ -24,7 +24,6 @@ CLASSES = {
     "qwen_vl": "Qwen2_5_VLForConditionalGeneration",
     "preact": "PreActResNet",
     "tracer": "Tracer",
-    "comparer": "Comparer",
 }
 
 

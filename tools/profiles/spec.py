@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer", "comparer"]
+Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer"]
 """What a model is for."""
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
@@ -81,12 +81,8 @@ class TracerSpec(ModelSpec):
     """A tracer of this project: it learned what edges of parts and damage look like on any product."""
 
 
-class ComparerSpec(ModelSpec):
-    """A comparer of this project: it learned to compare photos with references."""
-
-
 class Roles(BaseModel):
-    """The roles of a profile; it may do without a tracer and without a comparer."""
+    """The roles of a profile; it may do without a tracer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -96,4 +92,3 @@ class Roles(BaseModel):
     segmenter: SegmenterSpec
     narrator: NarratorSpec
     tracer: TracerSpec | None = None
-    comparer: ComparerSpec | None = None
