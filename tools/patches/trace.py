@@ -32,6 +32,8 @@ class Traces:
     """(H, W), probability that one part ends and another begins there."""
     parts: FloatMap
     """(H, W), probability that a place is of a part or product rather than of what it lies on."""
+    items: FloatMap
+    """(H, W), probability that a place is of a part that no other lies on."""
     flaws: ScoreMap
     """Probability of damage at each place; its own unit is log-odds."""
 
@@ -58,13 +60,13 @@ class PhotoTracer:
         pixels = self._pixels(sample)
         with torch.inference_mode():
             said = self._loaded.model(pixels.to(self._loaded.device, self._loaded.dtype))
-        edges, parts, flaws = (getattr(said, name)[0].float().cpu() for name in ("edges", "parts", "flaws"))
+        parts, edges, flaws, items = (logits[0].float().cpu() for logits in said)
         if not bool(torch.isfinite(flaws).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         raw = _at_size(flaws, sample.size)
         score = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
         whole = ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), "tracer", raw=raw, raw_score=score)
-        return Traces(_at_size(edges.sigmoid(), sample.size), _at_size(parts.sigmoid(), sample.size), whole)
+        return Traces(*(_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items)), whole)
 
     def _pixels(self, sample: Sample) -> Tensor:
         """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
