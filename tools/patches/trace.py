@@ -66,7 +66,8 @@ class PhotoTracer:
         raw = _at_size(flaws, sample.size)
         score = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
         whole = ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), "tracer", raw=raw, raw_score=score)
-        return Traces(*(_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items)), whole)
+        at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
+        return Traces(at_edge, of_part, of_item, whole)
 
     def _pixels(self, sample: Sample) -> Tensor:
         """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
