@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nano.recipes.cache import SIZE, TRAIN_SEED, CachedScene, Thing, scenes
+from nano.recipes.cache import MEDLEYS, SIZE, TRAIN_SEED, CachedScene, Thing, medley_scenes, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.vocabulary import kept_tokenizer
@@ -33,8 +33,8 @@ LOGIT_SHIFT, LOGIT_SCALE = -0.6, 9.0
 """Where the class head starts: rare positives, and a scale that does not saturate."""
 
 
-def build(folder: Path) -> tuple[Any, Any]:
-    """(model, processor), the heads initialised so that neither boxes nor logits saturate."""
+def build(folder: Path, start: Path | None = None) -> tuple[Any, Any]:
+    """(model, processor), as `start` has them, or the heads initialised so that neither boxes nor logits saturate."""
     from transformers import (
         OwlViTConfig,
         OwlViTForObjectDetection,
@@ -44,7 +44,11 @@ def build(folder: Path) -> tuple[Any, Any]:
         OwlViTVisionConfig,
     )
 
-    tokenizer = kept_tokenizer(folder, LENGTH, frame=True)
+    tokenizer = kept_tokenizer(folder, LENGTH, frame=True, start=start)
+    if start is not None:
+        return OwlViTForObjectDetection.from_pretrained(start, dtype=torch.float32), OwlViTProcessor.from_pretrained(
+            start
+        )
     text = OwlViTTextConfig(
         vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=LENGTH, pad_token_id=0, bos_token_id=1,
@@ -211,10 +215,9 @@ def main() -> None:
     run: Run = run_of("grounder", options)
     if not run.evaluate_only:
         torch.manual_seed(run.seed)
-        model, processor = build(run.folder)
-        examples = Examples(
-            scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), processor.tokenizer, run.seed
-        )
+        model, processor = build(run.folder, options.start)
+        seen = [*scenes(TRAINED, seed=TRAIN_SEED, per_family=options.per_family), *medley_scenes(0, MEDLEYS)]
+        examples = Examples(seen, processor.tokenizer, run.seed)
         train(run, model.to(run.device), lambda step: loss_of(model, examples, step), rate=6e-4)
         save_folder(model, run.out)
         processor.save_pretrained(run.out)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from nano.recipes.cache import TRAIN_SEED, scenes
+from nano.recipes.cache import MEDLEYS, TRAIN_SEED, medley_scenes, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.segmenter_data import COARSE, FINE, SIDE, Batch, Data
@@ -151,24 +152,32 @@ def _prompted_loss(output: Any, masks: Tensor) -> Tensor:
     return loss
 
 
-def fit(run: Run, per_family: int) -> Any:
-    """A model trained on the training families: at first the decoder without photos, then all of it."""
+def fit(run: Run, per_family: int, start: Path | None = None) -> Any:
+    """A model trained on training families and medleys: a new one's decoder at first without photos, then all of it."""
     torch.manual_seed(run.seed)
-    learner = Learner(new_model()).to(run.device)
-    data = Data(scenes(TRAINED, seed=TRAIN_SEED, per_family=per_family), run.seed, run.device)
+    learner = Learner(new_model() if start is None else _started(start)).to(run.device)
+    seen = [*scenes(TRAINED, seed=TRAIN_SEED, per_family=per_family), *medley_scenes(0, MEDLEYS)]
+    data = Data(seen, run.seed, run.device)
 
     def loss(step: int, blind: bool = False) -> Tensor:
         with torch.autocast(run.device, dtype=torch.bfloat16):
             result: Tensor = learner(data.batch(step), step, blind=blind)
         return result
 
-    blind_minutes = 0.0 if (run.folder / "last.pt").exists() else BLIND * run.minutes
+    resumed = start is not None or (run.folder / "last.pt").exists()
+    blind_minutes = 0.0 if resumed else BLIND * run.minutes
     if blind_minutes:
         prompted = replace(run, minutes=blind_minutes, folder=run.folder / "decoder")
         prompted.folder.mkdir(exist_ok=True)
         train(prompted, learner, partial(loss, blind=True), rate=1.5e-3)
     train(replace(run, minutes=run.minutes - blind_minutes), learner, loss, rate=1e-3)
     return learner.model
+
+
+def _started(folder: Path) -> Any:
+    from transformers import SamModel
+
+    return SamModel.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 
 def save(model: Any, run: Run) -> None:
@@ -194,7 +203,7 @@ def main() -> None:
     options = parser.parse_args()
     run = run_of("segmenter", options)
     if not run.evaluate_only:
-        save(fit(run, options.per_family), run)
+        save(fit(run, options.per_family, options.start), run)
     report(run)
 
 
