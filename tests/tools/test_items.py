@@ -1,0 +1,62 @@
+"""What the tracer saw is cut into things: touching ones apart, rings and bars whole."""
+
+import numpy as np
+import pytest
+
+from tools.parts.items import items
+from tools.patches.trace import Traces
+from tools.types import ScoreMap
+
+SIDE = 128
+ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
+
+
+def disc(x, y, radius):
+    return (COLUMNS - x) ** 2 + (ROWS - y) ** 2 <= radius**2
+
+
+def block(x0, y0, x1, y1):
+    return (x0 <= COLUMNS) & (x1 > COLUMNS) & (y0 <= ROWS) & (y1 > ROWS)
+
+
+def traces(mask, edge=None):
+    nothing = np.zeros((SIDE, SIDE), np.float32)
+    edges = nothing if edge is None else edge.astype(np.float32)
+    return Traces(edges, nothing, mask.astype(np.float32), ScoreMap(nothing, 0.0, "tracer"))
+
+
+@pytest.mark.parametrize(
+    ("mask", "count"),
+    [
+        (disc(40, 40, 12) | disc(90, 40, 12), 2),
+        (disc(40, 40, 12) | disc(61, 40, 12), 2),
+        (disc(64, 64, 20) & ~disc(64, 64, 14), 1),
+        (block(20, 60, 110, 68), 1),
+        (np.zeros((SIDE, SIDE), bool), 0),
+        (block(5, 5, 7, 7), 0),
+    ],
+    ids=["apart", "touching", "a ring", "a bar", "nothing", "noise"],
+)
+def test_things_are_counted(mask, count):
+    assert len(items(traces(mask))) == count
+
+
+def test_a_ring_keeps_its_hole():
+    (ring,) = items(traces(disc(64, 64, 20) & ~disc(64, 64, 14)))
+    assert not ring[64, 64]
+
+
+def test_a_strong_edge_right_through_parts_two_things():
+    both = block(30, 30, 90, 70)
+    assert len(items(traces(both, block(59, 30, 62, 70)))) == 2
+    assert len(items(traces(both, block(59, 30, 62, 45)))) == 1
+
+
+def test_an_outline_within_a_thing_leaves_it_whole():
+    inner = disc(64, 64, 9) & ~disc(64, 64, 6)
+    assert len(items(traces(disc(64, 64, 24), inner))) == 1
+
+
+def test_the_largest_comes_first():
+    sizes = [int(m.sum()) for m in items(traces(disc(30, 30, 8) | disc(90, 90, 20)))]
+    assert sizes == sorted(sizes, reverse=True)
