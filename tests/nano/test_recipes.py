@@ -115,6 +115,31 @@ def test_a_resumed_training_keeps_its_vocabulary(tmp_path, monkeypatch):
     assert kept_tokenizer(tmp_path, 16, frame=True).get_vocab() == first.get_vocab()
 
 
+def test_a_training_that_begins_with_a_finished_checkpoint_takes_over_its_vocabulary(tmp_path, monkeypatch):
+    finished = kept_tokenizer(tmp_path / "first", 16, frame=True)
+    monkeypatch.setattr("nano.recipes.words.texts", lambda: iter(["entirely other words"]))
+    begun = kept_tokenizer(tmp_path / "second", 16, frame=True, start=tmp_path / "first" / "tokenizer")
+    assert begun.get_vocab() == finished.get_vocab()
+
+
+def test_scenes_of_medleys_are_good_or_damaged_and_know_their_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    found = cache.medley_scenes(3, 2, per_medley=3)
+    assert [bool(scene.defects) for scene in found] == [False, True, True] * 2
+    for scene in found:
+        assert scene.parts and scene.image.shape == (cache.SIZE, cache.SIZE, 3)
+        assert all(part.mask.any() for part in (*scene.parts, *scene.defects))
+        assert all(defect.kind == "structural" for defect in scene.defects)
+
+
+def test_half_of_the_scorers_crops_show_medleys_where_there_are_any(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    both = Pool([*pool.scenes, *cache.medley_scenes(3, 2, per_medley=3)])
+    subjects = [crop.subject for step in range(3) for crop in scorer_batch(both, 20, 1, step)]
+    own = {part.name for scene in pool.scenes for part in scene.parts} | {scene.product for scene in pool.scenes}
+    assert 0.25 < sum(subject not in own for subject in subjects) / len(subjects) < 0.75
+
+
 def test_training_resumes_from_its_last_checkpoint(tmp_path):
     options = Namespace(
         device="cpu", checkpoints=tmp_path / "kept", minutes=0.002, seed=1, out=tmp_path / "out", evaluate_only=False

@@ -41,10 +41,9 @@ class Traces:
 class PhotoTracer:
     """One verb: trace photos."""
 
-    def __init__(self, loaded: Loaded, *, batch: int = 8) -> None:
-        """Takes a loaded tracer; `batch` photos of one size go through it at once."""
+    def __init__(self, loaded: Loaded) -> None:
+        """Takes a loaded tracer."""
         self._loaded = loaded
-        self._batch = batch
 
     def trace(self, samples: Sequence[Sample]) -> tuple[Traces, ...]:
         """Traces photos of any sizes, each brought to the model's size along its longer side.
