@@ -24,7 +24,7 @@ PER_FAMILY = 1200
 """Scenes of each training family that a recipe renders."""
 MEDLEY = "medley"
 """Family of every medley's scenes."""
-MEDLEYS, PER_MEDLEY = 1500, 6
+MEDLEYS, PER_MEDLEY = 1800, 6
 """Medleys that a recipe renders, and photos of each."""
 
 

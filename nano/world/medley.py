@@ -12,10 +12,11 @@ from typing import Literal
 
 from nano.world.camera import Camera, photographed
 from nano.world.chance import Chance
+from nano.world.decor import Decor, adorn, decors
 from nano.world.families import fasteners
 from nano.world.light import Lamp, lit
 from nano.world.make import parts_of
-from nano.world.scene import Family, ScenePart
+from nano.world.scene import Family, ScenePart, Style
 from nano.world.shapes import Shape, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
 from nano.world.stage import At, Stage
 from nano.world.structural import PAINTERS, strike
@@ -81,6 +82,10 @@ class Medley:
     """All parts take one colour, whichever it is this time."""
     wires: tuple[tuple[int, int, str], ...]
     """Pairs of parts that a cable of that colour joins."""
+    patterns: tuple[Decor, ...]
+    rough: float
+    """How much coarser than usual what the parts lie on is."""
+    style: Style
     family: Family = field(repr=False)
 
 
@@ -119,7 +124,8 @@ def medley(number: int) -> Medley:
     return Medley(
         number, tuple(c.shuffled(COLOURS)[: c.choice((1, 2, 4))]), panel, c.happens(0.15),
         c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes), tuple(spare),
-        c.choice((0.5, 3.0, 6.0)), shared, tuple(wires),
+        c.choice((0.5, 3.0, 6.0)), shared, tuple(wires), decors(c), c.choice((0.7, 1.0, 1.8, 3.0)),
+        c.choice(("plain", "plain", "plain", "shift")),
         Family(f"medley-{number}", "medley", "", nouns, (), tuple(logical), STRUCTURAL, targets),
     )  # fmt: skip
 
@@ -136,15 +142,18 @@ class Shot:
 
 def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> Shot:
     """One photo of it, (size, size); a pure function of its arguments."""
-    stage = Stage(product.family, 0, index, defect=defect, size=size, style="plain")
+    stage = Stage(product.family, 0, index, defect=defect, size=size, style=product.style)
     stage.bench(*product.benches)
     stage.settle(turn=product.turn, shift=9, scale=0.06)
     if product.panel is not None:
         colour, wide, tall, surface = product.panel
         panel = stage.part("panel", colour)
-        stage.draw(block(wide, tall, 8), 0, 0, 0, stage.paint(colour, surface, "panel"), rise=4, bevel=3, part=panel)
+        paint = stage.paint(colour, surface, "panel")
+        paint = replace(paint, grain=paint.grain * product.rough, bump=paint.bump * product.rough)
+        stage.draw(block(wide, tall, 8), 0, 0, 0, paint, rise=4, bevel=3, part=panel)
+    _adorned(stage, product, At(0.0, 0.0), 90.0, 1 if product.panel is not None else None)
     items, wires = _spoiled(stage, product, _laid_out(stage, product), list(product.wires))
-    places = [_put(stage, step, item) for step, item in enumerate(items)]
+    places = [_put(stage, product, step, item) for step, item in enumerate(items)]
     for a, b, colour in wires:
         if max(a, b) < len(places):
             _wire(stage, places[a], places[b], colour)
@@ -152,8 +161,9 @@ def photo(product: Medley, index: int, *, defect: str | None = None, size: int =
         stage.draw(block(212, 212, 6), 0, 0, 0, stage.paint("white", "gloss", "haze"), opacity=0.2, rise=None)
     if stage.kind == "structural":
         strike(stage)
-    lamp = Lamp.random(stage.root.fork("lamp"), False)
-    camera = Camera.random(stage.root.fork("camera"), False)
+    strong = product.style == "shift"
+    lamp = Lamp.random(stage.root.fork("lamp"), strong)
+    camera = Camera.random(stage.root.fork("camera"), strong)
     image = photographed(lit(stage.canvas, lamp), camera, stage.root.fork("sensor"))
     mask = stage.canvas.marked()
     for number in stage.blamed:
@@ -268,7 +278,14 @@ def _stranger(t: Chance, sort: Sort) -> Sort:
     return replace(sort, form=form, colours=(t.choice(COLOURS),))
 
 
-def _put(stage: Stage, step: int, item: Item) -> At:
+def _adorned(stage: Stage, product: Medley, at: At, reach: float, within: int | None, *, part: bool = False) -> None:
+    """The product's patterns for parts, or those for what they lie on."""
+    for number, decor in enumerate(product.patterns):
+        if decor.on_parts == part:
+            adorn(stage, decor, number, at, reach, within)
+
+
+def _put(stage: Stage, product: Medley, step: int, item: Item) -> At:
     sort, at, size = item.sort, item.at, item.sort.size * item.scale
     part = stage.part(sort.noun, item.colour, length=2 * size, width=2 * size)
     paint = stage.paint(item.colour, sort.surface, (sort.noun, step))
@@ -282,6 +299,7 @@ def _put(stage: Stage, step: int, item: Item) -> At:
         fasteners.cap(stage, at, size, paint, part)
     else:
         stage.draw(_outline(sort.form, size), *at, paint, rise=3, bevel=2, part=part)
+    _adorned(stage, product, at, size, part, part=True)
     return at
 
 
