@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -46,6 +47,17 @@ def choose(items: Sequence[T], count: int, seed: int) -> list[T]:
         return list(items)
     picked = random.Random(seed).sample(range(len(items)), count)
     return [items[n] for n in sorted(picked)]
+
+
+def alternating(kinds: list[tuple[Label, str]]) -> list[tuple[Label, str]]:
+    """Logical and structural defects in turn, so that a short run has both."""
+    logical = [k for k in kinds if k[0] == "logical"]
+    structural = [k for k in kinds if k[0] == "structural"]
+    if not logical or not structural:
+        return kinds
+    length = max(len(logical), len(structural))
+    pairs = zip(islice(cycle(logical), length), islice(cycle(structural), length), strict=True)
+    return [kind for pair in pairs for kind in pair]
 
 
 def read_photo(path: Path) -> Callable[[], Sample]:

@@ -7,12 +7,15 @@ from typing import Literal, get_args
 
 from evals.datasets.base import Category
 from evals.datasets.folder import open_folder
+from evals.datasets.medleys import open_medleys
 from evals.datasets.mvtec import open_mvtec
 from evals.datasets.world import Split, open_world
 from tools.errors import InputError
 
-Benchmark = Literal["world", "mvtec-ad", "mvtec-loco", "folder"]
+Benchmark = Literal["world", "medleys", "mvtec-ad", "mvtec-loco", "folder"]
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+MEDLEY_CASES = 8
+"""Cases of each medley."""
 WORLD_CASES = 240
 """Cases of the world over all its families where no limit is given."""
 
@@ -38,6 +41,9 @@ def open_benchmark(
         count = len(categories or {"trained": TRAINED, "heldout": HELDOUT, "all": FAMILIES}[split])
         per_category = max(2, (limit or WORLD_CASES) // max(1, count))
         return open_world(split=split, seed=seed, per_category=per_category, style=style, categories=categories)
+    if name == "medleys":
+        count = max(1, (limit or WORLD_CASES) // MEDLEY_CASES)
+        return open_medleys(first=seed, count=count, per_category=MEDLEY_CASES)
     if name not in BENCHMARKS:
         raise InputError(f"benchmark '{name}' is not known; there are: {', '.join(BENCHMARKS)}.")
     if root is None or not root.is_dir():

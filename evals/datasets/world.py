@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Literal
 
-from evals.datasets.base import Case, Category, Label
+from evals.datasets.base import Case, Category, Label, alternating
 from tools.errors import InputError
 from tools.types import Mask, Sample
 
@@ -41,7 +41,7 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
     ]
     bad = count - count // 2
     plan: list[tuple[Label, str | None]] = [("good", None)] * (count // 2)
-    plan += list(islice(cycle(_alternating(kinds)), bad))
+    plan += list(islice(cycle(alternating(kinds)), bad))
 
     def references(shots: int, reference_seed: int) -> list[Sample]:
         return [_photo(name, seed + reference_seed, REFERENCES_FROM + n, None, style)() for n in range(shots)]
@@ -52,17 +52,6 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
         for index, (label, defect) in enumerate(plan)
     )  # fmt: skip
     return Category(name, about.product, about.normal, references, cases)
-
-
-def _alternating(kinds: list[tuple[Label, str]]) -> list[tuple[Label, str]]:
-    """Logical and structural defects in turn, so that a short run has both."""
-    logical = [k for k in kinds if k[0] == "logical"]
-    structural = [k for k in kinds if k[0] == "structural"]
-    if not logical or not structural:
-        return kinds
-    length = max(len(logical), len(structural))
-    pairs = zip(islice(cycle(logical), length), islice(cycle(structural), length), strict=True)
-    return [kind for pair in pairs for kind in pair]
 
 
 def _photo(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Sample]:

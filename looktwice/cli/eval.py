@@ -11,12 +11,12 @@ from looktwice.cli.options import Device, Looks, Profile, writable_folder
 
 
 def evaluate(
-    bench: Annotated[str, typer.Argument(help="world, mvtec-ad, mvtec-loco or folder.")],
+    bench: Annotated[str, typer.Argument(help="world, medleys, mvtec-ad, mvtec-loco or folder.")],
     root: Annotated[Path | None, typer.Option(help="Folder of the data set; the world needs none.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="A category; repeat for several.")] = None,
     shots: Annotated[int, typer.Option(min=0, help="References for each category.")] = 4,
     limit: Annotated[int | None, typer.Option(min=2, help="Cases over all categories.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the references, and of the world's images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the references, and of rendered images; of the first medley.")] = 0,
     split: Annotated[Literal["trained", "heldout", "all"], typer.Option(help="Families of the world.")] = "heldout",
     style: Annotated[Literal["plain", "shift"], typer.Option(help="Style of the world.")] = "plain",
     words: Annotated[bool, typer.Option(help="Give the data set's sentence on what good means.")] = True,

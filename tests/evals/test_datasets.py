@@ -115,3 +115,16 @@ def test_a_wrong_call_gets_one_sentence(name, root, tmp_path):
     with pytest.raises(InputError) as caught:
         opened(name, tmp_path / root if root else None)
     assert "\n" not in str(caught.value)
+
+
+def test_medleys_are_new_products_each_with_good_and_bad_cases():
+    categories = open_benchmark("medleys", root=None, categories=None, split="all", seed=3, limit=16)
+    assert len({c.name for c in categories}) == 2
+    for category in categories:
+        labels = [case.label for case in category.cases]
+        assert labels.count("good") == 4
+        assert {"logical", "structural"} < set(labels)
+        assert len({s.digest for s in category.references(3, 0)}) == 3
+    bad = next(case for case in categories[0].cases if case.label == "structural")
+    assert bad.truth().any()
+    assert bad.truth().shape == bad.photo().image.shape[:2]
