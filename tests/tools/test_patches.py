@@ -1,4 +1,4 @@
-"""Patch matchers: a planted defect is found where it is, a good part is not, and banks keep what they know."""
+"""Scores by words, on every path, and the places where maps peak."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,11 @@ import torch
 
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
-from tools.patches import Bank, PatchMemory, PatchScorer, peaks
-from tools.patches.text import sentences
+from tools.patches import PatchScorer, peaks
+from tools.patches.association import association
+from tools.patches.sentences import sentences
 from tools.patches.tiles import assembled
 from tools.types import Box, Region, ScoreMap
-
-SPOT = Box(88, 22, 104, 38)
-TOWERS = ["backbone", "vit_clip", "resnet_clip"]
-
-
-@pytest.fixture(params=TOWERS, scope="module")
-def memory(request, loaded):
-    return PatchMemory(loaded(request.param))
 
 
 def planted(values, *blobs):
@@ -26,92 +19,6 @@ def planted(values, *blobs):
     for (x0, y0, x1, y1), height in blobs:
         grid[y0:y1, x0:x1] = height
     return ScoreMap(grid.astype(np.float32), float(grid.max()), "text")
-
-
-def test_a_reference_scores_nothing_against_a_bank_that_holds_it(memory, good):
-    assert memory.score(good[1], memory.bank(good)).raw_score == pytest.approx(0, abs=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["backbone", "resnet_clip"])
-def test_a_spot_scores_highest_where_it_is(kind, loaded, good, scratched):
-    # Not the transformer: attention with random weights spreads a spot over the whole photo.
-    memory = PatchMemory(loaded(kind))
-    found = memory.score(scratched, memory.bank(good))
-    y, x = np.unravel_index(found.raw.argmax(), found.raw.shape)
-    around = SPOT.grown(3)
-    assert around.x0 <= x <= around.x1
-    assert around.y0 <= y <= around.y1
-
-
-def test_a_spot_scores_higher_than_any_good_part(memory, good, scratched):
-    bank = memory.bank(good)
-    found = memory.score(scratched, bank)
-    assert found.raw_score > 1.5 * max(memory.leave_one_out(bank))
-    assert found.values.shape == found.raw.shape == scratched.image.shape[:2]
-    assert 0 <= found.values.min() <= found.values.max() <= 1
-    assert found.values.max() > 0.5
-
-
-def test_leave_one_out_is_the_score_against_a_bank_of_the_others(memory, good):
-    scores = memory.leave_one_out(memory.bank(good))
-    for index, sample in enumerate(good):
-        others = good[:index] + good[index + 1 :]
-        assert scores[index] == pytest.approx(memory.score(sample, memory.bank(others)).raw_score, abs=1e-4)
-
-
-def test_a_reference_given_twice_does_not_vouch_for_itself(memory, good):
-    once = memory.leave_one_out(memory.bank(good))
-    twice = memory.leave_one_out(memory.bank([*good, good[0]]))
-    assert twice == pytest.approx([*once, once[0]], abs=1e-5)
-
-
-def test_a_single_reference_is_compared_with_copies_of_itself(loaded, good):
-    memory = PatchMemory(loaded("backbone"))
-    bank = memory.bank(good[:1])
-    (score,) = memory.leave_one_out(bank)
-    assert score > 0.001
-    assert len(bank.features) > 1
-
-
-def test_photos_of_another_size_than_the_references_are_scored_at_their_own(loaded, good):
-    memory = PatchMemory(loaded("backbone"))
-    other = sample_from_array(np.full((50, 200, 3), 120, np.uint8))
-    assert memory.score(other, memory.bank(good)).values.shape == (50, 200)
-
-
-def test_encode_gives_unit_features_of_each_patch(loaded, good):
-    features = PatchMemory(loaded("backbone")).encode(good)
-    assert features.shape[0] == len(good)
-    assert torch.allclose(features.norm(dim=-1), torch.ones(features.shape[:3]), atol=1e-4)
-
-
-def test_a_bank_comes_back_from_disk_as_it_was(loaded, good, scratched, tmp_path):
-    memory = PatchMemory(loaded("backbone"))
-    bank = memory.bank(good)
-    bank.save(tmp_path / "banks" / "a.safetensors")
-    back = Bank.load(tmp_path / "banks" / "a.safetensors")
-    assert back.digest == bank.digest
-    assert memory.leave_one_out(back) == memory.leave_one_out(bank)
-    assert memory.score(scratched, back).raw_score == memory.score(scratched, bank).raw_score
-
-
-def test_a_file_that_is_no_bank_is_refused(tmp_path):
-    path = tmp_path / "bank.safetensors"
-    path.write_bytes(b"no bank")
-    for wrong in (path, tmp_path / "none.safetensors"):
-        with pytest.raises(InputError, match="safetensors: no bank"):
-            Bank.load(wrong)
-
-
-def test_a_bank_of_another_model_is_named_and_not_used(loaded, good):
-    bank = PatchMemory(loaded("vit_clip")).bank(good)
-    with pytest.raises(ModelError, match="made by model"):
-        PatchMemory(loaded("backbone")).score(good[0], bank)
-
-
-def test_no_reference_is_refused(loaded):
-    with pytest.raises(InputError, match="no reference"):
-        PatchMemory(loaded("backbone")).bank([])
 
 
 @pytest.fixture(params=["vit_clip", "resnet_clip"], scope="module")
@@ -189,8 +96,103 @@ def test_a_product_without_a_name_is_refused(loaded, good, product):
         scorer.score(scorer.encode(good[:1]), product)
 
 
-def test_braces_in_a_name_stay_braces():
-    assert all("{state} {0}" in s for s in sentences("{state} {0}", "normal"))
+@pytest.mark.parametrize("name", ["{state} {0}", "{product}", "{defect} {meaning}"])
+def test_braces_in_a_name_stay_braces(name):
+    told = sentences(name, "anomalous", ["{product}: {state}"])
+    assert all(name in s for s in told)
+    assert told[-1].endswith("has a {product}: {state}.")
+
+
+def test_a_defect_is_told_in_whole_sentences_with_how_it_looks():
+    plain, told = (sentences("nut", "anomalous", d) for d in ((), ("Crack", "nick: a small cut", "zorp")))
+    assert told[: len(plain)] == plain
+    added = told[len(plain) :]
+    assert [s for s in added if "Crack" in s and "parted" in s]
+    assert [s for s in added if "nick" in s and "a small cut" in s]
+    assert [s for s in added if "zorp" in s] == ["a photo of a nut with a zorp."]
+    assert sentences("nut", "normal", ("crack",)) == sentences("nut", "normal")
+
+
+def test_a_defect_without_a_name_is_refused():
+    with pytest.raises(InputError, match="has no name"):
+        sentences("nut", "anomalous", [": a line"])
+
+
+def test_defect_words_move_the_score(scorer, good):
+    encoded = scorer.encode(good[:1])
+    plain, told = (scorer.score(encoded, "nut", d)[0].image_score for d in ((), ("scratch",)))
+    assert plain != told
+
+
+def test_patches_of_several_layers_are_the_sum_of_each_block_s_value_path(loaded, good):
+    from tools.patches.dense import _value_value, embed
+    from tools.patches.features import vit_tokens
+    from tools.patches.pixels import input_format, to_pixels
+
+    model = loaded("vit_clip")
+    visual = model.model.visual
+    pixels = to_pixels([good[0].image], input_format(model), model)
+    with torch.inference_mode():
+        tokens = list(vit_tokens(visual, pixels))
+        blocks = visual.transformer.resblocks
+        summed = sum(_value_value(b.attn, b.ln_1(t)) for b, t in zip(blocks[-2:], tokens[-3:-1], strict=True))
+        expected = visual.ln_post(summed[:, 1:]) @ visual.proj
+        grid, (whole, once, _) = embed(visual, pixels, 2).patches, embed(visual, pixels, 1)
+        assert torch.allclose(grid.flatten(1, 2), expected, atol=1e-5)
+        assert not torch.allclose(grid, once)
+        assert torch.equal(whole, embed(visual, pixels, 99)[0])
+
+
+def brute_association(tokens, windows, known_tokens, known_windows, grid):
+    """(1 - cos) / 2 to the nearest reference embedding: patch by patch, window by window."""
+    from tools.patches.windows import SCALES, window_index
+
+    rows, columns = grid
+    total = np.zeros(rows * columns)
+    for patch in range(rows * columns):
+        values = [(1 - max(float(tokens[patch] @ k) for k in known_tokens)) / 2]
+        for n, scale in enumerate(SCALES):
+            index = window_index(grid, scale)
+            holding = [w for w in range(len(index)) if patch + 1 in index[w, 1:].tolist()]
+            unlike = [(1 - max(float(windows[n][w] @ k) for k in known_windows[n])) / 2 for w in holding]
+            values.append(len(unlike) / sum(1 / max(u, 1e-6) for u in unlike))
+        total[patch] = np.mean(values)
+    return total.reshape(grid)
+
+
+def test_references_join_the_windows_as_winclip_plus_does(loaded, good, scratched):
+    scorer = PatchScorer(loaded("vit_clip"), path="windows")
+    query, known = scorer.encode([scratched]), scorer.encode(good[:2])
+    grid = tuple(query.patches.shape[1:3])
+    expected = brute_association(
+        query.tokens[0], [w[0] for w in query.windows], known.tokens.flatten(0, 1),
+        [w.flatten(0, 1) for w in known.windows], grid,
+    )  # fmt: skip
+    found = association(query, known)[0].numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+    (words,), (both,) = scorer.score(query, "plate"), scorer.score(query, "plate", references=known)
+    assert both.image_score == pytest.approx((words.image_score + found.max()) / 2, abs=1e-5)
+    assert both.values.mean() == pytest.approx((words.values.mean() + found.mean()) / 2, abs=0.01)
+    assert float(association(known, known).max()) < found.max() / 2
+
+
+def test_good_photos_are_scored_beside_the_others_where_references_join_in(loaded, good):
+    windowed, dense = (PatchScorer(loaded("vit_clip"), path=path) for path in ("windows", "dense"))
+    encoded = windowed.encode(good[:3])
+    rest = windowed.encode([good[0], good[2]])
+    (expected,) = windowed.score(windowed.encode([good[1]]), "plate", references=rest)
+    assert windowed.left_out(encoded, "plate")[1] == pytest.approx(expected.own_score, abs=1e-5)
+    assert windowed.kept(encoded) is encoded
+    plain = dense.encode(good[:3])
+    assert dense.left_out(plain, "plate") == [m.own_score for m in dense.score(plain, "plate")]
+    assert dense.kept(plain) is None
+
+
+def test_references_without_windows_are_refused(loaded, good):
+    scorer = PatchScorer(loaded("vit_clip"))
+    encoded = scorer.encode(good[:1])
+    with pytest.raises(InputError, match="path of windows"):
+        scorer.score(encoded, "plate", references=encoded)
 
 
 def test_a_checkpoint_that_cannot_score_words_is_refused(loaded):
@@ -286,23 +288,3 @@ def test_a_place_stands_in_for_the_worst_as_far_as_the_score_rests_on_it():
     there = Region(Box(3, 3, 4, 4), 0.6)
     assert ScoreMap(values, 0.7, "text", of_worst=0.5).own_score_at(there) == pytest.approx(0.6)
     assert ScoreMap(values, 0.7, "text", of_worst=0.0).own_score_at(there) == pytest.approx(0.7)
-
-
-def test_a_kept_bank_is_found_again_without_encoding(loaded, good, tmp_path, monkeypatch):
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good)
-    again = PatchMemory(loaded("backbone"), shelf=tmp_path)
-    monkeypatch.setattr(again, "encode", lambda _: pytest.fail("the references were encoded again"))
-    assert again.bank(good).digest == made.digest
-
-
-def test_a_damaged_kept_bank_is_made_again(loaded, good, tmp_path):
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good)
-    (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:-100])
-    assert PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good).digest == made.digest
-
-
-def test_a_bank_is_made_where_none_can_be_kept(loaded, good, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path / "file" / "banks").bank(good)
-    assert made.references == tuple(g.digest for g in good)

@@ -5,7 +5,7 @@ Nothing here decides what a score is worth.
 
 from tools.patches.bank import Bank
 from tools.patches.peaks import peaks
-from tools.patches.reference import PatchMemory
+from tools.patches.reference import MemoryOptions, PatchMemory
 from tools.patches.text import EncodedImages, PatchScorer
 
-__all__ = ["Bank", "EncodedImages", "PatchMemory", "PatchScorer", "peaks"]
+__all__ = ["Bank", "EncodedImages", "MemoryOptions", "PatchMemory", "PatchScorer", "peaks"]

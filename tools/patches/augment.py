@@ -1,12 +1,16 @@
-"""Slightly moved, turned and relit copies of a photo: what a second photo of the same good part might look like."""
+"""Copies of a photo: slightly moved, turned and relit as another photo might be, or by quarters as a part might lie."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tools.types import RGB
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHIFT = 0.02
 """Fraction of the longer side by which a copy is moved."""
@@ -14,6 +18,34 @@ TURN = 4.0
 """Degrees by which a copy is turned."""
 LIGHT = 0.08
 """Fraction by which a copy is brighter or darker."""
+
+
+QUARTERS = 4
+"""Turns by a quarter until a photo is as it was; its mirror image has as many."""
+
+
+def turned(grid: Tensor, view: int) -> Tensor:
+    """One of the eight ways to lay a square grid: turned by `view` quarters, and mirrored first from 4 on.
+
+    Args:
+        grid: (h, w, ...); h and w are exchanged by an odd quarter.
+        view: 0 leaves it as it is, up to 7.
+
+    >>> import torch
+    >>> turned(torch.tensor([[1, 2], [3, 4]]), 1).tolist(), turned(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
+    ([[2, 4], [1, 3]], [[2, 1], [4, 3]])
+    """
+    import torch
+
+    quarters, mirrored = view % QUARTERS, view >= QUARTERS
+    return torch.rot90(grid.flip(1) if mirrored else grid, quarters, (0, 1))
+
+
+def laid(image: RGB, views: int) -> list[RGB]:
+    """The photo laid in the first so many of the eight ways of `turned`."""
+    mirror = image[:, ::-1]
+    ways = (np.rot90(mirror if view >= QUARTERS else image, view % QUARTERS) for view in range(views))
+    return [np.ascontiguousarray(way) for way in ways]
 
 
 def augmented(image: RGB) -> Iterator[RGB]:

@@ -1,17 +1,22 @@
-"""Scores patches against good parts: how far is a place from the most similar place on any reference?"""
+"""Scores patches against good parts: how far is a place from what references show, and how far do good ones lie?"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import InputError, ModelError
-from tools.patches.augment import augmented
+from tools.patches.among import excess, learn_among, stands_out, within
+from tools.patches.augment import augmented, laid
 from tools.patches.bank import Bank
+from tools.patches.coreset import k_centre
 from tools.patches.features import patch_features
-from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.patches.pixels import input_format, to_pixels, upsampled
 from tools.patches.shelf import Shelf
+from tools.profiles.spec import Metric, Turns
 from tools.types import RGB, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -19,29 +24,59 @@ if TYPE_CHECKING:
 
     from tools.loading import Loaded
 
-CHUNK = 16384
-"""Remembered patches that are compared at once; bounds memory at (patches of a photo) x this floats."""
-LEVEL = 0.9
-"""Quantile of a photo's own patch distances that counts as its level."""
 LEAST = 1e-3
-"""Distance that maps to a half where references do not differ at all."""
+"""Score that maps to a half where references do not differ at all."""
+ASPECT = 1.3
+"""References may differ by this factor in width over height, but not by more."""
+COVERED = 0.5
+"""A cell is the product's where at least this share of it is."""
+VIEWS: dict[Turns, int] = {"none": 1, "quarters": 4, "quarters and mirrored": 8}
+"""In how many ways each reference is laid."""
 
-__all__ = ["Bank", "PatchMemory"]
+__all__ = ["Bank", "MemoryOptions", "PatchMemory"]
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """How a memory compares."""
+
+    metric: Metric = "mahalanobis"
+    """Euclidean distance of unit vectors as they are ("cosine"), or after the differences among good patches."""
+    neighbours: int = 3
+    """Known patches, the nearest ones, whose distances are averaged."""
+    foreground: bool = True
+    """What lies outside of the product, where it does not fill its photos, counts as no more than usual."""
+    turns: Turns = "none"
+    """Ways in which a part may lie: references are remembered in all of them."""
+    memory_mb: int = 512
+    """What the remembered patches may take, in MiB; more are thinned out by greedy k-centre."""
+
+    @property
+    def recipe(self) -> str:
+        """All of it in one line, for files."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 class PatchMemory:
-    """A memory of the patches of good parts (PatchCore, Roth et al. 2022, without its coreset).
+    """A memory of the patches of good parts, after PatchCore (Roth et al. 2022).
 
-    A photo in another light, or on another bench, is a little further from the memory everywhere. What is scored
-    is therefore how far its worst patch stands out of its own level, which nine tenths of its patches stay below.
-
-    A patch's distance is the cosine distance to the nearest remembered patch, in [0, 2], lightly smoothed over the
-    patches; a photo's raw score is its largest distance less its level. A map's values are d / (d + level + s), where
-    s is the largest raw score of a reference against the others: 0.5 means "stands out as far as a good part ever
-    does".
+    How far a patch may lie from good ones differs from place to place: print and grain vary, a plain face does not. A
+    patch's score is therefore its distance (Euclidean, between features under the learned metric) to what explains it,
+    less the distance at which good patches like it usually lie from each other. A photo's raw score is the mean of its
+    worst hundredth of patches less its own level, which nine tenths of its patches stay below. A map's values are
+    t / (t + 2 s) with t = max(raw + s, 0), where s is the largest raw score of a reference against the others: 0.5
+    means "stands out as far as a good part ever does".
     """
 
-    def __init__(self, loaded: Loaded, *, side: int | None = None, batch: int = 8, shelf: Path | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        side: int | None = None,
+        batch: int = 8,
+        shelf: Path | None = None,
+        options: MemoryOptions | None = None,
+    ) -> None:
         """Takes a backbone with stages, or an open_clip model.
 
         Args:
@@ -49,11 +84,13 @@ class PatchMemory:
             side: input side in pixels; by default what the checkpoint states, else 256.
             batch: photos that go through the model at once.
             shelf: folder where banks are kept, so that the same references are encoded once; none by default.
+            options: how it compares.
         """
         self._loaded = loaded
         self._shelf = Shelf(shelf)
         self._side = side
         self._batch = batch
+        self._options = options or MemoryOptions()
         self._form = input_format(loaded, side)
 
     def encode(self, samples: Sequence[Sample]) -> Tensor:
@@ -71,26 +108,29 @@ class PatchMemory:
         """Remembers good parts; of a single one also slightly moved, turned and relit copies.
 
         Raises:
-            InputError: no reference.
+            InputError: no reference, or references whose shapes disagree.
             ModelError: the model cannot be used.
         """
-        import torch
-
         if not samples:
             raise InputError("no reference was given; a patch memory needs at least one photo of a good part.")
+        _check_shapes(samples)
         digests = tuple(s.digest for s in samples)
-        kept = self._shelf.find(self._loaded.digest, self._side, digests, self._loaded.device)
+        recipe = self._options.recipe
+        kept = self._shelf.find(self._loaded.digest, self._side, recipe, digests, self._loaded.device)
         if kept is not None:
             return kept
         unique = {s.digest: s for s in samples}
-        features = self.encode(list(unique.values()))
-        if len(unique) > 1:
-            scores = dict(zip(unique, _left_out(features), strict=True))
-        else:
-            copies = self._features(list(augmented(samples[0].image)))
-            scores = {samples[0].digest: max(_contrast(_distances(c, features))[0] for c in copies)}
-            features = torch.cat([features, copies])
-        bank = Bank(features, digests, tuple(scores[d] for d in digests), self._loaded.digest, self._side)
+        images = self._views([s.image for s in unique.values()])
+        features = self._features([view for views in images for view in views])
+        views = features.reshape(len(images), -1, *features.shape[1:])
+        inside = self._inside([view for views in images for view in views], views.shape[2], views.shape[3])
+        inside = inside.reshape(views.shape[:-1])
+        options = self._options
+        among = learn_among(views, inside, mahalanobis=options.metric == "mahalanobis", neighbours=options.neighbours)
+        scores = dict(zip(unique, among.left_out, strict=True))
+        features, usual = self._thinned(views.flatten(0, 1), among.usual.flatten(), among.metric)
+        left_out = tuple(scores[d] for d in digests)
+        bank = Bank(features, among.metric, usual, digests, left_out, self._loaded.digest, self._side, recipe)
         self._shelf.keep(bank)
         return bank
 
@@ -98,23 +138,28 @@ class PatchMemory:
         """Compares one photo of any size with a bank.
 
         Returns:
-            A map with `raw` and `raw_score` in cosine distance above the photo's own level.
+            A map with `raw` and `raw_score` as the class says.
 
         Raises:
-            ModelError: the bank was made by another model or at another input size.
+            ModelError: the bank was made by another model, at another input size or by another recipe.
         """
-        if (bank.model, bank.side) != (self._loaded.digest, self._side):
+        made, here = (bank.model, bank.side, bank.recipe), (self._loaded.digest, self._side, self._options.recipe)
+        if made != here:
             raise ModelError(
-                f"the bank was made by model {bank.model[:12]} at side {bank.side}, but {self._loaded.name} "
-                f"({self._loaded.digest[:12]}) at side {self._side} is loaded; learn the product again."
+                f"the bank was made by model {bank.model[:12]} at side {bank.side} ({bank.recipe}), but "
+                f"{self._loaded.name} ({self._loaded.digest[:12]}) at side {self._side} ({self._options.recipe}) is "
+                "loaded; learn the product again."
             )
-        features = self.encode([sample])[0]
-        grid = _distances(features, bank.features)
-        distance = upsampled(grid, sample.size)
+        features = self.encode([sample])[0] @ bank.metric
+        grid = excess(features, bank.known, bank.usual, self._options.neighbours)
+        grid = within(grid, self._inside([sample.image], *grid.shape)[0])
+        score, level = stands_out(grid)
         half = max(*bank.left_out, LEAST)
-        score, level = _contrast(grid)
-        values = distance / (distance + level + half)
-        return ScoreMap(values, score / (score + half), "reference", raw=distance - level, raw_score=score)
+        raw = upsampled(grid, sample.size) - level
+        above = (raw + half).clip(min=0)
+        fraction = max(score + half, 0.0)
+        values = (above / (above + 2 * half)).astype(raw.dtype)
+        return ScoreMap(values, fraction / (fraction + 2 * half), "reference", raw=raw, raw_score=score)
 
     def leave_one_out(self, bank: Bank) -> list[float]:
         """Raw image score of each reference against the others (equal photos count as one).
@@ -122,6 +167,37 @@ class PatchMemory:
         Of a single reference: the largest score of its copies against it, as one number.
         """
         return list(bank.left_out)
+
+    def _views(self, images: Sequence[RGB]) -> list[list[RGB]]:
+        """Each photo, laid in the ways of the options; of a single one its copies too."""
+        shown = [laid(image, VIEWS[self._options.turns]) for image in images]
+        if len(images) == 1:
+            shown[0] += augmented(images[0])
+        return shown
+
+    def _inside(self, images: Sequence[RGB], height: int, width: int) -> Tensor:
+        """Cells that the product covers, bool (N, height, width) on the CPU; all where it fills its photo."""
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        from tools.parts.product import find_product
+
+        inside = torch.ones(len(images), height, width, dtype=torch.bool)
+        for number, image in enumerate(images if self._options.foreground else ()):
+            mask = Image.fromarray(find_product(image).mask.astype(np.float32))
+            share = np.asarray(mask.resize((width, height), Image.Resampling.BOX))
+            inside[number] = torch.from_numpy(share >= COVERED)
+        return inside
+
+    def _thinned(self, pictures: Tensor, usual: Tensor, metric: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (K, h, w, C) and their `usual`, or so many of their patches as memory holds."""
+        patches = pictures.flatten(0, 2)
+        fits = max(1, self._options.memory_mb * 2**20 // (4 * patches.shape[1]))
+        if len(patches) <= fits:
+            return pictures, usual
+        chosen = k_centre(patches @ metric, fits)
+        return patches[chosen][None, None], usual[chosen]
 
     def _features(self, images: Sequence[RGB]) -> Tensor:
         """(N, h, w, C) of unit length."""
@@ -131,34 +207,18 @@ class PatchMemory:
         return torch.cat([patch_features(self._loaded, to_pixels(b, self._form, self._loaded)) for b in batches])
 
 
-def _distances(features: Tensor, known: Tensor) -> Tensor:
-    """Cosine distance of each patch to the nearest known one, smoothed: (h, w, C) and (K, h, w, C) to (h, w)."""
-    import torch
+def _check_shapes(samples: Sequence[Sample]) -> None:
+    """Refuses references of which one is upright and another lying, or one is cut much narrower.
 
-    patches = features.flatten(0, 1)
-    nearest = torch.full((len(patches),), -1.0, device=patches.device)
-    for chunk in torch.split(known.flatten(0, 2), CHUNK):
-        nearest = torch.maximum(nearest, (patches @ chunk.T).amax(dim=1))
-    return smoothed((1 - nearest).clamp(min=0).reshape(features.shape[:2]))
-
-
-def _contrast(grid: Tensor) -> tuple[float, float]:
-    """(largest distance less the level, level) of one photo's distances (h, w)."""
-    level = float(grid.float().quantile(LEVEL))
-    return float(grid.max()) - level, level
-
-
-def _left_out(features: Tensor) -> list[float]:
-    """Image score of each of K >= 2 pictures against the others; each pair is compared once, for both."""
-    import torch
-
-    count, height, width, _ = features.shape
-    patches = features.flatten(1, 2)
-    nearest = torch.full((count, height * width), -1.0, device=features.device)
-    for i in range(count - 1):
-        for others in range(i + 1, count):
-            likeness = patches[i] @ patches[others].T
-            nearest[i] = torch.maximum(nearest[i], likeness.amax(dim=1))
-            nearest[others] = torch.maximum(nearest[others], likeness.amax(dim=0))
-    grids = (1 - nearest).clamp(min=0).reshape(count, height, width)
-    return [_contrast(smoothed(grid))[0] for grid in grids]
+    Raises:
+        InputError: two of them differ so.
+    """
+    by_aspect = sorted(samples, key=lambda s: s.size[0] / s.size[1])
+    narrow, wide = by_aspect[0], by_aspect[-1]
+    ratio = (wide.size[0] * narrow.size[1]) / (wide.size[1] * narrow.size[0])
+    if ratio > ASPECT:
+        raise InputError(
+            f"references disagree in shape: {narrow.name} has {narrow.size[0]} x {narrow.size[1]} pixels, {wide.name} "
+            f"{wide.size[0]} x {wide.size[1]}; give photos that are cut alike (any size, width over height within a "
+            f"factor of {ASPECT})."
+        )

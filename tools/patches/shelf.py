@@ -16,7 +16,7 @@ VARIABLE = "LOOKTWICE_CACHE"
 """Environment variable that names another folder, or "off"."""
 KEPT = 100
 """So many banks are kept; the one used longest ago goes first."""
-_RECIPE = 1
+_VERSION = 2
 """Counts up whenever the same photos would give another bank."""
 
 
@@ -36,16 +36,16 @@ class Shelf:
         """Takes a folder that need not exist; None keeps nothing."""
         self._folder = folder
 
-    def find(self, model: str, side: int | None, references: Sequence[str], device: str) -> Bank | None:
-        """The bank of these references (digests, in order) by this model, or None."""
-        path = self._path(model, side, references)
+    def find(self, model: str, side: int | None, recipe: str, references: Sequence[str], device: str) -> Bank | None:
+        """The bank of these references (digests, in order) by this model and recipe, or None."""
+        path = self._path(model, side, recipe, references)
         if path is None or not path.is_file():
             return None
         try:
             bank = Bank.load(path, device)
         except LookTwiceError:
             return None
-        if (bank.model, bank.side, bank.references) != (model, side, tuple(references)):
+        if (bank.model, bank.side, bank.recipe, bank.references) != (model, side, recipe, tuple(references)):
             return None
         with contextlib.suppress(OSError):
             path.touch()
@@ -53,7 +53,7 @@ class Shelf:
 
     def keep(self, bank: Bank) -> None:
         """Stores a bank, whole or not at all, and drops the oldest ones; a folder that cannot be written is left."""
-        path = self._path(bank.model, bank.side, bank.references)
+        path = self._path(bank.model, bank.side, bank.recipe, bank.references)
         if path is None:
             return
         aside = path.with_suffix(f".{os.getpid()}.part")
@@ -63,8 +63,8 @@ class Shelf:
             for old in sorted(path.parent.glob("*.safetensors"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
                 old.unlink(missing_ok=True)
 
-    def _path(self, model: str, side: int | None, references: Sequence[str]) -> Path | None:
+    def _path(self, model: str, side: int | None, recipe: str, references: Sequence[str]) -> Path | None:
         if self._folder is None:
             return None
-        told = json.dumps([_RECIPE, model, side, list(references)])
+        told = json.dumps([_VERSION, model, side, recipe, list(references)])
         return self._folder / f"{hashlib.sha256(told.encode()).hexdigest()}.safetensors"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts import load_yaml
 from tools.errors import InputError, ModelError
-from tools.patches.features import as_grid, vit_tokens
+from tools.patches.association import association
+from tools.patches.dense import Embedded, embed, is_resnet
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
+from tools.patches.sentences import sentences
 from tools.patches.tiles import assembled, cut_tiles
 from tools.patches.windows import SCALES, check_windowed, over_patches, window_embeddings
 from tools.profiles.spec import Path
@@ -43,23 +44,41 @@ class EncodedImages:
     """(width, height) of each photo in pixels."""
     windows: tuple[Tensor, ...] = ()
     """On the path of windows, for each scale (N, windows, D), unit length."""
+    tokens: Tensor | None = None
+    """On the path of windows (N, h * w, width), unit length: patches as the transformer leaves them."""
     tiles: tuple[tuple[Tensor, Tensor], ...] = ()
     """On the path of tiles, for each photo its tiles (tiles, D) and their patches (tiles, h, w, D), unit length."""
+
+    def chosen(self, numbers: list[int]) -> EncodedImages:
+        """Some of the photos, by number."""
+        return EncodedImages(
+            self.whole[numbers],
+            self.patches[numbers],
+            tuple(self.sizes[n] for n in numbers),
+            tuple(scale[numbers] for scale in self.windows),
+            None if self.tokens is None else self.tokens[numbers],
+            tuple(self.tiles[n] for n in numbers) if self.tiles else (),
+        )
 
 
 class PatchScorer:
     """Zero-shot, text-guided scores from a CLIP model.
 
     Each of the states in prompts/states.yaml is put into each template of prompts/templates.yaml, and the
-    embeddings of a class are averaged, as in WinCLIP (Jeong et al. 2023, section 4.1). Patches are read out
-    of the last layer along its value path, which keeps them in the space of the text tower (MaskCLIP, Zhou
-    et al. 2022, section 3.2, for ResNets; value-value attention without skip and MLP, as in CLIP Surgery, Li
-    et al. 2023, and ClearCLIP, Lan et al. 2024, for transformers). The path of windows is WinCLIP's own and
-    far dearer; the path of tiles reads overlapping tiles of the photo, each by the dense path.
+    embeddings of a class are averaged, as in WinCLIP (Jeong et al. 2023, section 4.1). Patches are read out along the
+    value path of the last layers, which keeps them in the space of the text tower (`tools.patches.dense`). The path of
+    windows is WinCLIP's own and far dearer; the path of tiles reads overlapping tiles of the photo, each by the dense
+    path.
     """
 
     def __init__(
-        self, loaded: Loaded, *, batch: int = 8, temperature: float = TEMPERATURE, path: Path = "dense"
+        self,
+        loaded: Loaded,
+        *,
+        batch: int = 8,
+        temperature: float = TEMPERATURE,
+        path: Path = "dense",
+        layers: int = 1,
     ) -> None:
         """Takes an open_clip model.
 
@@ -68,12 +87,13 @@ class PatchScorer:
             batch: photos that go through the image tower at once.
             temperature: of the softmax over {normal, anomalous}; smaller is more decided.
             path: how places are read: "dense", "windows" or "tiles".
+            layers: of a transformer, so many of the last blocks give the patches of the dense path.
 
         Raises:
             ModelError: the model has no image tower of a known kind, or of one that has no windows.
         """
         visual = getattr(loaded.model, "visual", None)
-        if visual is None or not (hasattr(visual, "transformer") or _is_resnet(visual)):
+        if visual is None or not (hasattr(visual, "transformer") or is_resnet(visual)):
             raise ModelError(
                 f"{loaded.name}: {type(visual or loaded.model).__name__} cannot score patches by words; accepted are "
                 "open_clip models whose image tower is a VisionTransformer or a ModifiedResNet."
@@ -87,6 +107,7 @@ class PatchScorer:
             check_windowed(visual, loaded.name)
         self._loaded = loaded
         self._path = path
+        self._layers = layers
         self._batch = batch
         self._temperature = temperature
         self._form = input_format(loaded)
@@ -104,19 +125,22 @@ class PatchScorer:
 
         if not samples:
             raise InputError("no photo was given to score; give at least one.")
-        wholes, grids, windows = [], [], []
+        wholes, grids, windows, tokens = [], [], [], []
         with torch.inference_mode():
             for start in range(0, len(samples), self._batch):
                 pixels = self._pixels([s.image for s in samples[start : start + self._batch]])
-                whole, grid = self._embedded_images(pixels)
-                if self._path == "windows":
+                embedded = self._embedded_images(pixels)
+                if self._path == "windows" and embedded.tokens is not None:
                     found = window_embeddings(self._loaded.model.visual, pixels)
                     windows.append([functional.normalize(scale.float(), dim=-1) for scale in found])
-                wholes.append(whole)
-                grids.append(grid)
+                    tokens.append(embedded.tokens)
+                wholes.append(embedded.whole)
+                grids.append(embedded.patches)
             tiles = tuple(self._tiles(s.image) for s in samples) if self._path == "tiles" else ()
         scales = tuple(torch.cat(batches) for batches in zip(*windows, strict=True))
-        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), tuple(s.size for s in samples), scales, tiles)
+        sizes = tuple(s.size for s in samples)
+        of_patches = torch.cat(tokens) if tokens else None
+        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), sizes, scales, of_patches, tiles)
         self._check(encoded.whole)
         return encoded
 
@@ -127,25 +151,35 @@ class PatchScorer:
         tiles = cut_tiles(image)
         starts = range(0, len(tiles), self._batch)
         pairs = [self._embedded_images(self._pixels(tiles[i : i + self._batch])) for i in starts]
-        whole, patches = (torch.cat(part) for part in zip(*pairs, strict=True))
-        return whole, patches
+        return torch.cat([pair.whole for pair in pairs]), torch.cat([pair.patches for pair in pairs])
 
     def _pixels(self, images: Sequence[RGB]) -> Tensor:
         return to_pixels(images, self._form, self._loaded)
 
-    def _embedded_images(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, D) of photos and (N, h, w, D) of their patches, float32 of unit length."""
+    def _embedded_images(self, pixels: Tensor) -> Embedded:
+        """Photos and their patches, float32 of unit length."""
         from torch.nn import functional
 
-        whole, grid = _embed(self._loaded.model.visual, pixels)
-        return functional.normalize(whole.float(), dim=-1), functional.normalize(grid.float(), dim=-1)
+        found = embed(self._loaded.model.visual, pixels, self._layers)
+        whole, patches = (functional.normalize(e.float(), dim=-1) for e in (found.whole, found.patches))
+        tokens = None if found.tokens is None else functional.normalize(found.tokens.float(), dim=-1)
+        return Embedded(whole, patches, tokens)
 
-    def score(self, encoded: EncodedImages, product: str) -> list[ScoreMap]:
+    def score(
+        self,
+        encoded: EncodedImages,
+        product: str,
+        defects: Sequence[str] = (),
+        references: EncodedImages | None = None,
+    ) -> list[ScoreMap]:
         """How anomalous each photo and each of its pixels looks, by words.
 
         Args:
             encoded: photos from `encode`.
             product: what is shown, a noun such as "metal nut".
+            defects: what may be wrong with it, as `sentences` takes them.
+            references: good photos on the path of windows: WinCLIP+, whose map is the mean of the words' and of the
+                association with them, and whose image score is that of the photo and of the worst association.
 
         Returns:
             One map a photo. On the dense path a pixel is P(anomalous) of its patch, the image score the mean of
@@ -156,17 +190,23 @@ class PatchScorer:
             map's maximum.
 
         Raises:
-            InputError: the product has no name.
+            InputError: the product has no name, or references on another path than that of windows.
         """
         import torch
 
-        classes = self._classes(product)
+        if references is not None and not (encoded.windows and references.windows):
+            raise InputError("references join the words on the path of windows alone; set the scorer's `path` to it.")
+        classes = self._classes(product, defects)
         with torch.inference_mode():
             whole = self._anomalous(encoded.whole, classes)
             if encoded.windows:
                 grids = self._over_windows(encoded, whole, classes)
+                if references is not None:
+                    associated = association(encoded, references)
+                    grids = (grids + associated) / 2
+                    whole = (whole + associated.amax(dim=(1, 2))) / 2
                 return [
-                    ScoreMap(upsampled(grid.cpu(), size), p, "text", of_worst=0.0)
+                    ScoreMap(upsampled(grid.cpu(), size), p, "text", of_worst=0.0 if references is None else 0.5)
                     for p, grid, size in zip(whole.tolist(), grids, encoded.sizes, strict=True)
                 ]
             if encoded.tiles:
@@ -179,6 +219,23 @@ class PatchScorer:
             values = upsampled(smoothed(grid), size)
             maps.append(ScoreMap(values, (p + float(values.max())) / 2, "text", of_worst=0.5))
         return maps
+
+    def kept(self, references: EncodedImages) -> EncodedImages | None:
+        """What `score` takes of good photos: all on the path of windows, nothing on the others.
+
+        Nothing of a single one either, since nothing would say what a good photo scores beside it.
+        """
+        return references if references.windows and len(references.sizes) > 1 else None
+
+    def left_out(self, references: EncodedImages, product: str, defects: Sequence[str] = ()) -> list[float]:
+        """Own image score of each good photo, as `score` gives it beside the others; by words alone without others."""
+        count = len(references.sizes)
+        if not references.windows or count == 1:
+            return [found.own_score for found in self.score(references, product, defects)]
+        alone = [references.chosen([n]) for n in range(count)]
+        others = [references.chosen([k for k in range(count) if k != n]) for n in range(count)]
+        pairs = zip(alone, others, strict=True)
+        return [self.score(one, product, defects, references=rest)[0].own_score for one, rest in pairs]
 
     def _anomalous(self, embeddings: Tensor, classes: Tensor) -> Tensor:
         """P(anomalous) of embeddings (..., D)."""
@@ -213,15 +270,13 @@ class PatchScorer:
         cosines: FloatMap = (whole @ self._embedded(texts).T).cpu().numpy()
         return cosines
 
-    def _classes(self, product: str) -> Tensor:
+    def _classes(self, product: str, defects: Sequence[str]) -> Tensor:
         """(2, D): the mean embedding of "normal" and of "anomalous", each of unit length."""
         import torch
         from torch.nn import functional
 
-        noun = " ".join(product.split())
-        if not noun:
-            raise InputError("the product has no name; say what is shown, for instance 'metal nut'.")
-        means = [self._embedded(sentences(noun, state)).mean(dim=0) for state in ("normal", "anomalous")]
+        told = [sentences(product, state, defects) for state in ("normal", "anomalous")]
+        means = [self._embedded(lines).mean(dim=0) for lines in told]
         return functional.normalize(torch.stack(means), dim=-1)
 
     def _embedded(self, texts: Sequence[str]) -> Tensor:
@@ -254,55 +309,3 @@ class PatchScorer:
                 f"{self._loaded.name}: its embeddings are not finite numbers, so its weights are damaged or overflow "
                 f"in {self._loaded.dtype}; fetch the checkpoint again or choose another profile."
             )
-
-
-def sentences(product: str, state: str) -> list[str]:
-    """Every sentence that says that a product is "normal" or "anomalous"; braces in its name stay braces.
-
-    >>> sentences("nut", "normal")[0]
-    'a photo of a nut.'
-    """
-    states = [line.replace("{product}", product) for line in load_yaml("states")[state]]
-    return [template.replace("{state}", line) for line in states for template in load_yaml("templates")["photo"]]
-
-
-def _is_resnet(visual: object) -> bool:
-    return hasattr(visual, "layer4") and hasattr(getattr(visual, "attnpool", None), "v_proj")
-
-
-def _embed(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings (N, D) of photos and (N, h, w, D) of their patches, both in the space of the text tower."""
-    return _embed_resnet(visual, pixels) if _is_resnet(visual) else _embed_vit(visual, pixels)
-
-
-def _embed_resnet(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The attention pool for the photo, its value and output projections alone for each patch."""
-    maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(pixels)))))
-    pool = visual.attnpool
-    return pool(maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1)))
-
-
-def _embed_vit(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The pooled token for the photo; for each patch the last block's values, mixed by their own likeness."""
-    before, last = deque(vit_tokens(visual, pixels), maxlen=2)
-    block = visual.transformer.resblocks[-1]
-    dense = visual.ln_post(block.ls_1(_value_value(block.attn, block.ln_1(before)))[:, 1:])
-    pooled, _ = visual._pool(last)
-    grid = as_grid(dense, visual.grid_size)
-    return (pooled, grid) if visual.proj is None else (pooled @ visual.proj, grid @ visual.proj)
-
-
-def _value_value(attention: Any, tokens: Tensor) -> Tensor:
-    """Self-attention in which the values take the place of queries and keys; (N, L, D) to (N, L, D)."""
-    from torch.nn import functional
-
-    width = tokens.shape[-1]
-    bias = attention.in_proj_bias
-    value = functional.linear(
-        tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :]
-    )
-    n, length, _ = value.shape
-    heads = value.reshape(n, length, attention.num_heads, -1).transpose(1, 2)
-    mixed = functional.scaled_dot_product_attention(heads, heads, heads)
-    projected: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(n, length, width))
-    return projected

@@ -11,8 +11,12 @@ Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "trace
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
 transformers only), or overlapping tiles of the photo, each in a pass of its own."""
+Metric = Literal["cosine", "mahalanobis"]
+"""How patches are compared with references: as they are, or after the differences among good patches."""
+Turns = Literal["none", "quarters", "quarters and mirrored"]
+"""In which other ways references are remembered too, for parts that lie any way round."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-"""Number format of the weights in memory; "auto" is float32, and bfloat16 for a narrator on a GPU."""
+"""Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and narrator."""
 
 
 class ModelSpec(BaseModel):
@@ -35,6 +39,8 @@ class ScorerSpec(ModelSpec):
     """An open_clip folder: open_clip_config.json beside open_clip_model.safetensors."""
 
     path: Path = "dense"
+    layers: int = Field(default=1, ge=1, le=48)
+    """On the dense path of a transformer: so many of its last blocks give the patches."""
 
     @model_validator(mode="after")
     def _only_what_open_clip_has(self) -> Self:
@@ -54,6 +60,14 @@ class FeaturesSpec(ModelSpec):
     """Stages of the backbone that make the features, such as ["stage2", "stage3"]; the checkpoint's own by default."""
     image_size: int | None = Field(default=None, ge=32, le=4096)
     """Input side in pixels; what the checkpoint states by default."""
+    metric: Metric = "mahalanobis"
+    neighbours: int = Field(default=3, ge=1, le=50)
+    """So many known patches, the nearest, are averaged."""
+    foreground: bool = True
+    """Leave what lies outside of the product out of account, where the product does not fill its photos."""
+    turns: Turns = "none"
+    memory_mb: int = Field(default=512, ge=1)
+    """What the patches of a product's references may take, in MiB; more are thinned out."""
 
     @model_validator(mode="after")
     def _source_or_shared(self) -> Self:

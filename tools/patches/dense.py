@@ -1,0 +1,79 @@
+"""Patches of a photo in the space of the text tower, all from one pass: along the value path of the last layers.
+
+What mixes patches is left out: for ResNets the attention of the pool (MaskCLIP, Zhou et al. 2022, section 3.2), for
+transformers queries, keys, skip and MLP (value-value attention, CLIP Surgery, Li et al. 2023, section 3.2, which adds
+up several blocks; without the skip, ClearCLIP, Lan et al. 2024).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tools.patches.features import as_grid, vit_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Embedded(NamedTuple):
+    """Photos and their patches."""
+
+    whole: Tensor
+    """(N, D), in the space of the text tower."""
+    patches: Tensor
+    """(N, h, w, D), in the same space."""
+    tokens: Tensor | None
+    """(N, h * w, width): patches as a transformer leaves them, neither normalised nor projected; None for a ResNet."""
+
+
+def is_resnet(visual: object) -> bool:
+    """Whether an image tower is open_clip's ModifiedResNet."""
+    return hasattr(visual, "layer4") and hasattr(getattr(visual, "attnpool", None), "v_proj")
+
+
+def embed(visual: Any, pixels: Tensor, layers: int = 1) -> Embedded:
+    """Embeddings of photos and of their patches, from one pass; of any length.
+
+    Args:
+        visual: the image tower of an open_clip model, a VisionTransformer or a ModifiedResNet.
+        pixels: (N, 3, H, W), normalised.
+        layers: so many of a transformer's last blocks give the patches; a ResNet has its last layer alone for that.
+    """
+    return _embed_resnet(visual, pixels) if is_resnet(visual) else _embed_vit(visual, pixels, layers)
+
+
+def _embed_resnet(visual: Any, pixels: Tensor) -> Embedded:
+    """The attention pool for the photo, its value and output projections alone for each patch."""
+    maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(pixels)))))
+    pool = visual.attnpool
+    return Embedded(pool(maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1))), None)
+
+
+def _embed_vit(visual: Any, pixels: Tensor, layers: int) -> Embedded:
+    """The pooled token for the photo; for each patch the sum over the last blocks of values mixed by their likeness."""
+    *before, last = deque(vit_tokens(visual, pixels), maxlen=layers + 1)
+    blocks = list(visual.transformer.resblocks)[-len(before) :]
+    said = [block.ls_1(_value_value(block.attn, block.ln_1(x))) for block, x in zip(blocks, before, strict=True)]
+    dense = visual.ln_post(sum(said[1:], said[0])[:, 1:])
+    pooled, _ = visual._pool(last)
+    grid = as_grid(dense, visual.grid_size)
+    if visual.proj is not None:
+        pooled, grid = pooled @ visual.proj, grid @ visual.proj
+    return Embedded(pooled, grid, last[:, 1:])
+
+
+def _value_value(attention: Any, tokens: Tensor) -> Tensor:
+    """Self-attention in which the values take the place of queries and keys; (N, L, D) to (N, L, D)."""
+    from torch.nn import functional
+
+    width = tokens.shape[-1]
+    bias = attention.in_proj_bias
+    value = functional.linear(
+        tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :]
+    )
+    n, length, _ = value.shape
+    heads = value.reshape(n, length, attention.num_heads, -1).transpose(1, 2)
+    mixed = functional.scaled_dot_product_attention(heads, heads, heads)
+    projected: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(n, length, width))
+    return projected
