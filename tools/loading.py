@@ -23,6 +23,8 @@ _OWN = {
     "looktwice_tracer": ("tools.patches.tracer", "Tracer"),
 }
 """Module and class of the model types that transformers does not have."""
+HALVED: tuple[Role, ...] = ("scorer", "features", "narrator")
+"""Roles that "auto" keeps in bfloat16 on a GPU: what they give is compared after it was brought back to float32."""
 _SHOWN = 3
 """So many names are listed in a message."""
 
@@ -107,14 +109,14 @@ def resolve_device(name: str = "auto") -> str:
 
 
 def _dtype(spec: ModelSpec, role: Role, device: str) -> torch.dtype:
-    """The number format asked for; "auto" keeps float32 but for a narrator on a GPU, which alone is large."""
+    """The number format asked for; "auto" is float32, and half of that on a GPU for the roles that bear it."""
     import torch
 
     chosen = spec.dtype
     if chosen == "auto":
-        chosen = "float32" if device == "cpu" or role != "narrator" else "bfloat16"
+        chosen = "bfloat16" if device.startswith("cuda") and role in HALVED else "float32"
         if device.startswith("cuda") and chosen == "bfloat16" and not torch.cuda.is_bf16_supported():
-            chosen = "float16"
+            chosen = "float16" if role == "narrator" else "float32"
     dtype: torch.dtype = getattr(torch, chosen)
     return dtype
 

@@ -11,7 +11,7 @@ from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
 if TYPE_CHECKING:
     from tools.loading import Loaded
     from tools.narrate import Narrator
-    from tools.parts import Grounder, Segmenter
+    from tools.parts import Discoverer, Grounder, Segmenter
     from tools.patches import PatchMemory, PatchScorer
     from tools.patches.trace import PhotoTracer
 
@@ -45,16 +45,19 @@ class Toolbox:
         """Scores patches by words."""
         from tools.patches import PatchScorer
 
-        return PatchScorer(self._model("scorer"), path=self._profile.roles.scorer.path)
+        spec = self._profile.roles.scorer
+        return PatchScorer(self._model("scorer"), path=spec.path, layers=spec.layers)
 
     @cached_property
     def memory(self) -> PatchMemory:
         """Scores patches against references."""
-        from tools.patches import PatchMemory
+        from tools.patches import MemoryOptions, PatchMemory
         from tools.patches.shelf import default_shelf
 
         spec = self._profile.roles.features
-        return PatchMemory(self._model(spec.shared or "features"), side=_side(spec), shelf=default_shelf())
+        options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
+        model = self._model(spec.shared or "features")
+        return PatchMemory(model, side=_side(spec), shelf=default_shelf(), options=options)
 
     @cached_property
     def grounder(self) -> Grounder:
@@ -69,6 +72,17 @@ class Toolbox:
         from tools.parts import Segmenter
 
         return Segmenter(self._model("segmenter"))
+
+    @cached_property
+    def discoverer(self) -> Discoverer:
+        """Finds parts without words."""
+        from tools.parts import Discoverer, Proposer
+        from tools.parts.describe import CROP
+        from tools.patches import PatchMemory
+
+        spec = self._profile.roles.features
+        looks = PatchMemory(self._model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
+        return Discoverer(Proposer(self.segmenter, self.tracer), looks)
 
     @cached_property
     def narrator(self) -> Narrator:

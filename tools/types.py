@@ -19,8 +19,8 @@ Mask = NDArray[np.bool_]
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
 
-Source = Literal["text", "reference", "tracer"]
-"""What a patch matcher compares with: words, the references, or what it learned of damage on any product."""
+Source = Literal["text", "reference", "tracer", "together"]
+"""What a patch matcher compares with: words, the references, what damage looks like on any product, or all of these."""
 
 
 class Box(NamedTuple):
@@ -174,6 +174,18 @@ class Measures:
     """Mean CIELAB colour: L in [0, 100], a and b about [-128, 127]."""
     colour: str
     """The nearest basic colour name."""
+    place: tuple[float, float] | None = None
+    """Centroid in product coordinates: from the middle of the product's mask, x to the product's own right, y down,
+    axes turned with the product, in units of the square root of the product's area; None without a product mask."""
+    turn: float | None = None
+    """Of the main axis against the product's, degrees in (-90, 90], counter-clockwise as seen; None likewise."""
+    relative_area: float | None = None
+    """Area as a share of the product's; None likewise."""
+    relative_length: float | None = None
+    """Length in the units of `place`; None likewise."""
+    heading: tuple[float, float] | None = None
+    """From the part's middle to the middle of its light, (x, y) in units of the square root of its area; along the axes
+    of the photo, or of the product where `place` is known. Tells which way round a part lies whose outline does not."""
 
 
 @dataclass(frozen=True, eq=False)

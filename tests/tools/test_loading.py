@@ -253,3 +253,34 @@ def test_a_quantised_narrator_is_smaller_and_still_answers(folder_of, bits):
     assert any(p.dtype in (torch.uint8, torch.int8) for p in found.model.parameters())
     p = Narrator(found).yes_no([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
     assert 0 < p < 1
+
+
+@pytest.mark.parametrize(
+    ("role", "device", "supported", "expected"),
+    [
+        ("scorer", "cuda", True, torch.bfloat16),
+        ("features", "cuda:0", True, torch.bfloat16),
+        ("features", "cuda", False, torch.float32),
+        ("narrator", "cuda", False, torch.float16),
+        ("segmenter", "cuda", True, torch.float32),
+        ("scorer", "cpu", True, torch.float32),
+    ],
+)
+def test_a_gpu_takes_half_the_bits_where_the_role_bears_it(monkeypatch, role, device, supported, expected):
+    from tools.loading import _dtype
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert _dtype(ModelSpec(source="x"), role, device) is expected
+
+
+@pytest.mark.parametrize("path", ["dense", "windows"])
+def test_half_the_bits_score_words_nearly_as_all_of_them_do(folder_of, good, path):
+    from tools.patches import PatchScorer
+
+    maps = []
+    for dtype in ("float32", "bfloat16"):
+        spec = ModelSpec(source=str(folder_of("vit_clip")), dtype=dtype)
+        scorer = PatchScorer(load_model(spec, "scorer", "cpu"), path=path)
+        maps.append(scorer.score(scorer.encode(good[:1]), "metal nut")[0])
+    assert maps[1].values.dtype == maps[0].values.dtype
+    assert abs(maps[1].values - maps[0].values).max() < 0.02

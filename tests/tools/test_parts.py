@@ -10,7 +10,7 @@ from checkpoints import plate
 
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
-from tools.parts import Grounder, Segmenter, assign, measure
+from tools.parts import Grounder, Segmenter, assign, calibrated_price, explained, measure
 from tools.parts.measure import colour_name
 from tools.types import Box, Part, Region
 
@@ -100,6 +100,27 @@ def test_a_box_goes_to_the_phrase_that_the_model_says(loaded, photo, monkeypatch
     assert found["bolt"].box.centre[0] > found["nut"].box.centre[0]
 
 
+def test_tiles_find_what_is_small_once_and_cut_nothing(grounder, photo, monkeypatch):
+    """A detector that sees the bolt at (70, 50) only from near, and always says that the tile's left edge is a nut."""
+    shown = []
+
+    def ground(sample, phrases, threshold=None):
+        shown.append(sample.size)
+        found = [Part("nut", Region(Box(0, 0, 10, 10), 0.9))]
+        offset = next((o for o in offsets if sample.digest.endswith(str(o))), None)
+        if offset is not None:
+            found.append(Part("bolt", Region(Box(68 - offset.x0, 48 - offset.y0, 74 - offset.x0, 54 - offset.y0), 0.8)))
+        return tuple(found)
+
+    offsets = [Box(x, y, x + 90, y + 68) for x in (0, 30) for y in (0, 22)]
+    monkeypatch.setattr(grounder, "ground", ground)
+    found = grounder.ground_near(photo, ["bolt", "nut"])
+    assert shown == [(120, 90), *[(90, 68)] * 4]
+    assert [(p.label, p.region.box) for p in found] == [("nut", Box(0, 0, 10, 10)), ("bolt", Box(68, 48, 74, 54))]
+    with pytest.raises(InputError, match="tiles along a side"):
+        grounder.ground_near(photo, ["bolt"], across=0)
+
+
 def test_a_model_that_cannot_ground_is_refused(loaded):
     with pytest.raises(ModelError, match="cannot ground"):
         Grounder(loaded("sam"))
@@ -165,6 +186,27 @@ def test_no_box_gives_no_mask_and_boxes_outside_are_cut(segmenter, photo):
     assert segmenter.segment(encoded, []) == ()
     assert segmenter.with_masks(encoded, []) == ()
     assert len(segmenter.segment(encoded, [Box(-50, -50, 500, 500)])) == 1
+
+
+def test_a_background_point_is_given_to_every_box(segmenter, loaded, photo, monkeypatch):
+    seen = {}
+    model = loaded("sam").model
+    whole = model.forward
+    monkeypatch.setattr(model, "forward", lambda **k: (seen.update(k), whole(**k))[1])
+    encoded = segmenter.encode(photo)
+    segmenter.segment(encoded, [Box(5, 5, 50, 40), Box(60, 20, 110, 80)], [(20.0, 20.0), None], [(2.0, 2.0)])
+    assert seen["input_points"].shape == (1, 2, 2, 2)
+    assert seen["input_labels"].tolist() == [[[1, 0], [1, 0]]]
+
+
+def test_everything_is_bounded_differs_and_fits_the_photo(segmenter, photo):
+    encoded = segmenter.encode(photo)
+    points = [(x, y) for x in range(10, 120, 20) for y in range(10, 90, 20)]
+    found = segmenter.everything(encoded, points, most=5)
+    assert 0 < len(found) <= 5
+    assert all(r.mask.shape == (90, 120) and r.mask.any() and 0 <= r.stability <= 1 and r.votes >= 1 for r in found)
+    assert segmenter.everything(encoded, []) == ()
+    assert segmenter.everything(encoded, points, size=(60, 45), most=1)[0].mask.shape == (45, 60)
 
 
 def test_points_must_be_as_many_as_boxes(segmenter, photo):
@@ -276,6 +318,21 @@ def test_photos_of_another_size_are_compared_by_relative_place():
     small, large = [part("nut", 10, 10, 10)], [part("nut", 20, 20, 20)]
     found = assign(small, large, (100, 50), missing_price=1, extra_price=1, reference_size=(200, 100))
     assert found.cost == pytest.approx(0)
+
+
+def test_the_price_is_set_by_how_alike_good_ones_are():
+    tidy = [[part("nut", 50 + n, 20), part("bolt", 120, 50 - n)] for n in range(3)]
+    untidy = [[part("nut", 50 + 40 * n, 20), part("bolt", 120, 60 - 25 * n)] for n in range(3)]
+    prices = [calibrated_price(shown, [SIZE] * 3) for shown in (tidy, untidy)]
+    assert 0 < prices[0] <= prices[1]
+    assert calibrated_price([], []) == 1.0
+
+
+def test_the_cheapest_reference_explains_the_photo():
+    two, three = [part("nut", 20, 20), part("nut", 60, 20)], [part("nut", 20 + 40 * n, 20) for n in range(3)]
+    which, found = explained(three, [two, three], SIZE, [SIZE, SIZE], price=1.0)
+    assert (which, found.missing, found.extra) == (1, (), ())
+    assert explained(three, [], SIZE, [], price=1.0) is None
 
 
 def test_prices_must_be_prices():

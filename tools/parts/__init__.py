@@ -3,9 +3,30 @@
 Nothing here knows a rule or says what is wrong.
 """
 
-from tools.parts.assign import Assignment, assign
+from tools.parts.assign import Assignment, assign, calibrated_price, explained
+from tools.parts.discover import OTHER, Discoverer, PartType, PartTypes
 from tools.parts.ground import Grounder
 from tools.parts.measure import measure
+from tools.parts.product import ProductPose, find_product, pose_of
+from tools.parts.proposals import Proposer
 from tools.parts.segment import EncodedImage, MaskResult, Segmenter
 
-__all__ = ["Assignment", "EncodedImage", "Grounder", "MaskResult", "Segmenter", "assign", "measure"]
+__all__ = [
+    "OTHER",
+    "Assignment",
+    "Discoverer",
+    "EncodedImage",
+    "Grounder",
+    "MaskResult",
+    "PartType",
+    "PartTypes",
+    "ProductPose",
+    "Proposer",
+    "Segmenter",
+    "assign",
+    "calibrated_price",
+    "explained",
+    "find_product",
+    "measure",
+    "pose_of",
+]

@@ -19,6 +19,16 @@ SIZE = 0.5
 """Cost of each doubling or halving of the area."""
 COLOUR = 1.0 / 50.0
 """Cost of each unit of CIELAB distance (CIE76)."""
+TINY = 1e-6
+"""Share of the product's area below which areas do not differ."""
+TURN = 0.5
+"""Cost of being turned by 90 degrees, for parts more than twice as long as wide."""
+LONG = 2.0
+"""Length by width from which on a direction is a part's own."""
+GOOD = 0.9
+"""Quantile of the costs of pairs among good parts below which a pair is surely one."""
+LEAST_PRICE = 0.5
+"""Least price, however alike the good ones are: measuring has errors of its own."""
 DEAREST = 4.0
 """A pair never costs more than this, so that a wild measure does not drown the others."""
 
@@ -88,15 +98,71 @@ def assign(
     )
 
 
+def calibrated_price(references: Sequence[Sequence[Part]], sizes: Sequence[tuple[int, int]]) -> float:
+    """The price of a part that is missing or one too many, from how alike the parts of good ones are.
+
+    The parts of every two references are paired; nine tenths of those pairs cost less than twice the price, so that
+    a pair is dearer than leaving both out only where it is dearer than good ones hardly ever are.
+
+    Args:
+        references: parts of each good one.
+        sizes: (width, height) of their photos.
+
+    Returns:
+        1.0 where there are no two references with parts.
+    """
+    costs: list[float] = []
+    for n, parts in enumerate(references):
+        for m in range(n + 1, len(references)):
+            found = assign(
+                parts, references[m], sizes[n], missing_price=DEAREST, extra_price=DEAREST, reference_size=sizes[m]
+            )
+            costs += [pair_cost(parts[i], references[m][j], sizes[n], sizes[m]) for i, j in found.pairs]
+    return max(LEAST_PRICE, float(np.quantile(costs, GOOD)) / 2) if costs else 1.0
+
+
+def explained(
+    query: Sequence[Part],
+    references: Sequence[Sequence[Part]],
+    size: tuple[int, int],
+    sizes: Sequence[tuple[int, int]],
+    price: float,
+) -> tuple[int, Assignment] | None:
+    """The reference that explains a photo most cheaply, and how; None without references.
+
+    Args:
+        query: parts of the photo.
+        references: parts of each good one.
+        size: (width, height) of the photo.
+        sizes: (width, height) of the references' photos.
+        price: of a part that is missing or one too many; see `calibrated_price`.
+    """
+    tries = [
+        assign(query, good, size, missing_price=price, extra_price=price, reference_size=other)
+        for good, other in zip(references, sizes, strict=True)
+    ]
+    return min(enumerate(tries), key=lambda t: t[1].cost) if tries else None
+
+
 def pair_cost(part: Part, good: Part, size: tuple[int, int], good_size: tuple[int, int]) -> float:
-    """How unlike two parts are: label, relative place, relative area and, where measured, colour; at most 4."""
-    (x, y), (u, v) = _place(part, size), _place(good, good_size)
-    cost = PLACE * math.hypot(x - u, y - v) / math.sqrt(2)
-    cost += SIZE * abs(math.log2(_area(part, size) / _area(good, good_size)))
-    if part.label != good.label:
-        cost += OTHER_LABEL
-    if part.measures is not None and good.measures is not None:
-        cost += COLOUR * math.dist(part.measures.lab, good.measures.lab)
+    """How unlike two parts are: label, place, area and, where measured, colour and direction; at most 4.
+
+    Places and areas are the product's where both are known so, else those of the boxes on their photos.
+    """
+    cost = OTHER_LABEL if part.label != good.label else 0.0
+    one, other = part.measures, good.measures
+    if one is not None and other is not None:
+        cost += COLOUR * math.dist(one.lab, other.lab)
+    if one is not None and other is not None and one.place is not None and other.place is not None:
+        cost += PLACE * math.dist(one.place, other.place) / math.sqrt(2)
+        cost += SIZE * abs(math.log2(max(one.relative_area or 0.0, TINY) / max(other.relative_area or 0.0, TINY)))
+        if min(one.length / max(one.width, 1.0), other.length / max(other.width, 1.0)) > LONG:
+            apart = abs((one.turn or 0.0) - (other.turn or 0.0))
+            cost += TURN * min(apart, 180.0 - apart) / 90.0
+    else:
+        (x, y), (u, v) = _place(part, size), _place(good, good_size)
+        cost += PLACE * math.hypot(x - u, y - v) / math.sqrt(2)
+        cost += SIZE * abs(math.log2(_area(part, size) / _area(good, good_size)))
     return min(cost, DEAREST)
 
 

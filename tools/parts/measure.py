@@ -6,10 +6,13 @@ import math
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tools.errors import InputError
 from tools.types import RGB, Mask, Measures
 
+DARK = 0.3
+"""Share of the pixels of a part that do not count as its light, the darkest ones."""
 COLOURS = MappingProxyType(
     {
         "black": ((0.0, 0.0, 0.0), (22.0, 0.0, 0.0)),
@@ -62,8 +65,8 @@ def measure(image: RGB, mask: Mask) -> Measures:
     angle = math.degrees(properties.orientation) + 90.0
     angle = angle - 180.0 if angle > 90.0 else angle
     length, width = _extents(mask, (row, column), angle)
-    lab = rgb2lab(image[mask][None])[0].mean(axis=0)
-    mean = (float(lab[0]), float(lab[1]), float(lab[2]))
+    lab = rgb2lab(image[mask][None])[0]
+    mean = (float(lab[:, 0].mean()), float(lab[:, 1].mean()), float(lab[:, 2].mean()))
     return Measures(
         area=float(properties.area),
         length=length,
@@ -72,6 +75,7 @@ def measure(image: RGB, mask: Mask) -> Measures:
         centroid=(float(column) + 0.5, float(row) + 0.5),
         lab=mean,
         colour=colour_name(mean),
+        heading=_heading(mask, lab[:, 0], math.sqrt(properties.area)),
     )
 
 
@@ -83,6 +87,14 @@ def _extents(mask: Mask, centroid: tuple[float, float], angle: float) -> tuple[f
     along, across = x * cos + y * sin, y * cos - x * sin
     pixel = abs(cos) + abs(sin)
     return float(np.ptp(along)) + pixel, float(np.ptp(across)) + pixel
+
+
+def _heading(mask: Mask, lightness: NDArray[np.float64], unit: float) -> tuple[float, float]:
+    """From the middle of the pixels to the middle of their light, (x, y) in units."""
+    rows, columns = np.nonzero(mask)
+    light = np.clip(lightness - np.quantile(lightness, DARK), 0.0, None) + 1e-3
+    x, y = (float((v * light).sum() / light.sum() - v.mean()) / unit for v in (columns, rows))
+    return x, y
 
 
 def colour_name(lab: tuple[float, float, float]) -> str:

@@ -1,0 +1,213 @@
+"""Parts: what boxes and masks of 1, 10 and 40 parts cost, beside masks of everything on SAM's automatic grid."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.images import sample_from_array
+from tools.types import Box, Sample
+
+if TYPE_CHECKING:
+    from tools.loading import Loaded
+    from tools.parts import Segmenter
+
+COUNTS = (1, 10, 40)
+"""Parts whose boxes are decoded."""
+GRID = 32
+"""Points along each side of the automatic grid, as SAM's own generator and LogSAD have it."""
+PHRASES = ("hex nut", "bolt", "washer", "cable", "label")
+"""What the random photo is asked for; speed does not depend on it."""
+MARKS = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
+SEED = 0
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """One way to masks."""
+
+    name: str
+    parts: int
+    seconds: float
+    """For one photo, encoding included: the fastest repetition."""
+    encodings: int
+    """Times that the vision encoder ran."""
+    peak_mib: float
+    """Most memory that the process had held until then (on CUDA: that this path took)."""
+
+
+@dataclass(frozen=True)
+class PartBench:
+    """What `bench_parts` measured."""
+
+    segmenter: str
+    grounder: str
+    device: str
+    threads: int
+    ground_seconds: float
+    """Boxes of five phrases on one photo."""
+    rows: tuple[PartRow, ...]
+    ratio: float
+    """Time of the automatic grid over that of the most boxes."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def bench_parts(
+    *,
+    repeat: int = 3,
+    device: str = "auto",
+    small: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> PartBench:
+    """Times the checkpoints of the `edge` profile at full size, with random weights.
+
+    Args:
+        repeat: repetitions, of which the fastest counts; the grid runs once.
+        device: "auto", "cpu", "cuda", ...
+        small: shrinks the models, to try the bench itself.
+        say: told what is being measured.
+
+    Raises:
+        InputError: no such device.
+    """
+    import torch
+
+    from tools.loading import resolve_device
+    from tools.parts import Grounder, Segmenter
+
+    place = resolve_device(device)
+    photo = sample_from_array(np.random.default_rng(SEED).integers(0, 255, (768, 1024, 3), dtype=np.uint8))
+    say("the grounder")
+    grounder = Grounder(random_dino(place, small))
+    ground, _, _ = _timed(lambda: grounder.ground(photo, PHRASES), repeat, place)
+    loaded = random_sam(place, small)
+    segmenter = Segmenter(loaded)
+    rows = []
+    for count in COUNTS:
+        say(f"masks of {count} boxes")
+        rows.append(_row(f"boxes, {count}", count, loaded, partial(_boxed, segmenter, photo, count), repeat, place))
+    say("the automatic grid")
+    side = 4 if small else GRID
+    points = [((i + 0.5) * 1024 / side, (j + 0.5) * 768 / side) for j in range(side) for i in range(side)]
+    grid = _row(
+        f"automatic grid, {side} x {side}", len(points), loaded,
+        lambda: segmenter.everything(segmenter.encode(photo), points), 1, place,
+    )  # fmt: skip
+    return PartBench(
+        loaded.name, "grounding-dino-tiny", place, torch.get_num_threads(), ground, (*rows, grid),
+        grid.seconds / rows[-1].seconds,
+    )  # fmt: skip
+
+
+def random_sam(device: str, small: bool = False) -> Loaded:
+    """SAM ViT-B as transformers configures it by default, with random weights, as the tools take it."""
+    import torch
+    from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
+
+    torch.manual_seed(SEED)
+    config = SamConfig(vision_config={"num_hidden_layers": 2, "global_attn_indexes": [1]}) if small else SamConfig()
+    return _loaded(SamModel(config), SamProcessor(SamImageProcessor()), "sam-vit-base", device)
+
+
+def random_dino(device: str, small: bool = False) -> Loaded:
+    """Grounding DINO tiny as transformers configures it by default, with random weights and a plain vocabulary."""
+    import torch
+    from transformers import (
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessor,
+        GroundingDinoProcessor,
+    )
+
+    torch.manual_seed(SEED)
+    fewer: dict[str, Any] = {"encoder_layers": 1, "decoder_layers": 2, "num_queries": 100} if small else {}
+    model = GroundingDinoForObjectDetection(GroundingDinoConfig(**fewer))
+    processor = GroundingDinoProcessor(image_processor=GroundingDinoImageProcessor(), tokenizer=_tokenizer())
+    return _loaded(model, processor, "grounding-dino-tiny", device)
+
+
+def _tokenizer() -> Any:
+    """Word pieces of single letters, with the separators at the ids that Grounding DINO has fixed."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    fixed = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}
+    free = iter([*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")])
+    names = {n: fixed.get(n) or next(free, f"[unused{n}]") for n in range(1030)}
+    marks = dict(zip(("unk_token", "pad_token", "cls_token", "sep_token", "mask_token"), MARKS, strict=True))
+    made = Tokenizer(models.WordPiece({word: n for n, word in names.items()}, unk_token=MARKS[0]))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.BertProcessing(("[SEP]", 102), ("[CLS]", 101))
+    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=256, **marks)
+
+
+def _loaded(model: Any, processor: Any, name: str, device: str) -> Loaded:
+    import torch
+
+    from tools.loading import Loaded
+    from tools.profiles.spec import ModelSpec
+
+    return Loaded(
+        model=model.eval().to(device), processor=processor, device=device, dtype=torch.float32, name=name,
+        digest="random", spec=ModelSpec(source=name),
+    )  # fmt: skip
+
+
+def _boxed(segmenter: Segmenter, photo: Sample, count: int) -> Sequence[Any]:
+    random = np.random.default_rng(SEED)
+    corners = random.uniform(0, 600, (count, 2))
+    boxes = [Box(x, y, x + 90, y + 70) for x, y in corners.tolist()]
+    return segmenter.segment(segmenter.encode(photo), boxes)
+
+
+def _row(name: str, parts: int, loaded: Loaded, run: Callable[[], Any], repeat: int, device: str) -> PartRow:
+    with _encodings(loaded.model) as seen:
+        seconds, peak, runs = _timed(run, repeat, device)
+    return PartRow(name, parts, seconds, round(len(seen) / runs), peak)
+
+
+@contextmanager
+def _encodings(model: Any) -> Iterator[list[int]]:
+    """Collects one entry for each run of the vision encoder; its hook is gone afterwards."""
+    seen: list[int] = []
+    handle = model.vision_encoder.register_forward_hook(lambda *_: seen.append(1))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _timed(run: Callable[[], Any], repeat: int, device: str) -> tuple[float, float, int]:
+    """(seconds of the fastest run, peak memory in MiB, runs)."""
+    import torch
+
+    cuda = device.startswith("cuda")
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        run()
+        if cuda:
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    held = torch.cuda.max_memory_allocated() if cuda else _resident()
+    return best, held / 2**20, repeat
+
+
+def _resident() -> float:
+    """Most bytes that this process has held; the system states kibibytes, on macOS bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most if sys.platform == "darwin" else most * 1024)

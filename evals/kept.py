@@ -1,0 +1,77 @@
+"""Maps and truths of a run on disk, so that a run that was stopped still has its pixel metrics."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evals.metrics import TruthRegion
+from tools.types import FloatMap, Mask
+
+if TYPE_CHECKING:
+    from evals.datasets import Case
+
+LONGER = 256
+"""Longer side, in pixels, of a kept map; a matcher's own grid is coarser."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A map beside its truth, both at the truth's size."""
+
+    values: FloatMap
+    """(H, W) in [0, 1]."""
+    truth: Mask
+    """(H, W)."""
+    regions: tuple[TruthRegion, ...]
+
+
+def keep_map(folder: Path, category: str, case: Case, values: FloatMap) -> None:
+    """Keeps the map of a case whose truth is known; nothing of one whose truth is not."""
+    truth = case.truth()
+    if truth is None:
+        return
+    regions = case.regions()
+    np.savez_compressed(
+        _file(folder, category, case.id),
+        map=_shrunk(values),
+        truth=truth,
+        masks=np.stack([r.mask for r in regions]) if regions else np.zeros((0, *truth.shape), dtype=np.bool_),
+        saturations=np.array([r.saturation for r in regions], dtype=np.float64),
+    )
+
+
+def kept_map(folder: Path, category: str, case_id: str) -> Kept | None:
+    """What `keep_map` kept of a case, or None."""
+    path = _file(folder, category, case_id)
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        truth = kept["truth"]
+        regions = zip(kept["masks"], kept["saturations"].tolist(), strict=True)
+        return Kept(_at_size(kept["map"], truth.shape), truth, tuple(TruthRegion(m, s) for m, s in regions))
+
+
+def _file(folder: Path, category: str, case_id: str) -> Path:
+    return folder / f"{hashlib.sha256(f'{category}/{case_id}'.encode()).hexdigest()[:16]}.npz"
+
+
+def _shrunk(values: FloatMap) -> FloatMap:
+    height, width = values.shape
+    scale = min(1.0, LONGER / max(height, width))
+    return _at_size(values, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def _at_size(values: FloatMap, shape: tuple[int, ...]) -> FloatMap:
+    """The map at (height, width), bilinear, and each pixel the mean of what it covers where it shrinks."""
+    from PIL import Image
+
+    height, width = shape
+    if values.shape == (height, width):
+        return values.astype(np.float32)
+    resized = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32)

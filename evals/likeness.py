@@ -1,0 +1,141 @@
+"""Learns how likely two segments are of one kind of part, from the truth of the world's training families.
+
+Run `python -m evals.likeness [--profile nano]`; it writes tools/parts/likeness.yaml. No held-out family is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from nano.recipes.cache import EVALUATION_SEED, CachedScene, scenes
+from nano.world import TRAINED
+from tools.images import sample_from_array
+from tools.parts.describe import Descriptors
+from tools.parts.likeness import NAMES, Likeness, Linear, differences, scale_of
+from tools.types import Mask
+
+if TYPE_CHECKING:
+    from tools.parts import Discoverer
+
+PER_FAMILY = 40
+PHOTOS = range(20, 26)
+"""Of each training family; figures are measured on the first twenty."""
+MATCH = 0.6
+"""A segment that overlaps a part as much as this (IoU) shows that part."""
+OVER = 0.5
+"""Segments of one photo that overlap by more of the smaller are no pair."""
+RIDGE = 1e-4
+"""Penalty on squared weights."""
+TARGET = Path(__file__).parent.parent / "tools" / "parts" / "likeness.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The segments of one photo and the parts that they show."""
+
+    described: Descriptors
+    nouns: NDArray[np.str_]
+    """(N,): "" for a segment that is no part."""
+    nested: NDArray[np.float64]
+
+
+def labelled(discoverer: Discoverer, scene: CachedScene) -> Labelled:
+    """The segments that discovery sees on a photo, named by the truth."""
+    proposals, described = discoverer.described(sample_from_array(np.array(scene.image)))
+    return Labelled(described, nouns_of(proposals.masks, scene), proposals.overlaps()[1])
+
+
+def nouns_of(masks: Sequence[Mask], scene: CachedScene, match: float = MATCH) -> NDArray[np.str_]:
+    """The noun of the part that each mask shows, "" where it shows none."""
+    found = []
+    for mask in masks:
+        overlaps = [(float((mask & p.mask).sum() / (mask | p.mask).sum()), p.name) for p in scene.parts]
+        best, noun = max(overlaps, default=(0.0, ""))
+        found.append(noun if best >= match else "")
+    return np.array(found)
+
+
+def fitted(products: Sequence[Sequence[Labelled]]) -> Likeness:
+    """Weights from pairs in which one segment at least is a part; every product weighs the same, either way."""
+    across, within = [], []
+    for photos in products:
+        scale = scale_of([p.described for p in photos])
+        pairs = [(a, b) for n, a in enumerate(photos) for b in photos[n + 1 :]]
+        across.append(_stacked([_pair(a, b, differences(a.described, b.described, scale)) for a, b in pairs]))
+        within.append(_stacked([_own(a, differences(a.described, a.described, scale)) for a in photos]))
+    return Likeness(across=_linear(across), within=_linear(within))
+
+
+Pairs = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""Differences (K, 12), and whether each pair is of one kind."""
+
+
+def _pair(one: Labelled, other: Labelled, values: NDArray[np.float64]) -> Pairs:
+    same = (one.nouns[:, None] == other.nouns[None]) & (one.nouns != "")[:, None]
+    known = (one.nouns != "")[:, None] | (other.nouns != "")[None]
+    return values[known], same[known]
+
+
+def _own(photo: Labelled, values: NDArray[np.float64]) -> Pairs:
+    same = (photo.nouns[:, None] == photo.nouns[None]) & (photo.nouns != "")[:, None]
+    known = (photo.nouns != "")[:, None] | (photo.nouns != "")[None]
+    apart = np.triu(np.ones_like(known), 1) & (photo.nested <= OVER)
+    return values[known & apart], same[known & apart]
+
+
+def _stacked(pairs: Sequence[Pairs]) -> Pairs:
+    return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
+
+
+def _linear(products: Sequence[Pairs]) -> Linear:
+    """Logistic regression whose weights are never above 0: no difference makes two segments more alike."""
+    from scipy.optimize import minimize
+
+    weights = np.concatenate([_balanced(same) for _, same in products])
+    values, same = _stacked(products)
+    signs, weights = np.where(same, 1.0, -1.0), weights / weights.sum()
+
+    def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margin = signs * (values @ x[1:] + x[0])
+        slope = -weights * signs * expit(-margin)
+        value = float(weights @ np.logaddexp(0, -margin)) + RIDGE * float(x[1:] @ x[1:]) / 2
+        return value, np.concatenate([[slope.sum()], slope @ values + RIDGE * x[1:]])
+
+    bounds = [(None, None), *[(None, 0.0)] * len(NAMES)]
+    found = minimize(loss, np.zeros(len(NAMES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x.tolist()
+    return Linear(bias=round(found[0], 3), weights={n: round(w, 3) for n, w in zip(NAMES, found[1:], strict=True)})
+
+
+def _balanced(same: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Pairs of one kind weigh as much as the others together; a product without any weighs half."""
+    found: NDArray[np.float64] = np.where(same, 0.5 / max(int(same.sum()), 1), 0.5 / max(int((~same).sum()), 1))
+    return found
+
+
+def main(profile: str = "nano") -> None:
+    """Fits and writes the weights."""
+    import yaml
+
+    from tools.profiles import load_profile
+    from tools.toolbox import Toolbox
+
+    discoverer = Toolbox.open(load_profile(profile), "cpu").discoverer
+    products = []
+    for name in TRAINED:
+        photos = scenes([name], seed=EVALUATION_SEED, per_family=PER_FAMILY, evaluation=True)
+        products.append([labelled(discoverer, photos[n]) for n in PHOTOS])
+    text = yaml.safe_dump(fitted(products).model_dump(), sort_keys=False)
+    TARGET.write_text(f"# Written by `python -m evals.likeness`.\n{text}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

@@ -1,0 +1,169 @@
+"""Describes what is inside masks, so that parts of one kind are told from others whatever they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.parts.product import ProductPose
+from tools.types import RGB, Mask, Sample
+
+if TYPE_CHECKING:
+    from tools.patches import PatchMemory
+
+CROP = 64
+"""Side in pixels of the upright square that a segment is cut into before it is looked at."""
+MARGIN = 1.25
+"""Sides of that square for the longer side of the segment."""
+NEAR, FAR = 3, 9
+"""Pixels of the square between which a segment's surroundings lie."""
+RIM = 4
+"""Pixels of the square on either side of an outline that are looked at as the outline."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Descriptors:
+    """What is known of N segments of one photo; sizes and places in units of the product."""
+
+    shape: Array
+    """(N, 5): logarithms of area and of length by width, solidity, share that is no hole, log compactness."""
+    colour: Array
+    """(N, 3): mean CIELAB inside."""
+    contrast: Array
+    """(N, 3): the same less that of the surroundings."""
+    place: Array
+    """(N, 2): in product coordinates."""
+    inside: Array
+    """(N, C) of unit length: mean feature inside."""
+    edge: Array
+    """(N, C) of unit length: mean feature along the outline."""
+
+    def __len__(self) -> int:
+        return len(self.shape)
+
+    def of(self, which: Sequence[int] | NDArray[np.intp]) -> Descriptors:
+        """Those of some segments."""
+        chosen = np.asarray(which, dtype=np.intp)
+        return Descriptors(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+
+def joined(several: Sequence[Descriptors]) -> Descriptors:
+    """Descriptors of the segments of several photos, in their order; at least one photo."""
+    return Descriptors(**{f.name: np.concatenate([getattr(d, f.name) for d in several]) for f in fields(Descriptors)})
+
+
+def describe(image: RGB, masks: Sequence[Mask], pose: ProductPose, memory: PatchMemory) -> Descriptors:
+    """Descriptors of masks that are not empty, one or more.
+
+    Each segment is cut out upright along its main axis and brought to one size, so that neither how it lies nor how
+    near the camera was matters to what it looks like.
+
+    Args:
+        image: (H, W, 3).
+        masks: (H, W) each.
+        pose: of the product on that photo.
+        memory: the patch features that look at the squares.
+    """
+    from skimage.color import rgb2lab
+
+    cuts = [_cut(image, mask, pose) for mask in masks]
+    squares, inner = np.stack([c.square for c in cuts]), np.stack([c.inside for c in cuts])
+    lab = rgb2lab(squares)
+    around = np.stack([_ring(i, NEAR, FAR) for i in inner])
+    rim = np.stack([_outline(i) for i in inner])
+    own, surroundings = _means(lab, inner), _means(lab, around)
+    features = memory.encode([Sample(s, f"segment {n}") for n, s in enumerate(squares)]).double().cpu().numpy()
+    return Descriptors(
+        shape=np.stack([c.shape for c in cuts]),
+        colour=own,
+        contrast=own - surroundings,
+        place=np.array([c.place for c in cuts]),
+        inside=_unit(_means(features, inner)),
+        edge=_unit(_means(features, rim)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    square: RGB
+    inside: Mask
+    shape: Array
+    place: tuple[float, float]
+
+
+def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
+    """The upright square around a segment, and what is measured of its outline there."""
+    from scipy.ndimage import map_coordinates
+    from skimage.measure import regionprops
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    small = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    y, x = np.nonzero(small)
+    middle = float(x.mean()), float(y.mean())
+    dx, dy = x - middle[0], y - middle[1]
+    angle = 0.5 * np.arctan2(2 * (dx * dy).mean(), (dx * dx).mean() - (dy * dy).mean())
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    along, across = dx * cos + dy * sin, dy * cos - dx * sin
+    length, width = float(np.ptp(along)) + 1, float(np.ptp(across)) + 1
+    steps = ((np.arange(CROP) + 0.5) / CROP - 0.5) * MARGIN * max(length, width, 4.0)
+    u, v = np.meshgrid(steps + (along.min() + along.max()) / 2, steps + (across.min() + across.max()) / 2)
+    at = np.stack([middle[1] + u * sin + v * cos, middle[0] + u * cos - v * sin])
+    inside = map_coordinates(small.astype(np.float32), at, order=1, mode="constant") > 0.5
+    if not inside.any():
+        inside[CROP // 2 - 2 : CROP // 2 + 2] = True
+    moved = at + np.array([top, left])[:, None, None]
+    channels = [map_coordinates(image[..., c], moved, order=1, mode="nearest") for c in range(3)]
+    (found,) = regionprops(inside.astype(np.uint8))
+    compact = 4 * np.pi * found.area / max(float(found.perimeter), 1.0) ** 2
+    shape = np.array(
+        [
+            np.log(len(x) / pose.unit**2),
+            np.log(length / width),
+            float(found.solidity),
+            float(found.area / max(found.area_filled, 1.0)),
+            np.log(compact),
+        ]
+    )
+    return _Cut(np.stack(channels, axis=-1), inside, shape, pose.place((left + middle[0] + 0.5, top + middle[1] + 0.5)))
+
+
+def _ring(inside: Mask, near: int, far: int) -> Mask:
+    """Pixels about an outline, from `near` to `far` pixels away; all else where there are none."""
+    from scipy.ndimage import binary_dilation
+
+    ring: Mask = binary_dilation(inside, iterations=far) & ~binary_dilation(inside, iterations=near)
+    return ring if ring.any() else ~inside if not inside.all() else inside
+
+
+def _outline(inside: Mask) -> Mask:
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    outline: Mask = binary_dilation(inside, iterations=RIM) & ~binary_erosion(inside, iterations=RIM)
+    return outline
+
+
+def _means(maps: NDArray[np.floating], masks: NDArray[np.bool_]) -> Array:
+    """(N, C): mean of maps (N, h, w, C) over masks (N, H, W), whose sides are brought to those of the maps."""
+    from skimage.transform import resize
+
+    height, width = maps.shape[1:3]
+    if masks.shape[1:] == (height, width):
+        shares = masks.astype(np.float64)
+    else:
+        turned = masks.transpose(1, 2, 0).astype(np.float64)
+        shares = resize(turned, (height, width, len(masks)), order=1, anti_aliasing=True).transpose(2, 0, 1)
+    total = np.einsum("nhw,nhwc->nc", shares, maps)
+    found: Array = total / np.maximum(shares.sum(axis=(1, 2)), 1e-9)[:, None]
+    return found
+
+
+def _unit(vectors: Array) -> Array:
+    found: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return found
