@@ -36,6 +36,11 @@ def strings(language: str = "en") -> dict[str, str]:
     return data
 
 
+def ready_made() -> dict[str, Path]:
+    """Product files that were written by hand and ship with this room, by name."""
+    return {path.stem: path for path in sorted((_HERE / "products").glob("*.yaml"))}
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
