@@ -14,7 +14,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Matcher = Literal["text", "reference", "rule", "narrator"]
+from agent.induce.spreads import Measuring
+
+LEAST = 1e-3
+"""Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
+FLOOR = 0.25
+"""Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
+Matcher = Literal["text", "reference", "tracer", "rule", "narrator"]
 
 
 class MatcherMap(BaseModel):
@@ -96,9 +102,12 @@ class Calibration(BaseModel):
 
     text: MatcherMap = MatcherMap()
     reference: MatcherMap = MatcherMap()
+    tracer: MatcherMap = MatcherMap(slope=0.0)
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
     fused: Fused = Fused()
+    measuring: Measuring = Measuring()
+    """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
 
@@ -113,6 +122,15 @@ class Calibration(BaseModel):
         return cls.model_validate(yaml.safe_load(stored.read_text(encoding="utf-8")))
 
 
-def log_of_distance(raw: float) -> float:
-    """Patch distances are compared as ratios: their natural log is what gets standardised."""
-    return math.log(max(raw, 1e-6))
+def log_of_excess(raw: float, references: Sequence[float]) -> float:
+    """Patch scores are compared as ratios to what good parts score: the log of one is what gets standardised.
+
+    Args:
+        raw: of a photo or a place, in the memory's own unit; below 0 where a place is more usual than its photo.
+        references: leave-one-out scores of the references, at least one, in the same unit.
+
+    >>> round(log_of_excess(0.3, [0.1, 0.1]) - log_of_excess(0.1, [0.1, 0.1]), 3)
+    0.956
+    """
+    level = max(math.fsum(references) / len(references), LEAST)
+    return math.log(max(raw, 0.0) / level + FLOOR)

@@ -18,6 +18,8 @@ SLOPE = 3.0
 """Log-odds of being a part, for one unit of the detector's own log-odds above the threshold."""
 MOST = 12
 """Counts above this are not tried."""
+ENOUGH = 4
+"""References of which one may be odd."""
 GAP = 0.3
 """Log-odds between the last part and the first phantom, on the worst reference, for a count to be believed untold."""
 
@@ -48,6 +50,8 @@ def threshold_for(count: int, references: Sequence[Sequence[float]]) -> float:
 def evident_count(references: Sequence[Sequence[float]]) -> int | None:
     """The count at which the scores fall furthest on the reference where they fall least; None if nowhere far enough.
 
+    Of four references or more, one may be odd: the second least then counts.
+
     >>> evident_count([[0.8, 0.7, 0.1], [0.9, 0.6, 0.2]])
     2
     >>> evident_count([[0.5, 0.45, 0.4], [0.5]]) is None
@@ -55,7 +59,8 @@ def evident_count(references: Sequence[Sequence[float]]) -> int | None:
     """
     if not references:
         return None
-    gaps = {n: min(_at(s, n - 1) - _at(s, n) for s in references) for n in range(1, MOST + 1)}
+    odd = 1 if len(references) >= ENOUGH else 0
+    gaps = {n: sorted(_at(s, n - 1) - _at(s, n) for s in references)[odd] for n in range(1, MOST + 1)}
     best = max(gaps, key=lambda n: gaps[n])
     return best if gaps[best] >= GAP else None
 

@@ -16,6 +16,7 @@ from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
     from agent.calibrate import Calibration
+    from agent.revise import Check
     from agent.state import Update
 
 Photo = Path | str | RGB | Sample
@@ -83,13 +84,13 @@ class Inspector:
         Args:
             name: of the product, for files and reports.
             references: photos of good ones.
-            describe: what good means; counts in it ("two bolts") become rules.
+            describe: what good means; what it says of parts ("two red bolts on the left") becomes rules.
             product: the noun that models are told; the name by default.
 
         Raises:
             tools.errors.InputError: no name, or a reference cannot be read.
         """
-        from agent.induce import learn
+        from agent.learn import learn
 
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
@@ -101,6 +102,7 @@ class Inspector:
             describe=describe,
             product=product,
             detection=self._context.calibration.detection,
+            measuring=self._context.calibration.measuring,
         )
 
     def load(self, path: Path | str) -> Product:
@@ -109,11 +111,42 @@ class Inspector:
         Raises:
             tools.errors.InputError: the file or one of its references cannot be read.
         """
-        from agent.induce import remember
+        from agent.learn import remember
 
         spec = ProductSpec.load(Path(path))
         found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
         return remember(self._context.toolbox, spec, [_sample(r) for r in found])
+
+    def check(self, photo: Photo, product: Product) -> tuple[Check, ...]:
+        """How a photo stands to every rule of a product, the strongest first.
+
+        Raises:
+            tools.errors.InputError: the photo cannot be read.
+        """
+        from agent.revise import check
+
+        return check(self._context.toolbox, product, _sample(photo))
+
+    def add(self, product: Product, photos: Iterable[Photo]) -> tuple[Product, tuple[str, ...]]:
+        """Takes photos that were false alarms as references: all rules are proved again; says what changed.
+
+        Raises:
+            tools.errors.InputError: a photo cannot be read, or is a reference already.
+        """
+        from agent.revise import add
+
+        samples = [_sample(p) for p in photos]
+        return add(self._context.toolbox, product, samples, self._context.calibration.measuring)
+
+    def reject(self, product: Product, photos: Iterable[Photo], describe: str = "") -> tuple[Product, tuple[str, ...]]:
+        """Learns from photos of bad ones that were missed, and from what is wrong with them; says what changed.
+
+        Raises:
+            tools.errors.InputError: a photo cannot be read, or the words contradict the product's rules.
+        """
+        from agent.revise import reject
+
+        return reject(self._context.toolbox, product, [_sample(p) for p in photos], describe)
 
     def inspect(
         self,

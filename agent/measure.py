@@ -8,33 +8,52 @@ from typing import TYPE_CHECKING
 from agent.confidence import FAINT, confidence
 from agent.rules import Measured
 from agent.spec import ProductSpec
-from tools.types import Sample
+from tools.types import Part, Sample
 
 if TYPE_CHECKING:
+    from tools.parts import PartTypes
     from tools.toolbox import Toolbox
 
 
-def find_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec) -> Measured:
-    """Boxes by the parts' phrases, masks by boxes, and measures of each; empty where no part is known.
+def find_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: PartTypes | None = None) -> Measured:
+    """Parts by the product's phrases and parts of its discovered types, each with its mask and measures.
 
-    A part's score is the detector's own; `trusted` puts it on the scale of the product's references.
+    A named part's score is the detector's own; `trusted` puts it on the scale of the product's references.
+
+    Args:
+        toolbox: loaded tools.
+        sample: a photo of the product.
+        spec: names the parts; without any, and without types, nothing is found.
+        types: what `toolbox.discoverer.learn` made of the references; None where nothing was discovered.
     """
-    label_of = {part.phrase: part.label for part in spec.parts}
-    if not label_of:
-        return Measured(())
-    found = toolbox.grounder.ground(sample, list(label_of), threshold=FAINT)
+    return Measured((*_named(toolbox, sample, spec), *_discovered(toolbox, sample, types)))
+
+
+def _named(toolbox: Toolbox, sample: Sample, spec: ProductSpec) -> tuple[Part, ...]:
+    """Boxes by the parts' phrases, under their labels, with masks by boxes and measures in product coordinates."""
+    label_of = {part.phrase: part.label for part in spec.parts if part.phrase is not None}
+    found = toolbox.grounder.ground(sample, list(label_of), threshold=FAINT) if label_of else ()
     if not found:
-        return Measured(())
-    with_masks = toolbox.segmenter.with_masks(toolbox.segmenter.encode(sample), found)
-    return Measured(tuple(with_masks))
+        return ()
+    masked = toolbox.segmenter.with_masks(toolbox.segmenter.encode(sample), found)
+    pose = toolbox.discoverer.pose(sample)
+    return tuple(
+        replace(p, label=label_of[p.label], measures=None if p.measures is None else pose.placed(p.measures))
+        for p in masked
+    )
+
+
+def _discovered(toolbox: Toolbox, sample: Sample, types: PartTypes | None) -> tuple[Part, ...]:
+    return () if types is None or not types.types else toolbox.discoverer.find(sample, types)
 
 
 def trusted(measured: Measured, spec: ProductSpec) -> Measured:
-    """The same parts, each scored by how likely it is one, by the thresholds of the specification."""
-    thresholds = {part.label: part.threshold for part in spec.parts}
-    return Measured(
-        tuple(
-            replace(p, region=replace(p.region, score=confidence(p.region.score, thresholds[p.label])))
-            for p in measured.parts
-        )
-    )
+    """The same parts, each named one scored by how likely it is one, by the thresholds of the specification."""
+    thresholds = {part.label: part.threshold for part in spec.parts if part.phrase is not None}
+    return Measured(tuple(_trusted(part, thresholds.get(part.label)) for part in measured.parts))
+
+
+def _trusted(part: Part, threshold: float | None) -> Part:
+    if threshold is None:
+        return part
+    return replace(part, region=replace(part.region, score=confidence(part.region.score, threshold)))

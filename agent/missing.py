@@ -4,34 +4,35 @@ from __future__ import annotations
 
 from agent.product import Product
 from agent.rules import Measured
-from tools.parts import Assignment, assign
-from tools.types import Box, Region, Sample
-
-PRICE = 1.0
-"""Of a part that is missing or one too many, in the cost unit of part matching."""
+from tools.parts import calibrated_price, explained, find_product
+from tools.types import Box, Part, Region, Sample
 
 
 def missing_place(label: str, measured: Measured, product: Product, sample: Sample) -> Region | None:
     """The place of the first missing part of that label, in pixels of the photo.
 
-    Several references are several explanations of the photo; the cheapest one says what is missing.
-    None where there is no reference, or where it misses nothing of that label.
+    Several references are several explanations of the photo; the cheapest one says what is missing, at a price that
+    the references set. None where there is no reference, or where it misses nothing of that label.
     """
-    best: tuple[Assignment, Measured, Sample] | None = None
-    for good, parts in zip(product.references, product.parts, strict=True):
-        found = assign(
-            measured.of(label),
-            parts.of(label),
-            sample.size,
-            missing_price=PRICE,
-            extra_price=PRICE,
-            reference_size=good.size,
-        )
-        if best is None or found.cost < best[0].cost:
-            best = (found, parts, good)
-    if best is None or not best[0].missing:
+    shown = [m.of(label) for m in product.parts]
+    sizes = [good.size for good in product.references]
+    price = calibrated_price(shown, sizes)
+    best = explained(measured.of(label), shown, sample.size, sizes, price)
+    if best is None or not best[1].missing:
         return None
-    assignment, parts, good = best
-    surest = min(assignment.missing, key=lambda n: -parts.of(label)[n].region.score)
-    box, (sx, sy) = parts.of(label)[surest].region.box, (a / b for a, b in zip(sample.size, good.size, strict=True))
-    return Region(Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy), parts.of(label)[surest].region.score)
+    which, assignment = best
+    surest = shown[which][min(assignment.missing, key=lambda n: -shown[which][n].region.score)]
+    return Region(_moved(surest, sample, sizes[which]), surest.region.score)
+
+
+def _moved(part: Part, sample: Sample, size: tuple[int, int]) -> Box:
+    """The box of a reference's part where it would be on the photo: by the product's pose where that is known."""
+    box = part.region.box
+    if part.measures is not None and part.measures.place is not None and part.measures.relative_length is not None:
+        pose = find_product(sample.image)
+        scale = pose.unit * part.measures.relative_length / max(part.measures.length, 1e-6)
+        x, y = pose.point(part.measures.place)
+        half = box.width * scale / 2, box.height * scale / 2
+        return Box(x - half[0], y - half[1], x + half[0], y + half[1]).clipped(*sample.size)
+    sx, sy = (a / b for a, b in zip(sample.size, size, strict=True))
+    return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy)

@@ -11,6 +11,8 @@ from agent.spec import ProductSpec
 from tools.types import Sample
 
 if TYPE_CHECKING:
+    from tools.parts import PartTypes
+    from tools.patches import EncodedImages
     from tools.patches.reference import Bank
 
 
@@ -22,12 +24,18 @@ class Product:
     references: tuple[Sample, ...] = ()
     parts: tuple[Measured, ...] = ()
     """Parts of each reference, in the same order."""
+    types: PartTypes | None = None
+    """Kinds of parts that were discovered on the references; None where words name the parts."""
     bank: Bank | None = None
     """Patch memory of the references; None without references."""
+    windows: EncodedImages | None = None
+    """The references as the scorer sees them, where its path of windows joins them to the words; else None."""
     reference_scores: tuple[float, ...] = ()
     """Leave-one-out patch score of each reference, in the memory's own unit."""
     text_scores: tuple[float, ...] = ()
     """Text-guided score of each reference, in [0, 1]."""
+    tracer_scores: tuple[float, ...] = ()
+    """The tracer's score of each reference, in log-odds; empty without a tracer."""
     notes: tuple[str, ...] = field(default=())
     """What was left out while learning, and why; shown to the user."""
 
@@ -35,6 +43,14 @@ class Product:
     def name(self) -> str:
         """Name of the product."""
         return self.spec.name
+
+    def counts(self, hypothesis: str) -> bool:
+        """Whether a hypothesis is about the count of a part that words name, and can therefore be counted again."""
+        phrases = {part.label for part in self.spec.parts if part.phrase is not None}
+        return any(
+            rule.name == hypothesis and rule.kind in ("count", "presence") and rule.part in phrases
+            for rule in self.spec.rules
+        )
 
     def save(self, path: Path) -> None:
         """Writes the specification (YAML); the memory is rebuilt from the references when it is loaded."""

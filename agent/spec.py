@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from agent.rules import Rule
-from tools.errors import InputError
-
-MAX_BYTES = 1_000_000
+from agent.contradictions import contradiction
+from agent.rules import ANY, Rule
 
 
 class PartSpec(BaseModel):
@@ -20,8 +17,8 @@ class PartSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str = Field(min_length=1)
-    phrase: str = Field(min_length=1)
-    """Words for the grounder; usually the label."""
+    phrase: str | None = Field(default=None, min_length=1)
+    """Words for the grounder, usually the label; none for a part that was discovered without words."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Detection score that is worth one half; found on the references."""
 
@@ -37,102 +34,74 @@ class ProductSpec(BaseModel):
     """The noun that a model is told: "compartment tray"."""
     normal: str = ""
     """What good means, in the user's words."""
+    defects: tuple[str, ...] = ()
+    """What may be wrong with its surface, for the matcher by words and for the narrator's choice of a name: names
+    ("crack"), or names and how they look ("crack: a dark jagged line"); misses that were rejected are added."""
     parts: tuple[PartSpec, ...] = ()
     rules: tuple[Rule, ...] = ()
+    unruled: tuple[str, ...] = ()
+    """What was said of good ones and no rule checks."""
     references: tuple[Path, ...] = ()
     """Photos of good ones, relative to the folder of this file where they lie below it."""
+    good_scores: tuple[float, ...] = ()
+    """What the most surprising rule says of each reference when the rules are learned from the others (log-odds)."""
+
+    @field_validator("parts")
+    @classmethod
+    def _labels_differ(cls, parts: tuple[PartSpec, ...]) -> tuple[PartSpec, ...]:
+        labels = [p.label for p in parts]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice or ANY in labels:
+            raise ValueError(
+                f"part '{(twice or [ANY])[0]}' is listed twice or has a reserved name; rename or remove it"
+            )
+        return parts
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_agree(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        found = contradiction(rules)
+        if found is not None:
+            raise ValueError(found)
+        return rules
 
     @model_validator(mode="after")
     def _rules_speak_of_parts(self) -> ProductSpec:
-        labels = {p.label for p in self.parts}
-        for rule in self.rules:
-            if rule.part not in labels:
-                known = ", ".join(sorted(labels)) or "none"
-                raise ValueError(f"rule '{rule.kind}' speaks of part '{rule.part}', but the parts are: {known}")
+        labels = {p.label for p in self.parts} | {ANY}
+        for number, rule in enumerate(self.rules, start=1):
+            for label in rule.named:
+                if label not in labels:
+                    known = ", ".join(sorted(labels - {ANY})) or "none"
+                    raise ValueError(
+                        f"rule {number}, '{rule.name}', speaks of part '{label}', but the parts are: {known}; "
+                        "correct the name, or add the part"
+                    )
         return self
 
-    def save(self, path: Path) -> None:
-        """Writes the specification as YAML."""
-        import yaml
+    @classmethod
+    def schema_text(cls) -> str:
+        """The JSON Schema of the file, for editors."""
+        import json
 
-        data = self.model_dump(mode="json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return json.dumps(cls.model_json_schema(), indent=2)
+
+    def save(self, path: Path) -> None:
+        """Writes the specification as YAML: each rule under a line that says it in words.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        from agent.files import write_spec
+
+        write_spec(self, path)
 
     @classmethod
     def load(cls, path: Path) -> ProductSpec:
         """Reads a specification.
 
         Raises:
-            InputError: no such file, too large, not YAML, or a field is wrong; the message names it.
+            InputError: no such file, too large, not YAML, or a field is wrong; the message names line and field.
         """
-        import yaml
+        from agent.files import read_spec
 
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise InputError(f"{path}: larger than 1 MB; a product file holds words and numbers only.")
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return cls.model_validate(data)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; give the path of a product's YAML file.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not readable as YAML ({reason}); mend that place and try again.") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(x) for x in first["loc"]) or "file"
-            raise InputError(f"{path}: field {where}: {first['msg']}; mend it and try again.") from error
-
-
-_NUMBERS = (
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
-_NUMBER = r"(?:\d{1,3}|" + "|".join(_NUMBERS) + r")\b"
-_WORD = rf"(?!{_NUMBER})[a-z-]+"
-_AFTER = r"(?=\s*(?:[,;.:]|$)|\s+(?:and|or|in|on|at|with|of|for|side|each)\b)"
-_COUNTED = re.compile(rf"\b({_NUMBER})\s+((?:{_WORD}\s+){{0,2}}?{_WORD}){_AFTER}", re.IGNORECASE)
-_IRREGULAR = {"batteries": "battery", "knives": "knife", "leaves": "leaf"}
-
-
-def counted_parts(sentence: str) -> dict[str, int]:
-    """Counts that a sentence states, by singular noun phrase.
-
-    Only numbers count: "a box with two lids" says two lids, and nothing of how many boxes.
-
-    >>> counted_parts("A box with two bolts, three red nuts and one washer.")
-    {'bolt': 2, 'red nut': 3, 'washer': 1}
-    """
-    found: dict[str, int] = {}
-    for number, phrase in _COUNTED.findall(sentence):
-        word = number.lower()
-        count = int(word) if word.isdigit() else _NUMBERS.index(word)
-        *adjectives, noun = phrase.lower().split()
-        found[" ".join([*adjectives, singular(noun)])] = count
-    return found
-
-
-def singular(noun: str) -> str:
-    """The singular of a regular English noun, and of the irregular ones that parts lists use.
-
-    >>> singular("switches"), singular("glass"), singular("tomatoes")
-    ('switch', 'glass', 'tomato')
-    """
-    if noun in _IRREGULAR:
-        return _IRREGULAR[noun]
-    if noun.endswith(("ches", "shes", "xes", "sses", "toes")):
-        return noun[:-2]
-    if noun.endswith("s") and not noun.endswith(("ss", "us", "is")):
-        return noun[:-1]
-    return noun
+        return read_spec(path)

@@ -11,7 +11,7 @@ from agent.claims import Sentence
 from agent.evidence import Evidence, Hypothesis, Look, Verdict
 from agent.product import Product
 from agent.rules import Measured
-from tools.types import Region, Sample, ScoreMap
+from tools.types import Region, Sample, ScoreMap, Source
 
 
 def add_seconds(left: dict[str, float], right: dict[str, float]) -> dict[str, float]:
@@ -24,15 +24,21 @@ class Glance:
     """What the first look measured."""
 
     maps: tuple[ScoreMap, ...]
-    """Against the references where there are any, and against words."""
+    """Against the references where there are any, of the tracer where there is one, and against words."""
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
     measured: Measured
+    together: ScoreMap | None = None
+    """What all matchers say of each place, added up; known once `match` has weighed them."""
 
     @property
     def map(self) -> ScoreMap:
-        """The map to show: against the references where there are any."""
-        return self.maps[0]
+        """The map to show: of all matchers together, once they are weighed."""
+        return self.together or self.maps[0]
+
+    def map_of(self, source: Source) -> ScoreMap | None:
+        """The map of one matcher, or None where it made none."""
+        return next((m for m in self.maps if m.source == source), None)
 
 
 @dataclass

@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.evidence import Claim
-from agent.fuse import log_odds
-from agent.rules.base import Measured, Outcome, PartCounts, RuleBase
+from agent.evidence import Claim, Fact
+from agent.fuse import log_odds, probability
+from agent.rules.base import ANY, CountedBase, Measured, Outcome, PartCounts
 
 
-class CountRule(RuleBase):
-    """Between `low` and `high` of `part` are on a good product."""
+class CountRule(CountedBase):
+    """Between `low` and `high` of `part` are on a good product; part "any" counts all parts together."""
 
     kind: Literal["count"] = "count"
     low: int = Field(ge=0)
@@ -29,13 +29,31 @@ class CountRule(RuleBase):
         """The range in words."""
         return str(self.low) if self.low == self.high else f"{self.low} to {self.high}"
 
+    @property
+    def name(self) -> str:
+        """ "count of bolt", or "count of all parts"."""
+        return f"count of {'all parts' if self.part == ANY else self.part}"
+
+    @property
+    def claim(self) -> Claim:
+        """So many belong."""
+        key = "rule_total" if self.part == ANY else "rule_count"
+        return Claim(key, {"part": self.part, "expected": self.expected})
+
+    def raw_log_odds(self, measured: Measured) -> float:
+        """Log-odds that the count lies outside the range, by the detections' confidences alone."""
+        counts = PartCounts.from_scores([p.region.score for p in measured.of(self.part)])
+        return log_odds(1 - counts.between(self.low, self.high))
+
     def evaluate(self, measured: Measured) -> Outcome:
         """How likely the count lies outside the range, given how sure each detection is."""
         found = measured.of(self.part)
-        counts = PartCounts.from_scores([p.region.score for p in found])
-        broken = 1 - counts.between(self.low, self.high)
-        number = counts.most_likely
-        key = "count_as_expected" if self.low <= number <= self.high else "count_differs"
-        facts: dict[str, str | int | float] = {"part": self.part, "found": number, "expected": self.expected}
+        number = PartCounts.from_scores([p.region.score for p in found]).most_likely
+        broken = probability(self.standardised(self.raw_log_odds(measured)))
+        tail = 1 - broken
+        held = self.low <= number <= self.high
+        key = ("total" if self.part == ANY else "count") + ("_as_expected" if held else "_differs")
+        facts: dict[str, Fact] = {"part": self.part, "found": number, "expected": self.expected}
         shown = found[: max(number, self.high)]
-        return Outcome(self.standardised(log_odds(broken)), Claim(key, facts), shown, number < self.low)
+        far = max(0, self.low - number - 1, number - self.high - 1)
+        return Outcome(self.worth(tail, far), Claim(key, facts), shown, number < self.low)

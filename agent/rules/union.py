@@ -6,16 +6,44 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agent.rules.ask import AskRule
 from agent.rules.base import Measured, Outcome
+from agent.rules.colour import ColourRule
 from agent.rules.count import CountRule
+from agent.rules.direction import DirectionRule
+from agent.rules.each import EachRule
+from agent.rules.match import MatchRule
+from agent.rules.position import PositionRule
 from agent.rules.presence import PresenceRule
+from agent.rules.proportion import ProportionRule
+from agent.rules.ranks import RanksRule
+from agent.rules.relation import RelationRule
+from agent.rules.same import SameRule
+from agent.rules.size import SizeRule
+from agent.rules.whole import WholeRule
 from tools.types import Box, Region
 
-Rule = Annotated[CountRule | PresenceRule, Field(discriminator="kind")]
+Rule = Annotated[
+    CountRule
+    | PresenceRule
+    | PositionRule
+    | SizeRule
+    | ColourRule
+    | DirectionRule
+    | SameRule
+    | RelationRule
+    | EachRule
+    | ProportionRule
+    | MatchRule
+    | WholeRule
+    | RanksRule
+    | AskRule,
+    Field(discriminator="kind"),
+]
 
 
-def evaluate(rule: Rule, measured: Measured) -> Outcome:
-    """How one photo stands to one rule."""
+def evaluate(rule: Rule, measured: Measured) -> Outcome | None:
+    """How one photo stands to one rule; None where the photo has nothing to measure it by."""
     return rule.evaluate(measured)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from langgraph.runtime import Runtime
 
-from agent.claims import Sentence, backed, in_words, say, verdict_claim
+from agent.claims import Sentence, backed, in_words, say, say_briefly, verdict_claim
 from agent.context import Context
 from agent.evidence import Claim, Evidence, Verdict
 from agent.fuse import by_hypothesis, carrying
@@ -41,9 +41,9 @@ def _body(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and _holds(w.evidence[0])]
     if held:
-        parts = in_words([f"'{e.part}'" for e in held])
+        parts = in_words(list(dict.fromkeys(say_briefly(e.claim) for e in held)))
         yield Sentence(say(Claim("parts_as_expected", {"parts": parts})), tuple(e.id for e in held))
 
 
 def _holds(evidence: Evidence) -> bool:
-    return evidence.source == "rule" and evidence.claim.key in ("count_as_expected", "part_present")
+    return evidence.source == "rule" and evidence.claim.key.endswith(("_as_expected", "_present"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from langgraph.runtime import Runtime
 
+from agent.calibrate import Calibration
 from agent.claims import place_in_words
 from agent.confidence import FAINT
 from agent.context import Context
@@ -105,7 +108,7 @@ def _answers(
 
 def _name(narrator: Narrator, pair: CropPair, product: Product) -> Claim | None:
     """What the narrator takes the defect for, or None where it is not sure."""
-    options: list[str] = load_yaml("defects")["structural"]
+    options: list[str] = [*load_yaml("defects")["structural"], *product.spec.defects]
     turns = [Turn("user", _worded("describe_defect", product), images=1)]
     ranked = sorted(narrator.choose([pair.crop], turns, options).items(), key=lambda item: -item[1])
     (first, p), (second, p_second) = ranked[0], ranked[1]
@@ -119,10 +122,13 @@ def _recount(
     name: str, hypothesis: Hypothesis, sample: Sample, product: Product, before: Measured, context: Context
 ) -> tuple[Look, list[Evidence]]:
     """Counts a part again, nearer, and lets both counts weigh the same."""
-    rule = next(r for r in product.spec.rules if f"{r.kind} of {r.part}" == hypothesis.name)
+    rule = next(r for r in product.spec.rules if r.name == hypothesis.name)
     nearer = _grounded_nearer(sample, product, rule, before, context)
     old, new = evaluate(rule, before), evaluate(rule, nearer)
-    llr = context.calibration.rule.llr((old.log_odds + new.log_odds) / 2) - context.calibration.rule.llr(old.log_odds)
+    if old is None or new is None:
+        raise ValueError(f"'{rule.name}' cannot be counted again")
+    worth = partial(_worth, context.calibration, product.spec.good_scores)
+    llr = worth((old.log_odds + new.log_odds) / 2) - worth(old.log_odds)
     broken = new.claim.key in ("count_differs", "part_missing")
     facts = {"expected": "at least 1", "found": 0 if broken else 1, **new.claim.facts}
     claim = Claim("recount_differs" if broken else "recount_as_expected", facts)
@@ -144,13 +150,17 @@ def _recount(
     return look, [evidence]
 
 
+def _worth(calibration: Calibration, good: tuple[float, ...], log_odds: float) -> float:
+    return calibration.rule.llr(calibration.rule.standardise(log_odds, good))
+
+
 def _grounded_nearer(sample: Sample, product: Product, rule: Rule, before: Measured, context: Context) -> Measured:
     """Detections of one part inside the crop that holds all parts, in coordinates of the whole photo."""
     width, height = sample.size
     boxes = [p.region.box for p in before.parts]
     around = Box(min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes))
     box = Box(*(float(round(v)) for v in around.grown(1.15).clipped(width, height)))
-    phrase = next(p.phrase for p in product.spec.parts if p.label == rule.part)
+    phrase = next(p.phrase for p in product.spec.parts if p.label == rule.part and p.phrase is not None)
     crop = Sample(np.ascontiguousarray(cut(sample, box)), f"{sample.digest}:{box}")
     found = context.toolbox.grounder.ground(crop, [phrase], threshold=FAINT)
     return trusted(Measured(tuple(_moved(p, box, rule.part) for p in found)), product.spec)

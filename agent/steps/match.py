@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 from langgraph.runtime import Runtime
 
-from agent.calibrate import Calibration, log_of_distance
+from agent.ask import answer_to
+from agent.calibrate import Calibration, log_of_excess
 from agent.claims import place_in_words
 from agent.context import Context
 from agent.evidence import Claim, Evidence, appended
 from agent.fuse import NOTABLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
-from agent.rules import evaluate
+from agent.rules import AskRule, evaluate
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
-from tools.types import Box, Region, Sample, ScoreMap
+from tools.types import Box, FloatMap, Region, Sample, ScoreMap, Source
 
+KNOTS = 65
+"""A map is weighed at so many of its scores."""
 SAME = 0.5
 """Share of the smaller of two boxes from which on both are one place."""
-_SENTENCES = {"reference": ("region_within", "region_differs"), "text": ("words_fit", "words_differ")}
+_SENTENCES: dict[Source, tuple[str, str]] = {
+    "reference": ("region_within", "region_differs"),
+    "tracer": ("surface_sound", "surface_damaged"),
+    "text": ("words_fit", "words_differ"),
+}
 
 
 def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
@@ -30,8 +39,10 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
     found = [
         *_places(sample, product, glance, calibration),
         *_rules(sample, product, glance, calibration),
+        *_answers(sample, product, glance, runtime.context),
     ]
-    return Update(evidence=appended(found, state.evidence))
+    weighed = replace(glance, together=together(glance.maps, product, calibration))
+    return Update(evidence=appended(found, state.evidence), glance=weighed)
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
@@ -73,28 +84,74 @@ def _shared(a: Box, b: Box) -> float:
 def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
     """(standard deviations above good parts, log-likelihood ratio) of one place.
 
-    Distances are standardised as logarithms, probabilities as log-odds; the place stands in for the photo's worst.
+    Patch scores are standardised as logarithms, probabilities as log-odds, the tracer's log-odds as they are; the place
+    stands in for the photo's worst.
     """
-    score = score_map.own_score_at(region)
-    if score_map.source == "reference":
-        references = [log_of_distance(r) for r in product.reference_scores]
-        deviation = calibration.reference.standardise(log_of_distance(score), references)
+    return _weighed(score_map.own_score_at(region), score_map.source, product, calibration)
+
+
+def together(maps: Sequence[ScoreMap], product: Product, calibration: Calibration) -> ScoreMap:
+    """Each pixel's probability of an anomaly at even odds, were it the photo's worst: log-likelihood ratios add.
+
+    Args:
+        maps: of one photo, at least one.
+        product: says what its good ones score.
+        calibration: what each matcher's score is worth.
+    """
+    from scipy.special import expit
+
+    total = np.zeros_like(maps[0].values)
+    for score_map in maps:
+        raw = score_map.values if score_map.raw is None else score_map.raw
+        # A matcher's worth rises with its score alone: it is weighed at a few scores and drawn through them.
+        knots = np.linspace(float(raw.min()), float(raw.max()), KNOTS)
+        below = score_map.of_worst * (float(raw.max()) - knots)
+        llrs = [_weighed(score_map.own_score - b, score_map.source, product, calibration)[1] for b in below.tolist()]
+        total += np.interp(raw, knots, llrs).astype(np.float32)
+    values: FloatMap = expit(total)
+    return ScoreMap(values, float(values.max()), "together")
+
+
+def _weighed(score: float, source: Source, product: Product, calibration: Calibration) -> tuple[float, float]:
+    """(standard deviations above good parts, log-likelihood ratio) of a matcher's own score."""
+    if source == "reference":
+        scores = product.reference_scores
+        references = [log_of_excess(r, scores) for r in scores]
+        deviation = calibration.reference.standardise(log_of_excess(score, scores), references)
         return deviation, calibration.reference.llr(deviation)
+    if source == "tracer":
+        deviation = calibration.tracer.standardise(score, product.tracer_scores)
+        return deviation, calibration.tracer.llr(deviation)
     deviation = calibration.text.standardise(log_odds(score), [log_odds(t) for t in product.text_scores])
     return deviation, calibration.text.llr(deviation)
 
 
 def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be."""
+    """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be.
+
+    What a rule says is set against what the most surprising of all rules says of good ones (leave-one-out over the
+    references), so that many rules do not make a good product look bad.
+    """
     for rule in product.spec.rules:
         outcome = evaluate(rule, glance.measured)
+        if outcome is None:
+            continue
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
+        deviation = calibration.rule.standardise(outcome.log_odds, product.spec.good_scores)
         yield Evidence(
             "logical",
             outcome.claim,
-            calibration.rule.llr(outcome.log_odds),
+            calibration.rule.llr(deviation),
             "rule",
-            f"{rule.kind} of {rule.part}",
+            rule.name,
             part=rule.part,
             region=short or region_of(outcome),
         )
+
+
+def _answers(sample: Sample, product: Product, glance: Glance, context: Context) -> Iterator[Evidence]:
+    """Evidence of the rules that ask the narrator."""
+    for rule in product.spec.rules:
+        if isinstance(rule, AskRule):
+            narrator = context.toolbox.narrator
+            yield answer_to(rule, sample, glance.measured, product, narrator, context.calibration)

@@ -7,7 +7,7 @@ import hashlib
 from langgraph.runtime import Runtime
 
 from agent.context import Context
-from agent.induce import learn
+from agent.learn import learn
 from agent.state import InspectionState, Update, need_sample
 
 
@@ -25,5 +25,6 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
             describe=state.normal,
             example=need_sample(state),
             detection=context.calibration.detection,
+            measuring=context.calibration.measuring,
         )
     return Update(product=context.products[key])

@@ -42,7 +42,7 @@ def _as_hypothesis(weighed: Weighed, product: Product, total: float) -> Hypothes
     if not places:
         return None
     part = next((e.part for e in weighed.evidence if e.part), None)
-    action: Action = "recount" if part is not None else "compare" if product.references else "zoom"
+    action: Action = "recount" if product.counts(weighed.name) else "compare" if product.references else "zoom"
     value = _uncertainty(weighed.llr) * _share(weighed.llr, total) / PRICE[action]
     place: Region = places[0]
     return Hypothesis(weighed.name, weighed.kind, place, weighed.llr, action, value, part)

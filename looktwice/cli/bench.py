@@ -3,45 +3,103 @@
 from __future__ import annotations
 
 import json as json_format
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from looktwice.cli.options import Device
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evals.benches.parts import PartBench
+    from evals.benches.patch import PatchBench
+
 
 def bench(
-    name: Annotated[Literal["patch"], typer.Argument(help="patch: scoring patches by words.")] = "patch",
+    name: Annotated[
+        Literal["patch", "memory", "parts"],
+        typer.Argument(
+            help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
+            "words and masks by boxes."
+        ),
+    ] = "patch",
     model: Annotated[
         str, typer.Option(help="An open_clip architecture; its weights are random, speed does not depend on them.")
     ] = "ViT-B-16-plus-240",
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
+    images: Annotated[int, typer.Option(min=10, help="Photos of the bench of memory.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:
     """Time the parts of an inspection; a peer is timed beside them where it is installed."""
     from rich.console import Console
-    from rich.table import Table
 
+    progress, out = Console(stderr=True), Console()
+
+    def say(what: str) -> None:
+        progress.print(f"measuring {what} ...")
+
+    if name == "parts":
+        from evals.benches.parts import bench_parts
+
+        parts = bench_parts(repeat=repeat, device=device, say=say)
+        _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
+        return
     from evals.benches.patch import bench_patch
 
-    del name
-    console = Console(stderr=True)
-    found = bench_patch(
-        model, batch=batch, repeat=repeat, device=device, say=lambda what: console.print(f"measuring {what} ...")
-    )
-    if json:
-        typer.echo(json_format.dumps(found.as_dict()))
+    if name == "memory":
+        _memory(model, images, device, json, progress)
         return
+    patch = bench_patch(model, batch=batch, repeat=repeat, device=device, say=say)
+    _told(json, patch.as_dict(), lambda: _show_patch(out, patch))
+
+
+def _told(json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
+    if json:
+        typer.echo(json_format.dumps(values))
+    else:
+        show()
+
+
+def _show_parts(out: Console, found: PartBench) -> None:
+    from rich.table import Table
+
+    table = Table("path", "s a photo", "encodings", "peak MiB")
+    for row in found.rows:
+        table.add_row(row.name, f"{row.seconds:.2f}", str(row.encodings), f"{row.peak_mib:.0f}")
+    out.print(table)
+    out.print(
+        f"{found.segmenter} on {found.device}, {found.threads} threads; {found.grounder} finds boxes of five phrases "
+        f"in {found.ground_seconds:.2f} s; the grid takes {found.ratio:.1f} times as long as the most boxes"
+    )
+
+
+def _show_patch(out: Console, found: PatchBench) -> None:
+    from rich.table import Table
+
     table = Table("path", "at once", "s an image", "images/s", "GFLOP an image", "of the peak")
     for row in found.rows:
         table.add_row(
             row.name, str(row.batch), f"{row.seconds:.3f}", f"{1 / row.seconds:.2f}", f"{row.gflop:.0f}",
             f"{row.of_peak:.0%}",
         )  # fmt: skip
-    out = Console()
     out.print(table)
     out.print(f"{found.model} on {found.device}, {found.threads} threads; peak {found.peak_gflops:.0f} GFLOP/s")
     differs = f"; windows differ by at most {found.parity:.1e}" if found.parity is not None else ""
     out.print(f"peer: {found.peer}{differs}")
+
+
+def _memory(model: str, images: int, device: str, json: bool, console: Console) -> None:
+    from evals.benches.memory import bench_memory
+
+    found = bench_memory(model, images=images, device=device, say=console.print)
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    typer.echo(
+        f"{found.model} on {found.device}: {found.warm_mib:.0f} MiB at most after {max(1, found.images // 10)} photos, "
+        f"{found.end_mib:.0f} MiB after {found.images}: {found.growth_mib:+.0f} MiB, {found.seconds:.0f} s"
+    )

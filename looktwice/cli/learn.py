@@ -1,4 +1,4 @@
-"""`looktwice learn`: references in, a product file out."""
+"""`looktwice learn`: references in, a product file out; and the file edited, tested and revised."""
 
 from __future__ import annotations
 
@@ -14,46 +14,141 @@ if TYPE_CHECKING:
 
 PRODUCTS = Path("products")
 """Where learned products are kept: a folder that can stand under version control."""
+SHOWN = 5
+"""Rules that are listed for a photo on which none fires."""
 
 
 def learn(
-    name: Annotated[str, typer.Argument(help="Name of the product.")],
-    references: Annotated[list[Path], typer.Argument(help="Photos of good ones, or folders of them.")],
+    name: Annotated[str, typer.Argument(help="Name of the product.")] = "",
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Photos of good ones, or folders of them; with --test, --add or --reject those photos."),
+    ] = None,
     describe: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
+    product: Annotated[str | None, typer.Option(help="The noun models are told: 'compartment tray'.")] = None,
+    edit: Annotated[bool, typer.Option("--edit", help="Open the product's file in $EDITOR and check it.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Say which rules fire on the photos, and why.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="False alarms: take the photos as references.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Misses: learn what is wrong with the photos.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of product files.")] = False,
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = PRODUCTS,
     profile: Profile = "auto",
     device: Device = "auto",
 ) -> None:
-    """Learn a product from photos of good ones and write it to products/NAME.yaml."""
+    """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
+    from tools.errors import InputError
+
+    if schema:
+        from agent.spec import ProductSpec
+
+        typer.echo(ProductSpec.schema_text())
+        return
+    if sum((edit, test, add, reject)) > 1:
+        raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
+    target = _file_of(name, products)
+    if edit:
+        _edit(target)
+        return
     from agent import Inspector
+
+    found = _found(photos or [])
+    inspector = Inspector(profile, device=device)
+    if test or add or reject:
+        if not found and not (reject and describe):
+            raise InputError("no photo was given; name one or more after the product's name.")
+        known = load_product(inspector, name, products)
+        if test:
+            _test(inspector, known, found)
+        else:
+            changed, said = inspector.add(known, found) if add else inspector.reject(known, found, describe)
+            changed.save(target)
+            _say([f"{target}: revised", *(f"  {line}" for line in said)])
+        return
+    if not found and not describe:
+        raise InputError("nothing to learn from; give photos of good ones, or say what good means with --describe.")
+    learned = inspector.learn(name, found, describe=describe, product=product)
+    learned.save(target)
+    _summarise(learned, target)
+
+
+def _found(paths: list[Path]) -> list[Path]:
     from tools.images import find_images
 
-    target = _file_of(name, products)
-    found = [f for path in references for f in (find_images(path) if path.is_dir() else [path])]
-    inspector = Inspector(profile, device=device)
-    product = inspector.learn(name, [f.resolve() for f in found], describe=describe)
-    product.save(target)
-    typer.echo(f"{target}: {len(found)} references, {len(product.spec.rules)} rules")
-    for rule in product.spec.rules:
-        expected = f" {rule.expected}" if rule.kind == "count" else ""
-        typer.echo(f"  {rule.kind} of '{rule.part}'{expected} ({rule.origin}, held on {rule.support} references)")
-    for note in product.notes:
-        typer.echo(f"  note: {note}")
+    return [f.resolve() for path in paths for f in (find_images(path) if path.is_dir() else [path])]
+
+
+def _summarise(product: Product, target: Path) -> None:
+    from agent.claims import say_briefly
+
+    spec = product.spec
+    lines = [f"{target}: {len(product.references)} references, {len(spec.rules)} rules"]
+    for rule in spec.rules:
+        proof = "told" if rule.origin == "told" else rule.origin
+        held = f", held on {rule.support} references" if product.references else ""
+        lines.append(f"  {say_briefly(rule.claim)} ({proof}{held})")
+    _say([*lines, *(f"  note: {note}" for note in product.notes)])
+
+
+def _test(inspector: Inspector, product: Product, photos: list[Path]) -> None:
+    """For each photo the rules that fire, or the nearest to it."""
+    for photo in photos:
+        checks = inspector.check(photo, product)
+        firing = [c for c in checks if c.fires]
+        typer.echo(f"{photo.name}: {len(firing)} of {len(checks)} rules fire")
+        for c in firing or checks[:SHOWN]:
+            mark = "fires" if c.fires else "holds"
+            typer.echo(f"  {mark}: {c.rule} ({c.log_odds:+.1f}): {c.sentence}")
+
+
+def _edit(target: Path) -> None:
+    """Opens a product's file, and says whether it still reads.
+
+    Raises:
+        tools.errors.InputError: no such file, no editor, or the edited file has a fault; it is kept as edited.
+    """
+    import os
+    import shlex
+    import subprocess
+
+    from agent.revise import changes
+    from agent.spec import ProductSpec
+    from tools.errors import InputError
+
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not target.exists():
+        raise InputError(f"{target} does not exist; learn it first: looktwice learn {target.stem} GOOD_PHOTO...")
+    if not editor:
+        raise InputError(f"no editor is set; set EDITOR (export EDITOR=nano), or edit {target} in any editor.")
+    before = ProductSpec.load(target)
+    try:
+        subprocess.run([*shlex.split(editor), str(target)], check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"the editor '{editor}' failed ({error}); set EDITOR to one that runs here.") from error
+    after = ProductSpec.load(target)
+    _say([f"{target}: reads well, {len(after.rules)} rules", *(f"  {line}" for line in changes(before, after))])
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(line)
 
 
 def load_product(inspector: Inspector, name: str, products: Path = PRODUCTS) -> Product:
-    """A product by name, or by the path of its file.
+    """A product by name, by the path of its file, or ready-made.
 
     Raises:
         tools.errors.InputError: no such product.
     """
+    from prompts import ready_made
     from tools.errors import InputError
 
     path = Path(name) if name.endswith((".yaml", ".yml")) else _file_of(name, products)
     if not path.exists():
+        if name in ready_made():
+            return inspector.load(ready_made()[name])
         known = ", ".join(sorted(p.stem for p in products.glob("*.yaml"))) or "none"
         raise InputError(
-            f"product '{name}': {path} does not exist (known: {known}); "
+            f"product '{name}': {path} does not exist (known: {known}; ready-made: {', '.join(ready_made())}); "
             f"learn it first: looktwice learn {name} GOOD_PHOTO..."
         )
     return inspector.load(path)

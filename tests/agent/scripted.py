@@ -1,12 +1,15 @@
 """Perception that says what a test tells it to, so that the agent's own logic is tested without models."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
 from agent.calibrate import Calibration, MatcherMap
 from agent.context import Budget, Context
 from tools.images import sample_from_array
+from tools.parts import pose_of
+from tools.patches.trace import Traces
 from tools.types import Box, Part, Region, ScoreMap
 
 SIZE = 64
@@ -50,11 +53,20 @@ class Toolbox:
     named: str = "[]"
     asked: list = field(default_factory=list)
     banks: int = 0
+    kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=()))
+    """What is discovered without words, and by digest of the photo where it is."""
+    recurring: dict = field(default_factory=dict)
 
-    scorer = memory = grounder = segmenter = narrator = property(lambda self: self)
+    scorer = memory = grounder = segmenter = narrator = discoverer = property(lambda self: self)
 
     def describe(self):
         return {}
+
+    def learn(self, references):
+        return self.kinds
+
+    def find(self, sample, types):
+        return self.recurring.get(sample.digest, ())
 
     def bank(self, samples):
         self.banks += 1
@@ -67,7 +79,31 @@ class Toolbox:
     def encode(self, samples):
         return samples
 
-    def score(self, shown, against):
+    traced: tuple = ()
+    """The tracer's log-odds of (a good part, the photo at its spot); without them there is no tracer."""
+
+    @property
+    def tracer(self):
+        return self if self.traced else None
+
+    def trace(self, samples):
+        return [Traces(None, None, None, self._flaws(s)) for s in samples]
+
+    def _flaws(self, sample):
+        usual, spot = self.traced
+        raw = np.full((SIZE, SIZE), usual, dtype=np.float32)
+        if sample.digest == photo(99).digest:
+            raw[40:48, 8:16] = spot
+        odds = 1 / (1 + np.exp(-raw))
+        return ScoreMap(odds, float(odds.max()), "tracer", raw=raw, raw_score=float(raw.max()))
+
+    def kept(self, encoded):
+        return None
+
+    def left_out(self, encoded, product, defects):
+        return [0.5] * len(encoded)
+
+    def score(self, shown, against, defects=(), references=None):
         if isinstance(shown, list | tuple):
             plain = np.full((SIZE, SIZE), 0.5, dtype=np.float32)
             return [ScoreMap(plain, 0.5, "text") for _ in shown]
@@ -91,6 +127,9 @@ class Toolbox:
     def choose(self, images, turns, options, per_token=False):
         return {option: 0.9 if n == 0 else 0.1 / (len(options) - 1) for n, option in enumerate(options)}
 
+    def pose(self, sample):
+        return pose_of(np.ones(sample.image.shape[:2], bool), fills=True)
+
     def _crops(self, shape):
         height, width = shape[:2]
         for image in getattr(self, "good", []):
@@ -102,5 +141,11 @@ class Toolbox:
 def context(toolbox, **budget):
     """A context with steep, simple maps."""
     steep = MatcherMap(slope=1.0, offset=-2.0, spread=0.2)
-    maps = Calibration(text=steep, reference=steep, rule=MatcherMap(), narrator=MatcherMap(limit=4.0))
+    maps = Calibration(
+        text=steep,
+        reference=steep,
+        tracer=MatcherMap(slope=1.0, offset=-2.0),
+        rule=MatcherMap(),
+        narrator=MatcherMap(limit=4.0),
+    )
     return Context(toolbox, maps, Budget(**budget))

@@ -6,9 +6,10 @@ import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
 from agent.graph import build_graph
-from agent.induce import learn
+from agent.learn import learn
 from agent.report import InspectionReport
 from agent.state import InspectionState, Request
+from tools.types import Box
 
 
 def inspect(toolbox, *, references=3, normal="", question="", product=None, **budget):
@@ -142,3 +143,38 @@ def test_a_false_alarm_rate_moves_the_threshold_and_not_the_score():
     assert strict.threshold > 0.5 > lenient.threshold
     assert lenient.anomalous
     assert not strict.anomalous
+
+
+def test_what_looks_like_damage_on_any_product_is_found_where_it_is_and_named_so():
+    _, without = inspect(Toolbox(), looks=0)
+    _, sound = inspect(Toolbox(traced=(-4.0, -4.0)), looks=0)
+    state, report = inspect(Toolbox(traced=(-4.0, 30.0)), looks=0)
+    assert report.verdict.score > without.verdict.score > sound.verdict.score - 0.05
+    assert report.verdict.kinds == ("structural",)
+    traced = next(e for e in state.evidence if e.source == "tracer" and e.llr > 1)
+    assert (traced.claim.key, traced.region.box) == ("surface_damaged", Box(8, 40, 16, 48))
+
+
+def test_damage_is_traced_without_any_reference():
+    _, sound = inspect(Toolbox(traced=(-4.0, -4.0)), references=0, looks=0)
+    _, report = inspect(Toolbox(traced=(-4.0, 30.0)), references=0, looks=0)
+    assert report.verdict.score > sound.verdict.score
+    assert any(e.source == "tracer" for e in report.evidence)
+
+
+def test_a_product_on_which_damage_is_traced_on_good_ones_too_is_not_blamed_for_it():
+    _, usual = inspect(Toolbox(traced=(30.0, 30.0)), looks=0)
+    _, unusual = inspect(Toolbox(traced=(-4.0, 30.0)), looks=0)
+    assert usual.verdict.score < unusual.verdict.score
+
+
+def test_the_map_that_is_shown_adds_up_what_all_matchers_say():
+    state, _ = inspect(Toolbox(distance=5 * GOOD, traced=(-4.0, 30.0)), looks=0)
+    shown = state.glance.map
+    assert shown.source == "together"
+    spots = {"references": shown.values[24, 40], "tracer": shown.values[44, 12]}
+    elsewhere = shown.values[60, 60]
+    assert min(spots.values()) > elsewhere
+    assert 0 <= shown.values.min() <= shown.values.max() <= 1
+    only, _ = inspect(Toolbox(distance=5 * GOOD), looks=0)
+    assert only.glance.map.values[24, 40] > only.glance.map.values[44, 12]

@@ -46,9 +46,11 @@ def test_the_claim_names_what_was_found_and_expected():
 
 
 def test_what_measuring_costs_on_good_parts_is_taken_off():
-    free = evaluate(CountRule(part="bolt", low=2, high=2), bolts(0.6, 0.6)).log_odds
-    proved = evaluate(CountRule(part="bolt", low=2, high=2, baseline=free), bolts(0.6, 0.6)).log_odds
-    assert proved == pytest.approx(0.0)
+    rule = CountRule(part="bolt", low=2, high=2)
+    unsure = bolts(0.6, 0.6)
+    proved = rule.model_copy(update={"baseline": rule.raw_log_odds(unsure)})
+    assert evaluate(proved, unsure).log_odds < 0 < evaluate(rule, bolts(0.6)).log_odds
+    assert evaluate(proved, unsure).log_odds < evaluate(rule, unsure).log_odds
 
 
 def test_presence_asks_for_at_least_one():

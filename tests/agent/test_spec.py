@@ -1,17 +1,43 @@
-"""The product file: round trips without loss, and says which field is wrong."""
+"""The product file: round trips without loss, and says which line and field is wrong."""
+
+import json
 
 import pytest
 
-from agent.rules import CountRule
-from agent.spec import PartSpec, ProductSpec, counted_parts
+from agent.rules import (
+    ColourRule,
+    CountRule,
+    EachRule,
+    MatchRule,
+    PositionRule,
+    RelationRule,
+    SameRule,
+    SizeRule,
+    Tolerance,
+    Zone,
+)
+from agent.spec import PartSpec, ProductSpec
+from prompts import ready_made
 from tools.errors import InputError
 
 SPEC = ProductSpec(
     name="tray",
     product="compartment tray",
-    normal="two bolts",
-    parts=(PartSpec(label="bolt", phrase="a bolt"),),
-    rules=(CountRule(part="bolt", low=2, high=3, origin="induced", support=4, baseline=-1.25),),
+    normal="two bolts: ümlaut, 'quotes' and # signs",
+    unruled=("it looks nice",),
+    parts=(PartSpec(label="bolt", phrase="a bolt"), PartSpec(label="part A")),
+    rules=(
+        CountRule(part="bolt", low=2, high=3, origin="induced", support=4, baseline=-1.25),
+        PositionRule(part="bolt", zone=Zone(right=0.0), across=Tolerance(spread=0.02, freedom=6)),
+        PositionRule(part="part A", places=((0.1, -0.2), (0.3, 0.25)), origin="induced", support=4, doubt=0.02),
+        SizeRule(part="bolt", of="length", expected=(0.5, 0.3), tolerance=Tolerance(spread=0.05)),
+        ColourRule(part="bolt", colour="grey", lab=(60.0, 1.0, -2.0)),
+        SameRule(part="bolt", others=("part A",), offsets={"bolt": (1.0, -2.0)}),
+        RelationRule(part="bolt", relation="left of", other="part A", margin=0.2),
+        EachRule(part="bolt", other="part A"),
+        MatchRule(part="bolt", other="part A", by="count", mapping={"2": "red", "3": "blue"}),
+    ),
+    good_scores=(-0.5, 0.25),
 )
 
 
@@ -20,12 +46,31 @@ def test_yaml_round_trip_loses_nothing(tmp_path):
     assert ProductSpec.load(tmp_path / "tray.yaml") == SPEC
 
 
+def test_each_rule_stands_under_a_line_that_says_it_in_words(tmp_path):
+    SPEC.save(tmp_path / "tray.yaml")
+    assert "# Count of 'bolt': 2 to 3. (induced, 4 references obey it)" in (tmp_path / "tray.yaml").read_text()
+
+
 def test_a_rule_on_an_unknown_part_is_named(tmp_path):
     path = tmp_path / "tray.yaml"
     SPEC.save(path)
-    path.write_text(path.read_text().replace("part: bolt", "part: screw"))
+    path.write_text(path.read_text().replace("part: bolt", "part: screw", 1))
     with pytest.raises(InputError, match=r"tray\.yaml.*'screw'.*bolt"):
         ProductSpec.load(path)
+
+
+def test_a_wrong_number_is_named_with_its_line_and_field(tmp_path):
+    path = tmp_path / "tray.yaml"
+    SPEC.save(path)
+    lines = path.read_text().split("\n")
+    at = next(n for n, line in enumerate(lines) if line.strip() == "low: 2")
+    lines[at] = "    low: -2"
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=rf"line {at + 1}: field rules\.0\.low: .*found -2"):
+        ProductSpec.load(path)
+
+
+BASE = "name: tray\nproduct: tray\nparts:\n- {label: bolt, phrase: bolt}\n- {label: nut, phrase: nut}\nrules:\n"
 
 
 @pytest.mark.parametrize(
@@ -34,8 +79,17 @@ def test_a_rule_on_an_unknown_part_is_named(tmp_path):
         ("name: [", "not readable as YAML"),
         ("!!python/object/apply:os.system ['true']", "not readable as YAML"),
         ("name: tray", "field product"),
-        ("name: tray\nproduct: tray\ncolour: red", "field colour"),
+        ("name: tray\nproduct: tray\ncolour: red", "line 3: field colour"),
         ("just words", "field file"),
+        ("", "field file"),
+        ("a: &a [x, x]\nb: [*a, *a]", r"line 1: anchors and aliases"),
+        ("name: tray\nproduct: tray\nname: box", "line 3: field name stands twice"),
+        ("x: " + "[" * 40 + "]" * 40, "nested deeper"),
+        (BASE + "- {kind: weight, part: bolt}", "line 7: field rules.0: unknown kind weight; kinds are 'count'"),
+        (BASE + "- {kind: count, part: bolt, low: 3, high: 1}", r"line 7: .*high \(1\) is below low \(3\)"),
+        (BASE + "- {kind: position, part: bolt}", "give either places"),
+        (BASE + "- {kind: match, part: bolt, other: nut, by: count, mapping: {two: red}}", "must be whole numbers"),
+        (BASE + "- {kind: match, part: bolt, other: nut, by: colour, mapping: {red: mauve}}", "not known: mauve"),
     ],
 )
 def test_a_broken_file_gets_one_sentence(tmp_path, text, message):
@@ -46,22 +100,57 @@ def test_a_broken_file_gets_one_sentence(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            "- {kind: count, part: bolt, low: 2, high: 2}\n- {kind: count, part: bolt, low: 3, high: 3}",
+            "rules 1, 2",
+        ),
+        ("- {kind: presence, part: bolt}\n- {kind: count, part: bolt, low: 0, high: 0}", "allows none"),
+        (
+            "- {kind: count, part: bolt, low: 4, high: 4}\n- {kind: count, part: any, low: 3, high: 3}",
+            "ask for 4 or more",
+        ),
+        (
+            "- {kind: relation, part: bolt, relation: above, other: nut}\n"
+            "- {kind: relation, part: nut, relation: above, other: bolt}",
+            "cannot both be",
+        ),
+        (
+            "- {kind: count, part: nut, low: 2, high: 3}\n"
+            "- {kind: match, part: bolt, other: nut, by: count, mapping: {'6': red, '8': blue}}",
+            "allows 2 to 3",
+        ),
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused(tmp_path, rules, message):
+    path = tmp_path / "product.yaml"
+    path.write_text(BASE + rules)
+    with pytest.raises(InputError, match=message):
+        ProductSpec.load(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml"):
         ProductSpec.load(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize(
-    ("sentence", "counts"),
-    [
-        ("two bolts, three nuts", {"bolt": 2, "nut": 3}),
-        ("A tray with 2 red cables and one washer.", {"red cable": 2, "washer": 1}),
-        (
-            "The left one holds two long bolts, the upper right one three nuts, the lower one two washers.",
-            {"long bolt": 2, "nut": 3, "washer": 2},
-        ),
-        ("filled to the shoulder", {}),
-    ],
-)
-def test_counts_are_read_from_a_sentence(sentence, counts):
-    assert counted_parts(sentence) == counts
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    path = tmp_path / "large.yaml"
+    path.write_text("# " + "x" * 1_100_000)
+    with pytest.raises(InputError, match="larger than 1 MB"):
+        ProductSpec.load(path)
+
+
+def test_the_schema_names_every_kind_of_rule():
+    schema = json.loads(ProductSpec.schema_text())
+    kinds = schema["properties"]["rules"]["items"]["discriminator"]["mapping"]
+    assert {"count", "position", "match", "ask"} <= set(kinds)
+
+
+@pytest.mark.parametrize("name", sorted(ready_made()))
+def test_ready_made_products_read_and_say_that_nobody_measured_them(name):
+    path = ready_made()[name]
+    assert ProductSpec.load(path).name == name
+    assert "by hand" in path.read_text().split("\n")[0]

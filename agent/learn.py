@@ -1,0 +1,243 @@
+"""Learns a product: names or discovers its parts, measures them on every reference, keeps the rules that all obey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.confidence import evident_count, threshold_for
+from agent.contradictions import contradiction
+from agent.induce import Measuring, induce, leave_one_out, odd_one
+from agent.measure import find_parts, trusted
+from agent.product import Product
+from agent.propose import proposed_parts
+from agent.prove_told import TRUSTED, kept_told
+from agent.rules import ANY, CountRule, Measured, Rule
+from agent.rules.base import count_of
+from agent.spec import PartSpec, ProductSpec
+from agent.told import Told, read_words
+from tools.types import Sample
+
+if TYPE_CHECKING:
+    from tools.parts import PartTypes
+    from tools.toolbox import Toolbox
+
+CLUTTER = 6
+"""Of a discovered kind no more than so many are one; a kind of which there are more on average is background."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The parts that a product is known by, and where they are on each reference."""
+
+    spec: ProductSpec
+    measured: tuple[Measured, ...]
+    types: PartTypes | None
+
+
+def learn(
+    toolbox: Toolbox,
+    name: str,
+    references: Sequence[Sample],
+    *,
+    describe: str = "",
+    product: str | None = None,
+    example: Sample | None = None,
+    detection: float = 0.5,
+    measuring: Measuring | None = None,
+) -> Product:
+    """What is known of a product from photos of good ones and a sentence.
+
+    Args:
+        toolbox: loaded tools.
+        name: what the product is called in files and reports.
+        references: photos of good ones; may be empty.
+        describe: what good means; what it says of parts becomes rules.
+        product: the noun that models are told; `name` in lower case by default.
+        example: a photo to read part names from where there is no reference.
+        detection: detection score worth one half, for parts that no reference has shown.
+        measuring: how well things can be measured; cautious values by default.
+    """
+    noun = (product or name.replace("_", " ").replace("-", " ")).lower()
+    told = read_words(describe)
+    shown = list(references[:2]) or ([example] if example is not None and not told.parts else [])
+    known = {label.split()[-1] for label in told.parts}
+    proposed = [label for label in proposed_parts(toolbox.narrator, shown, noun) if label.split()[-1] not in known]
+    draft = ProductSpec(name=name, product=noun, normal=describe, unruled=told.left, references=_paths(references))
+    notes = [f"not turned into a rule: '{clause}'" for clause in told.left]
+    seen = _seen(toolbox, draft, references, told, proposed, detection)
+    seen, references, odd = _without_odd_one(seen, references, measuring)
+    rules, dropped = _rules(seen, told, measuring)
+    spec = seen.spec.model_copy(update={"references": _paths(references)})
+    spec = _with_rules(spec, rules, seen.measured, measuring)
+    return remember(toolbox, spec, references, seen.measured, (*notes, *odd, *dropped), types=seen.types)
+
+
+def remember(
+    toolbox: Toolbox,
+    spec: ProductSpec,
+    references: Sequence[Sample],
+    measured: tuple[Measured, ...] = (),
+    notes: tuple[str, ...] = (),
+    *,
+    types: PartTypes | None = None,
+) -> Product:
+    """Puts a specification and its references together: patch memory, leave-one-out scores and discovered types."""
+    if not references:
+        return Product(spec, notes=notes)
+    bank = toolbox.memory.bank(references)
+    encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
+    if types is None and any(part.phrase is None for part in spec.parts):
+        types = toolbox.discoverer.learn(references)
+    return Product(
+        spec,
+        references=tuple(references),
+        parts=measured or tuple(known_parts(toolbox, r, spec, types) for r in references),
+        types=types,
+        bank=bank,
+        reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
+        windows=toolbox.scorer.kept(encoded),
+        text_scores=tuple(toolbox.scorer.left_out(encoded, spec.product, spec.defects)),
+        tracer_scores=tuple(t.flaws.own_score for t in tracer.trace(references)) if tracer is not None else (),
+        notes=notes,
+    )
+
+
+def known_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: PartTypes | None) -> Measured:
+    """The parts of a photo that the specification speaks of, each scored by how likely it is one."""
+    found = trusted(find_parts(toolbox, sample, spec, types), spec)
+    labels = {part.label for part in spec.parts}
+    return Measured(tuple(p for p in found.parts if p.label in labels))
+
+
+def reproved(product: Product, measuring: Measuring | None = None) -> tuple[ProductSpec, tuple[str, ...]]:
+    """The specification with its induced rules learned anew from the references, and notes; told rules stay told.
+
+    For references that were added: tolerances, support and the scores of good ones change with them.
+    """
+    told = Told(rules=tuple(r for r in product.spec.rules if r.origin != "induced"))
+    seen = _Seen(product.spec, product.parts, product.types)
+    rules, notes = _rules(seen, told, measuring)
+    return _with_rules(product.spec, rules, product.parts, measuring), notes
+
+
+def _paths(references: Sequence[Sample]) -> tuple:  # type: ignore[type-arg]
+    return tuple(r.path for r in references if r.path is not None)
+
+
+def _seen(
+    toolbox: Toolbox,
+    draft: ProductSpec,
+    references: Sequence[Sample],
+    told: Told,
+    proposed: Sequence[str],
+    detection: float,
+) -> _Seen:
+    """Parts that were discovered, and named ones that the detector can be trusted with.
+
+    What words ground must be borne out by the references: of a told part its number, where parts were discovered; the
+    narrator's own names are for products on which nothing was discovered.
+    """
+    labels = (*told.parts, *proposed)
+    parts = tuple(PartSpec(label=label, phrase=label, threshold=detection) for label in labels)
+    named = draft.model_copy(update={"parts": parts})
+    if not references:
+        return _Seen(named.model_copy(update={"parts": parts[: len(told.parts)]}), (), None)
+    raw = tuple(find_parts(toolbox, r, named) for r in references)
+    wanted = {rule.part: rule.low for rule in told.rules if isinstance(rule, CountRule) and rule.low == rule.high}
+    counts = {label: wanted.get(label) or evident_count(_scores(label, raw)) for label in labels}
+    scaled = tuple(_with_threshold(p, counts[p.label], raw) for p in parts if counts[p.label] or p.label in told.parts)
+    spec = named.model_copy(update={"parts": scaled})
+    believed = tuple(trusted(_only(m, scaled), spec) for m in raw)
+    types = toolbox.discoverer.learn(references)
+    kinds = [t.label for t in types.types if 0 < sum(t.counts) / len(references) <= CLUTTER]
+    more = tuple(PartSpec(label=label) for label in kinds)
+    steady = tuple(p for p in scaled if _steady(p.label, counts[p.label], believed))
+    kept = tuple(p for p in (steady if more else scaled) if p.label in told.parts) or (() if more else steady)
+    found = tuple(Measured(toolbox.discoverer.find(r, types)) for r in references) if more else believed
+    both = named.model_copy(update={"parts": (*kept, *more)})
+    together = tuple(
+        Measured((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
+    )
+    return _Seen(both, together, types if more else None)
+
+
+def _steady(label: str, count: int | None, measured: tuple[Measured, ...]) -> bool:
+    """Whether the references agree on the count of a part that nobody told; a name for nothing finds any number."""
+    return sum(count_of(m, label) == count for m in measured) >= TRUSTED * len(measured)
+
+
+def _only(measured: Measured, parts: Sequence[PartSpec]) -> Measured:
+    labels = {p.label for p in parts}
+    return Measured(tuple(p for p in measured.parts if p.label in labels))
+
+
+def _without_odd_one(
+    seen: _Seen, references: Sequence[Sample], measuring: Measuring | None
+) -> tuple[_Seen, Sequence[Sample], tuple[str, ...]]:
+    """What is left when a reference that breaks what all others agree on is put aside, and a warning that names it."""
+    odd = odd_one(seen.measured, lambda m: induce(m, measuring))
+    if odd is None:
+        return seen, references, ()
+    number, rule = odd
+    note = f"{references[number].name} was left out: it breaks what the other references agree on ({rule})"
+    rest = [r for n, r in enumerate(references) if n != number]
+    measured = tuple(m for n, m in enumerate(seen.measured) if n != number)
+    return replace(seen, measured=measured), rest, (note,)
+
+
+def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """Told rules that the references bear out, then whatever else they share; notes on what was dropped.
+
+    A part of which another number was told than was found is not measured rightly, or not at all: no rule speaks of it.
+    """
+    labels = {part.label for part in seen.spec.parts} | {ANY}
+    blind = [rule for rule in told.rules if seen.measured and not labels.issuperset(rule.named)]
+    kept, notes = kept_told([rule for rule in told.rules if rule not in blind], seen.measured)
+    notes = (*notes, *(f"'{rule.name}' was not kept as a rule: no photo shows where that is." for rule in blind))
+    if contradiction(kept) is not None:
+        raise_contradiction(kept)
+    names = {rule.name for rule in kept}
+    denied = {r.part for r in told.rules if isinstance(r, CountRule)} - {r.part for r in kept}
+    believed = tuple(Measured(tuple(p for p in m.parts if p.label not in denied)) for m in seen.measured)
+    induced = tuple(rule for rule in induce(believed, measuring) if rule.name not in names)
+    return (*kept, *(r for r in induced if contradiction((*kept, r)) is None)), notes
+
+
+def raise_contradiction(rules: Sequence[Rule]) -> None:
+    """Refuses rules that contradict each other.
+
+    Raises:
+        tools.errors.InputError: always, with what contradicts what.
+    """
+    from tools.errors import InputError
+
+    raise InputError(f"the description contradicts itself: {contradiction(rules)}.")
+
+
+def _with_rules(
+    spec: ProductSpec, rules: tuple[Rule, ...], measured: tuple[Measured, ...], measuring: Measuring | None
+) -> ProductSpec:
+    """The specification with its rules, the parts they speak of, and what good ones score by leave-one-out."""
+    named = {label for rule in rules for label in rule.named} - {ANY}
+    parts = tuple(p for p in spec.parts if p.label in named)
+    fixed = tuple(r for r in rules if r.origin != "induced")
+    names = {r.name for r in fixed}
+    scores = leave_one_out(measured, lambda m: (*fixed, *(r for r in induce(m, measuring) if r.name not in names)))
+    checked = ProductSpec.model_validate(
+        {**spec.model_dump(), "parts": [p.model_dump() for p in parts], "rules": [r.model_dump() for r in rules]}
+    )
+    return checked.model_copy(update={"good_scores": tuple(round(s, 3) for s in scores)})
+
+
+def _scores(label: str, measured: tuple[Measured, ...]) -> list[list[float]]:
+    """Detection scores of one kind of part on each reference."""
+    return [[p.region.score for p in m.of(label)] for m in measured]
+
+
+def _with_threshold(part: PartSpec, count: int | None, raw: tuple[Measured, ...]) -> PartSpec:
+    """The part with the score that separates parts from phantoms on the references, where a count says which."""
+    if not raw or not count:
+        return part
+    return part.model_copy(update={"threshold": round(threshold_for(count, _scores(part.label, raw)), 4)})

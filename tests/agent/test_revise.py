@@ -1,0 +1,155 @@
+"""A product is learned, doubted and revised: odd references, false alarms, misses, parts that nobody named."""
+
+from types import SimpleNamespace
+
+import pytest
+from scripted import Toolbox, parts, photo
+from test_inspection import inspect
+
+from agent.learn import learn
+from agent.propose import read_parts
+from agent.revise import add, check, reject
+from agent.spec import ProductSpec
+from tools.errors import InputError
+
+
+def bolts(count):
+    return parts("bolt", *[0.97] * count)
+
+
+def product(toolbox, references=4, **more):
+    return learn(toolbox, "tray", [photo(n) for n in range(references)], **more)
+
+
+def rule(spec, name):
+    return next(r for r in spec.rules if r.name == name)
+
+
+def test_a_reference_that_breaks_what_the_others_agree_on_is_left_out_and_named():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    toolbox.found[photo(2).digest] = bolts(3)
+    learned = product(toolbox, references=5)
+    assert len(learned.references) == 4
+    assert any(photo(2).name in note and "left out" in note for note in learned.notes)
+
+
+def test_parts_that_nobody_names_are_discovered_and_counted():
+    kind = SimpleNamespace(label="part A", counts=(2, 2, 2))
+    toolbox = Toolbox(kinds=SimpleNamespace(types=(kind,)))
+    for n in range(3):
+        toolbox.recurring[photo(n).digest] = parts("part A", 0.97, 0.97)
+    toolbox.recurring[photo(99).digest] = parts("part A", 0.97)
+    learned = product(toolbox, references=3)
+    assert rule(learned.spec, "count of part A").low == 2
+    assert learned.spec.parts[0].phrase is None
+    _, report = inspect(toolbox, looks=0)
+    assert "logical" in report.verdict.kinds
+
+
+def test_a_false_alarm_as_a_reference_widens_what_it_broke_and_says_so():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    toolbox.found[photo(9).digest] = bolts(3)
+    before = product(toolbox)
+    after, said = add(toolbox, before, [photo(9)])
+    assert rule(before.spec, "count of bolt").high == 2
+    assert rule(after.spec, "count of bolt").high >= 3
+    assert any("count of bolt" in line and "high 2 -> " in line for line in said)
+    assert len(after.references) == 5
+
+
+def test_a_reference_is_not_added_twice():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    with pytest.raises(InputError, match="is a reference already"):
+        add(toolbox, product(toolbox), [photo(1)])
+
+
+def test_a_miss_in_words_becomes_a_told_rule():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    after, said = reject(toolbox, product(toolbox), [photo(9)], "three washers; a bent spring")
+    assert rule(after.spec, "count of washer").origin == "told"
+    assert after.spec.defects == ("a bent spring",)
+    assert any("rule added" in line for line in said)
+
+
+def test_words_that_contradict_the_rules_are_refused():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    learned = product(toolbox, describe="The bolt is above the nut.")
+    spec = learned.spec.model_copy(update={"rules": learned.spec.rules})
+    assert spec == learned.spec
+    with pytest.raises(InputError, match="contradict"):
+        reject(toolbox, product(Toolbox(), references=0, describe="The bolt is above the nut."), [],
+               "The nut is above the bolt.")  # fmt: skip
+
+
+def test_a_miss_that_a_rule_pointed_at_makes_that_rule_firm():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    toolbox.found[photo(9).digest] = bolts(1)
+    before = product(toolbox)
+    after, said = reject(toolbox, before, [photo(9)])
+    doubts = [{r.name: r.doubt for r in p.spec.rules} for p in (before, after)]
+    firmer = [name for name in doubts[0] if doubts[1][name] < doubts[0][name]]
+    assert firmer
+    assert any(firmer[0] in line for line in said)
+
+
+def test_a_miss_that_no_rule_sees_becomes_a_word_of_the_narrator():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    after, said = reject(toolbox, product(toolbox), [photo(9)])
+    assert len(after.spec.defects) == 1
+    assert "--describe" in said[0]
+
+
+def test_a_check_lists_the_rules_that_fire_first_with_their_sentences():
+    toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
+    toolbox.found[photo(9).digest] = bolts(1)
+    found = check(toolbox, product(toolbox), photo(9))
+    assert found[0].fires
+    assert "1" in found[0].sentence
+    assert not any(c.fires for c in check(toolbox, product(toolbox), photo(8)))
+
+
+def test_what_a_person_says_and_no_rule_checks_stands_in_the_file(tmp_path):
+    learned = product(Toolbox(), references=0, describe="two lids; the ribbon looks festive")
+    learned.save(tmp_path / "gift.yaml")
+    assert ProductSpec.load(tmp_path / "gift.yaml").unruled == ("the ribbon looks festive",)
+
+
+def test_a_question_is_put_to_the_narrator_and_weighed_against_a_good_one():
+    from agent.product import Product
+    from agent.rules import AskRule
+
+    spec = ProductSpec(name="tray", product="tray", rules=(AskRule(question="Is the seal closed?", expected="yes"),))
+    state, _ = inspect(Toolbox(says_yes=0.1, bias=0.9), product=Product(spec), looks=0)
+    said = next(e for e in state.evidence if e.hypothesis.startswith("answer to"))
+    assert said.llr > 0
+    assert said.claim.facts["found"] == "no"
+    state, _ = inspect(Toolbox(says_yes=0.9, bias=0.9), product=Product(spec), looks=0)
+    assert next(e for e in state.evidence if e.hypothesis.startswith("answer to")).llr <= 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("I see two bolts.", "no JSON list"),
+        ('["bolt", ', "no JSON list"),
+        ("['bolt']", "not JSON"),
+        ("[3]", "item 0"),
+        ('[{"phrase": "a bolt"}]', "item 0"),
+    ],
+)
+def test_what_is_wrong_with_a_proposal_is_quoted(answer, fault):
+    names, said = read_parts(answer)
+    assert names == []
+    assert fault in said
+
+
+def test_a_narrator_that_answers_badly_is_asked_again_with_what_was_wrong():
+    class Stubborn(Toolbox):
+        def answer(self, images, turns, **more):
+            self.asked.append(turns[-1].text)
+            return '["bolt"]' if "could not be read" in turns[-1].text else "Two bolts, I think."
+
+    toolbox = Stubborn(usual=bolts(2))
+    learned = product(toolbox)
+    assert rule(learned.spec, "count of bolt").low == 2
+    assert any("no JSON list" in asked for asked in toolbox.asked)

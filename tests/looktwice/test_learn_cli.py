@@ -1,0 +1,81 @@
+"""`looktwice learn`: words alone, photos, and a product file edited, tested and revised."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from looktwice.examples import examples
+
+CALL = "from looktwice.cli import main; main()"
+
+
+def looktwice(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", CALL, *map(str, arguments)],
+        capture_output=True, text=True, check=False, cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def kit(tmp_path):
+    words = "two short screws, one long screw; it looks nice"
+    result = looktwice("learn", "kit", "--describe", words, "--profile", "nano", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    return tmp_path, result.stdout
+
+
+def test_words_alone_become_a_file_and_what_is_no_rule_is_listed(kit):
+    folder, said = kit
+    text = (folder / "products" / "kit.yaml").read_text()
+    assert "groups: [1, 2]" in text
+    assert "unruled: [it looks nice]" in text
+    assert "not turned into a rule: 'it looks nice'" in said
+
+
+def test_nothing_to_learn_from_is_refused(tmp_path):
+    result = looktwice("learn", "kit", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--describe" in result.stderr
+
+
+def test_an_edit_that_breaks_the_file_is_named_with_its_line(kit):
+    folder, _ = kit
+    good = looktwice("learn", "kit", "--edit", cwd=folder, EDITOR="sed -i 's/high: 3/high: 4/'", VISUAL="")
+    assert good.returncode == 0, good.stderr
+    assert "high 3 -> 4" in good.stdout
+    bad = looktwice("learn", "kit", "--edit", cwd=folder, EDITOR="sed -i 's/high: 4/high: none/'", VISUAL="")
+    assert bad.returncode == 2
+    assert "field rules.0.high" in bad.stderr
+    assert "line" in bad.stderr
+
+
+def test_without_an_editor_it_says_what_to_set(kit):
+    folder, _ = kit
+    result = looktwice("learn", "kit", "--edit", cwd=folder, EDITOR="", VISUAL="")
+    assert result.returncode == 2
+    assert "EDITOR" in result.stderr
+
+
+def test_the_schema_is_json_and_nothing_else(tmp_path):
+    result = looktwice("learn", "--schema", cwd=tmp_path)
+    assert json.loads(result.stdout)["title"] == "ProductSpec"
+
+
+def test_two_ways_of_revising_at_once_are_refused(tmp_path):
+    result = looktwice("learn", "kit", "--add", "--reject", "x.png", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "exclude each other" in result.stderr
+
+
+def test_a_test_says_of_each_photo_which_rules_fire(kit):
+    folder, _ = kit
+    (example, *_) = examples()
+    result = looktwice("learn", "kit", "--test", example.photos[0], "--profile", "nano", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "rules fire" in result.stdout
+    assert "screw" in result.stdout
