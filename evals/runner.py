@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from evals.datasets import Case, Category, Label
-from evals.metrics import pixel_auroc, ranking_metrics
+from evals.datasets import Category, Label
+from evals.kept import keep_map, kept_map
+from evals.metrics import Regions, ranking_metrics
 from tools.errors import InputError
-from tools.types import FloatMap, Mask
 
 if TYPE_CHECKING:
     from agent import Inspector
-
-SIDE = 128
-"""Maps and masks are kept at this size for the pixel metrics."""
 
 
 class Settings(BaseModel):
@@ -122,7 +117,7 @@ def _inspect(
         photo = case.photo()
         report = inspector.inspect(photo, product=product)
         seconds = time.perf_counter() - start
-        _keep_map(maps, category.name, case, report.glance.map.values)
+        keep_map(maps, category.name, case, report.glance.map.values)
         yield Prediction(
             category=category.name,
             id=case.id,
@@ -132,23 +127,6 @@ def _inspect(
             looks=len(report.looks),
             seconds=round(seconds, 4),
         )
-
-
-def _keep_map(maps: Path, category: str, case: Case, values: FloatMap) -> None:
-    """Keeps the map and its truth, at one size, for the pixel metrics."""
-    truth = case.truth()
-    if truth is None:
-        return
-    name = hashlib.sha256(f"{category}/{case.id}".encode()).hexdigest()[:16]
-    np.savez_compressed(maps / f"{name}.npz", map=_small(values), truth=_small(truth.astype(np.float32)) > 0.5)
-
-
-def _small(values: FloatMap) -> FloatMap:
-    """The map at SIDE x SIDE, each pixel the mean of what it covers."""
-    from PIL import Image
-
-    resized = Image.fromarray(values.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(resized, dtype=np.float32)
 
 
 def summarise(predictions: Sequence[Prediction], settings: Settings, maps: Path) -> Results:
@@ -177,16 +155,25 @@ def _metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
     metrics = ranking_metrics([p.label for p in found], [p.score for p in found], [p.anomalous for p in found])
     metrics["seconds_per_image"] = math.fsum(p.seconds for p in found) / len(found)
     metrics["looks_per_image"] = sum(p.looks for p in found) / len(found)
-    truths: list[Mask] = []
-    values: list[FloatMap] = []
+    return metrics | _region_metrics(found, maps)
+
+
+def _region_metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
+    """What the maps are worth, at the photos' own size; pixels and components of structural defects alone."""
+    by_kind = {"structural": Regions(), "logical": Regions()}
     for prediction in found:
-        name = hashlib.sha256(f"{prediction.category}/{prediction.id}".encode()).hexdigest()[:16]
-        if (maps / f"{name}.npz").exists() and prediction.label != "logical":
-            with np.load(maps / f"{name}.npz", allow_pickle=False) as kept:
-                truths.append(kept["truth"])
-                values.append(kept["map"])
-    by_pixel = pixel_auroc(truths, values)
-    return metrics if by_pixel is None else {**metrics, "pixel_auroc": by_pixel}
+        kept = kept_map(maps, prediction.category, prediction.id)
+        if kept is None:
+            continue
+        for kind, regions in by_kind.items():
+            if prediction.label in ("good", kind):
+                regions.add(kept.values, kept.truth, kept.regions)
+    structural = by_kind["structural"]
+    values = {"pixel_auroc": structural.pixel_auroc(), "aupro": structural.aupro()}
+    values |= {f"au_spro_{kind}": regions.au_spro() for kind, regions in by_kind.items()}
+    known = {name: value for name, value in values.items() if value is not None}
+    overlaps = [value for name, value in known.items() if name.startswith("au_spro")]
+    return {**known, "au_spro": math.fsum(overlaps) / len(overlaps)} if overlaps else known
 
 
 def _claim(out: Path, settings: Settings) -> None:

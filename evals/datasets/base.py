@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from evals.metrics.region import TruthRegion
 from tools.types import Mask, Sample
 
 Label = Literal["good", "logical", "structural"]
@@ -25,6 +26,8 @@ class Case:
     photo: Callable[[], Sample]
     truth: Callable[[], Mask | None]
     """Which pixels are anomalous, (H, W); None where the data set does not say."""
+    regions: Callable[[], tuple[TruthRegion, ...]] = lambda: ()
+    """Each defect with how much of it must be found; empty where the data set does not say."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from evals.datasets.base import Case, Category, Label, choose, read_mask, read_photo
+from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.images import find_images
 from tools.types import Mask, Sample
+
+
+class DefectConfig(BaseModel):
+    """One line of MVTec LOCO's defects_config.json."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    defect_name: str
+    pixel_value: int
+    """Grey value of its masks."""
+    saturation_threshold: float
+    """In pixels, or a share of the mask's area."""
+    relative_saturation: bool
 
 
 def open_mvtec(root: Path, categories: list[str] | None = None) -> list[Category]:
@@ -42,7 +59,8 @@ def _category(folder: Path) -> Category:
 def _case(folder: Path, defect: str, photo: Path) -> Case:
     label: Label = "good" if defect == "good" else "logical" if defect == "logical_anomalies" else "structural"
     read = read_photo(photo)
-    return Case(f"{defect}/{photo.name}", label, read, _truth(folder, defect, photo, read))
+    truth, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
+    return Case(f"{defect}/{photo.name}", label, read, truth, regions)
 
 
 def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -> Callable[[], Mask | None]:
@@ -65,3 +83,41 @@ def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -
         return joined
 
     return union
+
+
+def _regions(folder: Path, defect: str, photo: Path) -> Callable[[], tuple[TruthRegion, ...]]:
+    """Each mask file of LOCO with the saturation of its defect; nothing where the category has no such file."""
+    config, masks = folder / "defects_config.json", folder / "ground_truth" / defect / photo.stem
+
+    def read() -> tuple[TruthRegion, ...]:
+        import numpy as np
+        from PIL import Image
+
+        if not config.is_file():
+            return ()
+        known = {line.pixel_value: line for line in _read_config(config)}
+        found = []
+        for path in sorted(masks.glob("*.png")):
+            with Image.open(path) as image:
+                grey = np.asarray(image.convert("L"))
+            mask: Mask = grey > 0
+            line = known.get(int(grey.max()))
+            if line is None:
+                raise InputError(
+                    f"{path}: grey value {int(grey.max())} is no defect of {config}; use both of one copy."
+                )
+            share = line.saturation_threshold
+            found.append(TruthRegion(mask, share * mask.sum() if line.relative_saturation else share))
+        return tuple(found)
+
+    return read
+
+
+@cache
+def _read_config(path: Path) -> tuple[DefectConfig, ...]:
+    try:
+        return TypeAdapter(tuple[DefectConfig, ...]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(x) for x in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the data set again.") from error

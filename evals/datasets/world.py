@@ -7,6 +7,7 @@ from itertools import cycle, islice
 from typing import Literal
 
 from evals.datasets.base import Case, Category, Label, alternating
+from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.types import Mask, Sample
 
@@ -48,7 +49,7 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
 
     cases = tuple(
         Case(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
-             _truth(name, seed, index, defect, style))
+             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style))
         for index, (label, defect) in enumerate(plan)
     )  # fmt: skip
     return Category(name, about.product, about.normal, references, cases)
@@ -71,3 +72,13 @@ def _truth(name: str, seed: int, index: int, defect: str | None, style: str) -> 
         return render(name, seed=seed, index=index, defect=defect, style=style).anomaly_mask
 
     return render_truth
+
+
+def _regions(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], tuple[TruthRegion, ...]]:
+    def render_regions() -> tuple[TruthRegion, ...]:
+        from nano.world import render
+
+        defects = render(name, seed=seed, index=index, defect=defect, style=style).defects if defect else ()
+        return tuple(TruthRegion(d.mask, d.saturation) for d in defects)
+
+    return render_regions

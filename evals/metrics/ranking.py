@@ -28,10 +28,12 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
     if truth.all() or not truth.any():
         return metrics
     precision, recall, f1, _ = precision_recall_fscore_support(truth, decision, average="binary", zero_division=0)
+    best, threshold = f1_max(truth, score)
     metrics |= {
         "image_auroc": auroc(truth, score),
         "image_ap": float(average_precision_score(truth, score)),
-        "f1_max": f1_max(truth, score),
+        "f1_max": best,
+        "f1_max_threshold": threshold,
         "precision": float(precision),
         "recall": float(recall),
         "f1": float(f1),
@@ -40,6 +42,7 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
         chosen = np.array([label in ("good", kind) for label in labels])
         if truth[chosen].any():
             metrics[f"image_auroc_{kind}"] = auroc(truth[chosen], score[chosen])
+            metrics[f"f1_max_{kind}"], _ = f1_max(truth[chosen], score[chosen])
     return metrics
 
 
@@ -50,15 +53,18 @@ def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
     return float(roc_auc_score(truth, score))
 
 
-def f1_max(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
-    """Largest F1 over all thresholds: max of 2PR / (P + R).
+def f1_max(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float]:
+    """Largest F1 over all thresholds, max of 2PR / (P + R), and the threshold: anomalous is what reaches it.
+
+    The threshold is found on the labels, so that it says what the ranking could give and is never used to decide.
 
     >>> f1_max(np.array([False, True]), np.array([0.2, 0.1]))
-    0.6666666666666666
+    (0.6666666666666666, 0.1)
     """
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, _ = precision_recall_curve(truth, score)
+    precision, recall, thresholds = precision_recall_curve(truth, score)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
-    return float(f1.max())
+    best = int(f1[:-1].argmax())
+    return float(f1[best]), float(thresholds[best])

@@ -2,6 +2,8 @@
 
 import pytest
 
+from evals.benches.memory import bench_memory
+from evals.benches.parts import bench_parts
 from evals.benches.patch import bench_patch
 from tools.errors import InputError
 
@@ -23,3 +25,18 @@ def test_every_path_is_timed_singly_and_in_a_batch_and_the_windows_cost_more():
 def test_an_unknown_architecture_is_named():
     with pytest.raises(InputError, match="ViT-X-99"):
         bench_patch("ViT-X-99")
+
+
+def test_memory_is_measured_after_a_tenth_and_at_the_end():
+    found = bench_memory("ViT-S-32-alt", images=20, device="cpu")
+    assert 0 < found.warm_mib <= found.end_mib
+    assert found.as_dict()["growth_mib"] == found.end_mib - found.warm_mib
+
+
+def test_the_photo_is_encoded_once_whatever_the_number_of_parts():
+    found = bench_parts(repeat=1, device="cpu", small=True)
+    assert [row.parts for row in found.rows] == [1, 10, 40, 16]
+    assert [row.encodings for row in found.rows] == [1, 1, 1, 1]
+    assert all(row.seconds > 0 and row.peak_mib > 0 for row in found.rows)
+    assert found.ground_seconds > 0
+    assert found.ratio == pytest.approx(found.rows[-1].seconds / found.rows[-2].seconds)

@@ -1,5 +1,7 @@
 """Readers yield the cases of each layout, keep references apart from cases, and say what is missing."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,6 +55,33 @@ def test_mvtec_joins_masks_by_stem(mvtec):
     assert cases["bent/000.png"].truth().sum() == 40
     assert cases["good/000.png"].truth().sum() == 0
     assert len(category.references(2, 0)) == 2
+
+
+def test_loco_defects_carry_the_saturation_that_their_grey_value_stands_for(loco):
+    config = [
+        {"defect_name": "few", "pixel_value": 3, "saturation_threshold": 12, "relative_saturation": False},
+        {"defect_name": "torn", "pixel_value": 251, "saturation_threshold": 0.5, "relative_saturation": True},
+    ]
+    (loco / "bag" / "defects_config.json").write_text(json.dumps(config))
+    (category,) = opened("mvtec-loco", loco)
+    by_label = {case.label: case for case in category.cases}
+    assert [(r.mask.sum(), r.saturation) for r in by_label["logical"].regions()] == [(40, 12.0), (40, 20.0)]
+    assert by_label["good"].regions() == ()
+
+
+def test_a_grey_value_that_no_defect_has_is_named(loco):
+    (loco / "bag" / "defects_config.json").write_text("[]")
+    (category,) = opened("mvtec-loco", loco)
+    bad = next(case for case in category.cases if case.label == "logical")
+    with pytest.raises(InputError, match="grey value 3"):
+        bad.regions()
+
+
+def test_the_world_states_how_much_of_each_defect_must_be_found():
+    (category,) = opened("world", None, categories=["metal"], limit=4)
+    bad = next(case for case in category.cases if case.label != "good")
+    (region,) = bad.regions()
+    assert 0 < region.saturation <= region.mask.sum() == bad.truth().sum()
 
 
 def test_loco_masks_are_anomalous_wherever_they_are_not_zero(loco):

@@ -36,10 +36,11 @@ def test_a_run_that_was_killed_goes_on_without_repeating_or_losing_an_image(insp
     assert len(seen) == len(lines) == 4
     (tmp_path / "predictions.jsonl").write_text("".join(lines[:2]) + lines[2][:30])
     (tmp_path / "results.json").unlink()
+    assert {"image_ap", "f1_max", "f1_max_threshold", "pixel_auroc", "aupro", "au_spro"} <= set(first.metrics)
     again = []
     second = run(inspector, categories, settings(), tmp_path, lambda done, total, p: again.append(p.id))
     assert again == seen[2:]
-    assert second.metrics["image_auroc"] == first.metrics["image_auroc"]
+    assert [second.metrics[m] for m in ("image_auroc", "aupro")] == [first.metrics[m] for m in ("image_auroc", "aupro")]
     assert json.loads((tmp_path / "results.json").read_text())["images"] == 4
 
 
