@@ -205,9 +205,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     target = arguments.out or Path(__file__).parent.parent / "agent" / "calibration" / f"{arguments.profile}.yaml"
-    calibration = fit(
-        arguments.profile, products=arguments.products, images=arguments.images, shots=arguments.shots
-    )
+    calibration = fit(arguments.profile, products=arguments.products, images=arguments.images, shots=arguments.shots)
     text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None)
     command = (
         f"python -m evals.calibration --profile {arguments.profile} --products {arguments.products} "
