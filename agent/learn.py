@@ -176,7 +176,12 @@ def _only(measured: Measured, parts: Sequence[PartSpec]) -> Measured:
 def _without_odd_one(
     seen: _Seen, references: Sequence[Sample], measuring: Measuring | None
 ) -> tuple[_Seen, Sequence[Sample], tuple[str, ...]]:
-    """What is left when a reference that breaks what all others agree on is put aside, and a warning that names it."""
+    """What is left when a reference that breaks what all others agree on is put aside, and a warning that names it.
+
+    Parts without names are too unsure to call a reference bad by.
+    """
+    if seen.types is not None:
+        return seen, references, ()
     odd = odd_one(seen.measured, lambda m: induce(m, measuring))
     if odd is None:
         return seen, references, ()
@@ -202,7 +207,12 @@ def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[
     denied = {r.part for r in told.rules if isinstance(r, CountRule)} - {r.part for r in kept}
     believed = tuple(Measured(tuple(p for p in m.parts if p.label not in denied)) for m in seen.measured)
     induced = tuple(rule for rule in induce(believed, measuring) if rule.name not in names)
-    return (*kept, *(r for r in induced if contradiction((*kept, r)) is None)), notes
+    rules = list(kept)
+    for rule in induced:
+        # Unsure detections can make the likeliest total another number than the likeliest counts add up to.
+        if contradiction((*rules, rule)) is None:
+            rules.append(rule)
+    return tuple(rules), notes
 
 
 def raise_contradiction(rules: Sequence[Rule]) -> None:

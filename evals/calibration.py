@@ -60,7 +60,8 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
-    fitted_maps = Calibration.model_validate({**fitted, "detection": round(float(np.median(thresholds or [0.5])), 4)})
+    detection = round(float(np.median(thresholds or [0.5])), 4)
+    fitted_maps = Calibration.model_validate({**fitted, "measuring": maps.measuring, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
@@ -122,6 +123,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             else {},
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
+            "measuring": Calibration.of_profile(inspector.profile).measuring,
             "narrator": _PLAIN,
         }
     )

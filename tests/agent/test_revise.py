@@ -153,3 +153,11 @@ def test_a_narrator_that_answers_badly_is_asked_again_with_what_was_wrong():
     learned = product(toolbox)
     assert rule(learned.spec, "count of bolt").low == 2
     assert any("no JSON list" in asked for asked in toolbox.asked)
+
+
+def test_unsure_counts_that_do_not_add_up_to_the_total_are_no_contradiction():
+    kinds = tuple(SimpleNamespace(label=f"part {k}", counts=(2,)) for k in "ABCD")
+    toolbox = Toolbox(kinds=SimpleNamespace(types=kinds))
+    toolbox.recurring[photo(0).digest] = tuple(p for kind in kinds for p in parts(kind.label, 0.9, 0.55))
+    learned = product(toolbox, references=1)
+    assert rule(learned.spec, "count of part A").low == 2
