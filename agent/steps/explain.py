@@ -13,6 +13,11 @@ from agent.fuse import by_hypothesis, carrying
 from agent.state import InspectionState, OutOfOrderError, Update, need_sample
 from tools.narrate import Turn
 
+LISTED = 5
+"""So many of the rules that hold are named; the others are counted."""
+TOLD_FIRST = ("count", "total", "presence", "part")
+"""Beginnings of the keys of claims that come before others."""
+
 
 def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Claims first: the verdict, what speaks for it hypothesis by hypothesis, then what is as expected."""
@@ -41,8 +46,18 @@ def _body(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and _holds(w.evidence[0])]
     if held:
-        parts = in_words(list(dict.fromkeys(say_briefly(e.claim) for e in held)))
-        yield Sentence(say(Claim("parts_as_expected", {"parts": parts})), tuple(e.id for e in held))
+        yield _as_expected(held)
+
+
+def _as_expected(held: list[Evidence]) -> Sentence:
+    """The few rules that hold which say most to a person: what is there and how many, then where and how."""
+    told: dict[str, Evidence] = {}
+    for item in sorted(held, key=lambda e: (not e.claim.key.startswith(TOLD_FIRST), e.llr)):
+        told.setdefault(say_briefly(item.claim).removesuffix(", as expected").removesuffix(" as expected"), item)
+    listed, more = list(told)[:LISTED], len(told) - LISTED
+    key = "parts_as_expected_and_more" if more > 0 else "parts_as_expected"
+    claim = Claim(key, {"parts": ", ".join(listed) if more > 0 else in_words(listed), "more": more})
+    return Sentence(say(claim), tuple(e.id for e in held))
 
 
 def _holds(evidence: Evidence) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from agent import InspectionReport
     from tools.errors import LookTwiceError
+
+
+SHOWN = 6
+"""At most so many ids stand behind a sentence."""
 
 
 class Speaker:
@@ -37,7 +42,7 @@ class Speaker:
             f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
         )
         for sentence in report.explanation[1:]:
-            self._out.print(f"   {escape(sentence.text)} {escape('[' + ', '.join(sentence.cites) + ']')}")
+            self._out.print(f"   {escape(sentence.text)} {escape(_cited(sentence.cites))}")
         if report.answer is not None:
             self._out.print(f"   Answer: {escape(report.answer)}")
 
@@ -51,6 +56,17 @@ class Speaker:
             return
         where = f"; reports in {out}" if out is not None and inspected else ""
         self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
+
+
+def _cited(ids: Sequence[str]) -> str:
+    """Ids in brackets, as many as one takes in at a glance; the report itself holds all.
+
+    >>> _cited(["E1", "E2"]), _cited([f"E{n}" for n in range(9)])
+    ('[E1, E2]', '[E0, E1, E2, E3, E4 and 4 more]')
+    """
+    if len(ids) <= SHOWN:
+        return f"[{', '.join(ids)}]"
+    return f"[{', '.join(ids[: SHOWN - 1])} and {len(ids) - SHOWN + 1} more]"
 
 
 def say_profiles() -> None:
