@@ -24,7 +24,9 @@ PER_FAMILY = 1200
 """Scenes of each training family that a recipe renders."""
 MEDLEY = "medley"
 """Family of every medley's scenes."""
-MEDLEYS, PER_MEDLEY = 1800, 6
+BLOCK = 1800
+"""Medleys that are rendered and kept together."""
+MEDLEYS, PER_MEDLEY = 2 * BLOCK, 6
 """Medleys that a recipe renders, and photos of each."""
 
 
@@ -87,6 +89,13 @@ def scenes(names: Sequence[str], *, seed: int, per_family: int, evaluation: bool
 
 def medley_scenes(first: int, count: int, per_medley: int = PER_MEDLEY) -> list[CachedScene]:
     """Photos of medleys by number, a third of them good and the others with a structural defect each."""
+    found: list[CachedScene] = []
+    for start in range(first, first + count, BLOCK):
+        found += _medley_block(start, min(BLOCK, first + count - start), per_medley)
+    return found
+
+
+def _medley_block(first: int, count: int, per_medley: int) -> list[CachedScene]:
     folder = ROOT / f"medleys-{first}-{count}-{per_medley}"
     if not folder.exists():
         wanted = [(number, per_medley) for number in range(first, first + count)]
