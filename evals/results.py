@@ -152,7 +152,9 @@ def read_results(folder: Path) -> Results:
     """
     path = folder if folder.is_file() else folder / RESULTS
     if not path.is_file():
-        part = " (a run that has not finished; start it again with the same --out)" if (folder / SETTINGS).exists() else ""
+        part = (
+            " (a run that has not finished; start it again with the same --out)" if (folder / SETTINGS).exists() else ""
+        )
         raise InputError(f"{folder}: holds no {RESULTS}{part}; give the --out folder of a finished `looktwice eval`.")
     try:
         return Results.model_validate_json(path.read_bytes())

@@ -13,7 +13,17 @@ from evals.datasets import Case, Category
 from evals.kept import keep_map
 from evals.provenance import now, record
 from evals.results import (
-    PREDICTIONS, REFUSED, RESULTS, Prediction, Refusal, Results, Settings, claim, read_lines, write_lines, write_text,
+    PREDICTIONS,
+    REFUSED,
+    RESULTS,
+    Prediction,
+    Refusal,
+    Results,
+    Settings,
+    claim,
+    read_lines,
+    write_lines,
+    write_text,
 )  # fmt: skip
 from evals.summary import summarise
 from tools.errors import InputError

@@ -10,7 +10,7 @@ import numpy as np
 
 from evals.kept import kept_map
 from evals.metrics import Regions, ranking_metrics
-from evals.metrics.bootstrap import Scored, intervals
+from evals.metrics.bootstrap import Scored, intervals, resampled
 from evals.metrics.ece import ece
 from evals.provenance import RunRecord
 from evals.results import Prediction, Refusal, Results, Settings
@@ -37,7 +37,7 @@ def summarise(
         categories=categories,
         images=len(predictions),
         settings=settings,
-        intervals=intervals({name: scored(found) for name, found in groups.items()}, settings.seed),
+        intervals=intervals(resampled({name: scored(found) for name, found in groups.items()}, settings.seed)),
         refused=tuple(refused),
         notes=tuple(_notes(groups, categories, refused)),
         run=run,

@@ -155,7 +155,8 @@ def read_grey(path: Path) -> NDArray[np.int32]:
     try:
         with Image.open(path) as image:
             if image.mode in ("RGB", "RGBA"):
-                return np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
+                largest: NDArray[np.int32] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
+                return largest
             # A palette's indices are the classes; their colours may be black.
             return np.asarray(image if image.mode in ("P", "L", "1") else image.convert("I")).astype(np.int32)
     except (OSError, SyntaxError, ValueError) as error:

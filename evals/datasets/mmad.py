@@ -54,7 +54,9 @@ def open_mmad(root: Path, shots: int = 1) -> list[Item]:
     """
     path = root / FILE
     if not path.is_file():
-        raise InputError(f"{root}: has no {FILE}; give the folder that holds it beside DS-MVTec, MVTec-LOCO, VisA, GoodsAD.")
+        raise InputError(
+            f"{root}: has no {FILE}; give the folder that holds it beside DS-MVTec, MVTec-LOCO, VisA, GoodsAD."
+        )
     try:
         records = TypeAdapter(dict[str, Record]).validate_json(path.read_bytes())
     except ValidationError as error:
@@ -67,7 +69,8 @@ def open_mmad(root: Path, shots: int = 1) -> list[Item]:
 def _item(root: Path, name: str, record: Record, shots: int) -> Item:
     if len(record.random_templates) < shots:
         raise InputError(
-            f"{root / FILE}: {name} has {len(record.random_templates)} random_templates, {shots} are asked for; lower --shots."
+            f"{root / FILE}: {name} has {len(record.random_templates)} random_templates, {shots} are asked for; lower "
+            "--shots."
         )
     used = record.random_templates[:shots]
     for file in (name, *used):

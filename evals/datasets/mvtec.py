@@ -9,7 +9,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from evals.datasets.base import (
-    Case, Category, Label, by_stem, noun, read_grey, read_mask, read_photo, references_of,
+    Case,
+    Category,
+    Label,
+    by_stem,
+    noun,
+    read_grey,
+    read_mask,
+    read_photo,
+    references_of,
 )  # fmt: skip
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError

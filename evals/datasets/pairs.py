@@ -105,7 +105,9 @@ def _box(path: Path, number: int, line: str) -> tuple[tuple[int, int, int, int],
     except ValueError as error:
         raise InputError(f"{path}, line {number}: '{line.strip()[:60]}'; accepted is x0 y0 x1 y1 type.") from error
     if x1 <= x0 or y1 <= y0:
-        raise InputError(f"{path}, line {number}: the box {x0} {y0} {x1} {y1} is empty; x1 > x0 and y1 > y0 are accepted.")
+        raise InputError(
+            f"{path}, line {number}: the box {x0} {y0} {x1} {y1} is empty; x1 > x0 and y1 > y0 are accepted."
+        )
     return (x0, y0, x1, y1), kind
 
 

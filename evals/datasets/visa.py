@@ -1,4 +1,4 @@
-"""VisA as published (Data/Images, Data/Masks, split_csv) and as prepared for one-class work (the layout of MVTec AD)."""
+"""VisA as published (Data/Images, Data/Masks, split_csv) and as prepared (the layout of MVTec AD)."""
 
 from __future__ import annotations
 

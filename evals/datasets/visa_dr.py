@@ -1,4 +1,4 @@
-"""VisA-D&R (Xu et al. 2025): is there a defect, and what, where, why; asked of VisA's test photos less pcb2 and pcb4."""
+"""VisA-D&R (Xu et al. 2025): is there a defect, and what, where, why; on VisA's test photos less pcb2 and pcb4."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Reasoned(BaseModel):
     image: str
     questions: tuple[str, ...] = Field(min_length=1)
     answers: tuple[str, ...] = Field(
-        default=(), validation_alias=AliasChoices("answers", "gt_answers", "ground_truths", "references", "conversations")
+        default=(),
+        validation_alias=AliasChoices("answers", "gt_answers", "ground_truths", "references", "conversations"),
     )
 
     @field_validator("answers", mode="before")
@@ -81,7 +82,9 @@ def detection_split(path: Path) -> list[Detected]:
 
 
 def topic_of(question: str) -> str:
-    """The topic "complex" where cause, consequence or remedy is asked for, else "low_level"; by the words of prompts/benchmarks.yaml.
+    """The topic "complex" where cause, consequence or remedy is asked for, else "low_level".
+
+    The words that tell are in prompts/benchmarks.yaml.
 
     >>> topic_of("What could have caused this?"), topic_of("Where is the defect?")
     ('complex', 'low_level')
@@ -140,7 +143,7 @@ def _item(visa: Path, name: str, key: str, questions: tuple[Question, ...]) -> I
     path = visa / name
     if not path.is_file():
         raise InputError(f"{path}: is named in the benchmark but not there; unpack VisA into {visa}.")
-    category = name.split("/")[0]
+    category = Path(name).parts[0]
     return Item(key, category, noun(category), read_photo(path), questions)
 
 

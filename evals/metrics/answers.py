@@ -7,23 +7,26 @@ from collections.abc import Mapping
 from typing import Literal
 
 YesNo = Literal["yes", "no"]
-_MARKS = re.compile(r"[*_`\"'“”‘’<>|#\[\]]+|</?s>")
+_MARKS = re.compile(r"</?[a-z_]{1,12}>|<\|\w+\|>|[*_`\"'\u201c\u201d\u2018\u2019#\[\]]+", re.IGNORECASE)
 """Emphasis, quotes and markers around words."""
 _LEAD = (
-    r"(?:(?:the |my |final |correct |right |best )*(?:answer|option|choice|response)(?: (?:is|would be|to the question is))?"
-    r"\s*[:=\-]?\s*)"
+    r"(?i:(?:the |my |final |correct |right |best )*(?:answer|option|choice|response|assistant)"
+    r"(?: (?:is|would be|to the question is))?\s*[:=\-]?\s*)"
 )
 """What models say before an answer: "Answer:", "The correct option is"."""
-_FIRST = re.compile(rf"^{_LEAD}?(yes|no)\b(?!\s*(?:/|or\b))", re.IGNORECASE)
-_LAST = re.compile(rf"(?:^|[.!?\n]\s*|\b(?:so|therefore|thus|hence),?\s+){_LEAD}(yes|no)\b\s*[.!]*\s*$", re.IGNORECASE)
-_DECLARED = re.compile(r"^(?:it|this|that) is (?:a )?(yes|no)\b", re.IGNORECASE)
+_TURN = rf"(?:(?:^|[.!?\n]\s*|,\s*|\b(?i:so|therefore|thus|hence|actually),?\s+){_LEAD}?|\b{_LEAD})"
+"""Where a last word may stand so that it is the answer: on its own, after a comma or "so", or after "the answer is"."""
+_YES_NO = r"((?i:yes|no))"
+_LETTERED = r"(?:(?i:option)\s+)?(?:\(\s*([A-Za-z])\s*\)|([A-Z]))"
+_FIRST = re.compile(rf"^{_LEAD}?{_YES_NO}\b(?!\s*(?:/|(?i:or)\b))")
+_LAST = re.compile(rf"{_TURN}{_YES_NO}\s*[.!]*\s*$")
+_REVISED = re.compile(rf"(?:\b{_LEAD}|\b(?i:actually),?\s+){_YES_NO}\s*[.!]*\s*$")
+"""A last word that takes a first one back."""
+_DECLARED = re.compile(rf"^(?i:it|this|that) is (?:a )?{_YES_NO}\b")
 _NEITHER = re.compile(r"^no\s+(?:idea|answer|comment|way to (?:tell|know|say))\b", re.IGNORECASE)
-_LETTER = re.compile(
-    rf"^{_LEAD}?(?:option\s+)?(?:\(\s*([A-Z])\s*\)|([A-Z])\s*(?:[.):,;]|$|\n))", re.IGNORECASE
-)
-_STATED = re.compile(
-    rf"(?:^|[.!?\n]\s*|\b(?:so|therefore|thus|hence),?\s+){_LEAD}(?:option\s+)?(?:\(\s*([A-Z])\s*\)|([A-Z]))\s*[.!]*\s*$"
-)
+_LETTER = re.compile(rf"^{_LEAD}?(?:(?i:option)\s+)?(?:\(\s*([A-Za-z])\s*\)|([A-Za-z])\s*(?:[.):,;]|$|\n))")
+_STATED = re.compile(rf"{_TURN}{_LETTERED}\s*[.!]*\s*$")
+_SEVERAL = re.compile(r"^\W*[A-Za-z]\W*(?:,|/|&|\b(?:and|or)\b)\W*[A-Za-z]\b(?!\w)", re.IGNORECASE)
 
 
 def yes_or_no(text: str) -> YesNo | None:
@@ -40,8 +43,8 @@ def yes_or_no(text: str) -> YesNo | None:
     plain = _plain(text)
     if _NEITHER.match(plain):
         return None
-    first = _FIRST.match(plain) or _DECLARED.match(plain)
-    last = _LAST.search(plain)
+    first, revised = _FIRST.match(plain) or _DECLARED.match(plain), _REVISED.search(plain)
+    last = revised if first is not None else _LAST.search(plain)
     said = {match.group(1).lower() for match in (first, last) if match is not None}
     if len(said) != 1:
         return None
@@ -63,8 +66,10 @@ def option_letter(text: str, options: Mapping[str, str]) -> str | None:
     ['B', 'B', 'B', 'B', None, None]
     """
     plain = _plain(text)
+    if _SEVERAL.match(plain):
+        return None
     letters = {
-        (match.group(1) or match.group(2)).upper()
+        next(group for group in match.groups() if group).upper()
         for match in (_LETTER.match(plain), _STATED.search(plain))
         if match is not None
     }

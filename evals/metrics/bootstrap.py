@@ -16,6 +16,8 @@ RESAMPLES = 1000
 SHARE = 0.95
 """Of the resamples that an interval holds."""
 Indices = NDArray[np.intp]
+Samples = dict[str, NDArray[np.float64]]
+"""Values of each resample by metric."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,20 +101,28 @@ def macro(categories: Mapping[str, Scored], drawn: Mapping[str, Indices] | None 
     }
 
 
-def intervals(categories: Mapping[str, Scored], seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the macro means, by metric.
+def resampled(categories: Mapping[str, Scored], seed: int = 0) -> Samples:
+    """The macro means of each resample, by metric; two runs over the same images draw the same ones."""
+    return gathered([macro(categories, drawn) for drawn in draws(categories, seed)])
+
+
+def gathered(metrics: Sequence[Mapping[str, float]]) -> Samples:
+    """Values by metric, one a resample; NaN where a resample does not have it."""
+    names = sorted({key for found in metrics for key in found})
+    return {name: np.array([found.get(name, np.nan) for found in metrics]) for name in names}
+
+
+def intervals(samples: Samples) -> dict[str, tuple[float, float]]:
+    """95 % intervals by metric.
 
     >>> few = Scored(np.array(["good", "structural"]), np.array([0.1, 0.9]), np.array([False, True]))
-    >>> intervals({"nut": few})["image_auroc"]
+    >>> intervals(resampled({"nut": few}))["image_auroc"]
     (1.0, 1.0)
     """
-    if not categories:
-        return {}
-    sampled = [macro(categories, drawn) for drawn in draws(categories, seed)]
-    return {name: between([s[name] for s in sampled if name in s]) for name in macro(categories)}
+    return {name: between(values) for name, values in samples.items()}
 
 
-def between(values: Sequence[float]) -> tuple[float, float]:
-    """The middle 95 % of values."""
-    low, high = np.quantile(np.asarray(values), [(1 - SHARE) / 2, (1 + SHARE) / 2])
+def between(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The middle 95 % of values, those that are missing left out."""
+    low, high = np.nanquantile(values, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(low), float(high)

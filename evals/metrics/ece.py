@@ -25,7 +25,5 @@ def ece(confidences: Sequence[float], correct: Sequence[bool], bins: int = BINS)
     """
     stated, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     place = np.clip(np.ceil(stated * bins).astype(int) - 1, 0, bins - 1)
-    gaps = (
-        abs(right[place == n].sum() - stated[place == n].sum()) for n in range(bins) if bool((place == n).any())
-    )
+    gaps = (abs(right[place == n].sum() - stated[place == n].sum()) for n in range(bins) if bool((place == n).any()))
     return round(float(sum(gaps)) / len(stated), 12)
