@@ -91,12 +91,12 @@ def _detection(lines: Sequence[Conversation], seed: int) -> Graded:
     asked: dict[str, list[Reply]] = {}
     for line in lines:
         asked.setdefault(line.category, []).extend(r for r in line.replies if r.kind == "detect")
-    groups = {name: _scored(found) for name, found in asked.items() if found}
+    groups = {name: scored_replies(found) for name, found in asked.items() if found}
     categories = {name: counted(found) for name, found in groups.items()}
     return Graded(means(categories), categories, resampled(groups, seed) if groups else {})
 
 
-def _scored(replies: Sequence[Reply]) -> Scored:
+def scored_replies(replies: Sequence[Reply]) -> Scored:
     """An answer that cannot be read is the wrong one; without likelihoods the answer itself is the score."""
     decisions = [(r.parsed if r.parsed is not None else _other(r.truth)) == "yes" for r in replies]
     scores = [float(d) if r.score is None else r.score for r, d in zip(replies, decisions, strict=True)]

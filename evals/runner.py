@@ -83,7 +83,18 @@ def run(
     about = record(device=device, models=settings.models, seed=settings.seed, started=started, seconds=seconds)
     results = summarise(list(done.values()), settings, maps, refused=tuple(refused.values()), run=about)
     write_text(out / RESULTS, results.model_dump_json(indent=2) + "\n")
+    _write_shown(results, categories, done, out)
     return results
+
+
+def _write_shown(results: Results, categories: list[Category], done: Mapping[Key, Prediction], out: Path) -> None:
+    """What people read: a page, a table, a row of a leaderboard."""
+    from evals.pages import csv_of, leaderboard, write_page
+
+    write_text(out / "results.csv", csv_of(results))
+    write_text(out / "leaderboard.md", leaderboard(results))
+    cases = {(category.name, case.id): case for category in categories for case in category.cases}
+    write_page(results, list(done.values()), cases, out)
 
 
 def _inspect(
