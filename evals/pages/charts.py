@@ -79,9 +79,16 @@ def roc_and_pr(categories: Mapping[str, Scored], metrics: Mapping[str, float]) -
         area = metrics.get("image_auroc" if kind == "all" else f"image_auroc_{kind}")
         legend.append((kind, f"{kind}, AUROC {area:.3f}" if area is not None else kind))
     words = tuple(reversed(legend))
+    plain = tuple(
+        (
+            style,
+            f"all, AP {metrics['image_ap']:.3f}" if style == "all" and "image_ap" in metrics else said.split(",")[0],
+        )
+        for style, said in words
+    )
     return [
         Chart("ROC", "false-positive rate", "true-positive rate", tuple(roc), diagonal=True, legend=words),
-        Chart("Precision and recall", "recall", "precision", tuple(pr), legend=words),
+        Chart("Precision and recall", "recall", "precision", tuple(pr), legend=plain),
     ]
 
 

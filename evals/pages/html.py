@@ -22,6 +22,11 @@ HEADLINE = (
 )  # fmt: skip
 """Shown large, where they are defined."""
 LARGE = 8
+BESIDE = (
+    "f1_max_threshold", "f1_max_logical", "f1_max_structural", "pixel_ap", "au_spro_logical", "au_spro_structural",
+    "looks_per_image",
+)  # fmt: skip
+"""Metrics that the table of categories leaves to results.csv, so that it fits a screen."""
 PLAIN = ("seconds_per_image", "looks_per_image", "judge", "f1_max_threshold")
 """Metrics that are not fractions of one, and are not shaded."""
 ANSWERS = 24
@@ -106,7 +111,8 @@ def write_answers_page(results: Results, lines: Sequence[Conversation], out: Pat
 def _write(results: Results, content: Content, out: Path) -> Path:
     metrics = [name for name in ordered(list(results.metrics)) if name != "f1_max_threshold"]
     large = [name for name in HEADLINE if name in results.metrics][:LARGE]
-    columns = [name for name in metrics if any(name in found for found in results.categories.values())]
+    known = {name for found in results.categories.values() for name in found}
+    columns = [name for name in metrics if name in known and name not in BESIDE]
     text = render(
         "report/eval.html.jinja",
         results=results,

@@ -79,6 +79,8 @@ def evaluate(
     from evals.runner import Settings, run
     from tools.profiles import resolve_profile
 
+    if bench == "world" and category:
+        split = "all"
     categories = open_benchmark(bench, root=root, categories=category, split=split, seed=seed, limit=limit, style=style)
     inspector = Inspector(profile, device=device, looks=looks)
     settings = Settings(
