@@ -1,7 +1,7 @@
 """Makes the leaderboard of the world: 0, 1 and 4 references; trained and held-out families, and held-out ones shifted.
 
-`python -m evals.leaderboard --profile nano --limit 120` writes the table to docs/leaderboard.md, with the command of each
-row. A run that was stopped goes on where it was.
+`python -m evals.leaderboard --profile nano --limit 120` writes docs/leaderboard.md: the table, and the command of each row.
+A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from evals.pages import label_of
 from evals.provenance import digests
 from evals.results import Results, Settings, write_text
 from evals.runner import run
+from prompts import render
 
 if TYPE_CHECKING:
     from agent import Inspector
@@ -45,18 +46,6 @@ PARTS = (
     Part("heldout", "heldout", "plain"),
     Part("shift", "heldout", "shift"),
 )
-INTRODUCTION = """# Leaderboard of the world
-
-What the whole agent measures on the procedural product world, whose families are described in
-[the world's card](../nano/world/README.md). `trained` are families that the embedded models learned from (other photos of
-them), `heldout` are products that no model saw while it learned, `shift` are the held-out ones in another palette, light and
-ground. Half of the photos are good, the others have logical and structural defects in turn. References are rendered apart
-from the cases; with 0 references the inspector knows the product's name and the sentence on what good means.
-
-Figures are means over the families, with 95 % intervals (bootstrap over the photos of each family, 1000 resamples) where
-there are any. Thresholds saw no label; F1-max, which looks at labels, says what the ranking could give.
-[The protocol](benchmarks/README.md) is that of every benchmark.
-"""
 
 
 def measure(
@@ -93,21 +82,13 @@ def page(rows: list[tuple[Part, Results]], command: str) -> str:
     """The whole file: the table, the command that made it, the command of each row, and what it was made with."""
     head = ["families", "references", "photos", *(label_of(name) for name in METRICS)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(row(part, results) for part, results in rows)]
-    told = [
-        INTRODUCTION,
-        f"Made by `{command}`:\n",
-        "\n".join(lines),
-        "\nA row alone, with its page and predictions:\n",
-    ]
-    told += [f"    {command_of(part, results.settings)}" for part, results in rows]
-    last = next((results.run for _, results in reversed(rows) if results.run is not None), None)
-    if last is not None:
-        versions = ", ".join(
-            f"{name} {last.versions[name]}" for name in ("torch", "transformers") if name in last.versions
-        )
-        weights = ", ".join(f"{role} `{digest[:12]}`" for role, digest in last.models.items())
-        told.append(f"\nOn {last.processor}, {last.device or 'cpu'}, {versions}. Weights: {weights}.")
-    return "\n".join(told) + "\n"
+    return render(
+        "report/leaderboard.md.jinja",
+        command=command,
+        table="\n".join(lines),
+        commands=[command_of(part, results.settings) for part, results in rows],
+        run=next((results.run for _, results in reversed(rows) if results.run is not None), None),
+    )
 
 
 def command_of(part: Part, settings: Settings) -> str:
