@@ -1,6 +1,6 @@
 """Makes the leaderboard of the world: 0, 1 and 4 references; trained and held-out families, and held-out ones shifted.
 
-`python -m evals.leaderboard --profile nano --limit 120` writes docs/leaderboard.md: the table, and the command of each row.
+`python -m evals.leaderboard --profile nano --limit 120` writes docs/leaderboard.md: the table and its commands.
 A run that was stopped goes on where it was.
 """
 
