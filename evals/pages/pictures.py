@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from evals.kept import Kept, kept_map
 from evals.results import Prediction
 from tools.draw import overlay
 from tools.errors import InputError
-from tools.types import RGB, Mask, ScoreMap
+from tools.types import RGB, Mask, Sample, ScoreMap
 
 SIDE = 300
 """Longer side of a picture, in pixels."""
@@ -112,6 +112,16 @@ def _small(image: RGB) -> RGB:
         scale = SIDE / max(picture.size)
         picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     return np.asarray(picture).copy()
+
+
+def thumbnail(photo: Callable[[], Sample] | None) -> str:
+    """A photo as a small data URI; nothing where there is none or it cannot be read."""
+    if photo is None:
+        return ""
+    try:
+        return data_uri(_small(photo().image))
+    except InputError:
+        return ""
 
 
 def data_uri(image: RGB) -> str:
