@@ -121,7 +121,10 @@ def write_answers_page(
 
 def _write(results: Results, content: Content, out: Path) -> Path:
     metrics = [name for name in ordered(list(results.metrics)) if name != "f1_max_threshold"]
-    large = [name for name in HEADLINE if name in results.metrics][:LARGE]
+    if "image_auroc_logical" not in results.metrics:
+        # With one kind of anomalies its own figures are those of all.
+        metrics = [name for name in metrics if not name.endswith("_structural")]
+    large = [name for name in HEADLINE if name in metrics][:LARGE]
     known = {name for found in results.categories.values() for name in found}
     columns = [name for name in metrics if name in known and name not in BESIDE]
     text = render(
