@@ -70,6 +70,8 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
         ModelError: missing, unsafe, damaged, incomplete, or of the wrong class for the role.
         InputError: the device is not there.
     """
+    from tools.linear import quicken
+
     device = resolve_device(device)
     dtype = _dtype(spec, role, device)
     folder = locate(spec, download=download)
@@ -85,6 +87,7 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
             ) from error
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(folder, model.state_dict().items())
+    quicken(model)
     return Loaded(model, processor, device, dtype, digest_of(files), _name(spec, folder), spec)
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ModelError
+from tools.linear import linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,9 +127,7 @@ def _of_photo(visual: Any, tokens: Tensor, projected: Tensor, chunks: Sequence[T
 
 def _projected(block: Any, tokens: Tensor) -> Tensor:
     """Queries, keys and values (..., 3 D) of a block's attention."""
-    from torch.nn import functional
-
-    return functional.linear(block.ln_1(tokens), block.attn.in_proj_weight, block.attn.in_proj_bias)
+    return linear(block.ln_1(tokens), block.attn.in_proj_weight, block.attn.in_proj_bias)
 
 
 def _block(block: Any, x: Tensor, qkv: Tensor) -> Tensor:
@@ -143,5 +142,16 @@ def _block(block: Any, x: Tensor, qkv: Tensor) -> Tensor:
     )
     mixed = functional.scaled_dot_product_attention(query[:, :, :read], key, value)
     x = x + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).reshape(n, read, width)))
-    result: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
+    result: Tensor = x + block.ls_2(_mlp(block.mlp, block.ln_2(x)))
     return result
+
+
+def _mlp(mlp: Any, x: Tensor) -> Tensor:
+    """A block's MLP; a plain GELU goes along with the product before it."""
+    from torch import nn
+
+    if type(mlp.gelu) is nn.GELU and mlp.gelu.approximate == "none":
+        found: Tensor = mlp.c_proj(linear(x, mlp.c_fc.weight, mlp.c_fc.bias, gelu=True))
+    else:
+        found = mlp(x)
+    return found
