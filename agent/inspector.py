@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.calibrate import Calibration
     from agent.revise import Check
     from agent.state import Update
+    from tools.toolbox import Toolbox
 
 Photo = Path | str | RGB | Sample
 """A path, an RGB array (H, W, 3) uint8, or a sample decoded before."""
@@ -75,6 +76,11 @@ class Inspector:
             false_alarm,
         )
         self._graph = build_graph()
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The profile's tools, loaded as they are used."""
+        return self._context.toolbox
 
     def learn(
         self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None
