@@ -111,7 +111,7 @@ class Looks(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     zoom: LookMap = LookMap()
-    """Change of the tracer's log-likelihood ratio when the mean over views takes the place of one."""
+    """Change of the tracer's log-odds when the mean over other views takes the place of one."""
     near: LookMap = LookMap()
     """Standard deviations of the enlarged place above the differences among good ones there."""
     compare: LookMap = LookMap()
@@ -121,7 +121,7 @@ class Looks(BaseModel):
     recount: LookMap = LookMap()
     """Change of a rule's log-odds of "broken" when the parts are found anew."""
     segment: LookMap = LookMap()
-    """Contrast of the outlined place to what surrounds it, log of CIELAB units."""
+    """How small the outlined place is: log of the photo's area over its own."""
 
     def used(self, action: Action, kind: Kind) -> tuple[LookMap, ...]:
         """The maps by which a way to look again weighs its answers; what says nothing is not asked."""
@@ -177,8 +177,6 @@ class Calibration(BaseModel):
     tracer: MatcherMap = MatcherMap(slope=0.0)
     rule: MatcherMap = MatcherMap()
     narrator: MatcherMap = MatcherMap()
-    pooled: MatcherMap = MatcherMap(slope=0.0)
-    """The tracer's reading averaged over turned and mirrored views, which takes the place of its first."""
     looks: Looks = Looks()
     fused: Fused = Fused()
     measuring: Measuring = Measuring()

@@ -17,7 +17,7 @@ from prompts import in_language
 from tools.types import Sample
 
 Severity = Literal["minor", "moderate", "severe"]
-SMALL, LARGE = 0.002, 0.02
+SMALL, LARGE = 0.003, 0.08
 """Shares of the photo below and above which a place counts as minor and as severe."""
 _KINDS = {
     "part": "missing", "presence": "missing", "place": "place", "turn": "direction", "heading": "direction",

@@ -16,7 +16,7 @@ from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
     from agent.calibrate import Calibration
-    from agent.context import Policy
+    from agent.context import Context, Policy
     from agent.revise import Check
     from agent.state import Update
 
@@ -92,6 +92,11 @@ class Inspector:
             chosen.name,
         )
         self._graph = build_graph()
+
+    @property
+    def context(self) -> Context:
+        """Tools, maps and limits of this inspector."""
+        return self._context
 
     def learn(
         self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from agent.claims import Sentence, in_words, place_in_words, tell
 from agent.context import Context
 from agent.evidence import Evidence
-from agent.fuse import carrying
+from agent.fuse import Weighed
 from agent.product import Product
 from tools.types import Sample
 
@@ -17,9 +17,8 @@ RENDERED = "nano"
 """The profile whose models know rendered products alone."""
 
 
-def tell_settling(evidence: Sequence[Evidence], product: Product, sample: Sample, context: Context) -> Sentence:
-    """One sentence, which cites what is undecided."""
-    open_ones = carrying(evidence)
+def tell_settling(open_ones: Sequence[Weighed], product: Product, sample: Sample, context: Context) -> Sentence:
+    """One sentence, which cites the hypotheses that are undecided; at least one."""
     cites = tuple(e.id for w in open_ones for e in w.evidence)
     ways = list(_ways(open_ones[0].evidence, product, sample, context))
     return Sentence(tell("settle", {"ways": in_words(ways, context.language, "or")}, context.language), cites)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from agent.claims import Sentence, in_words, place_in_words, say, say_briefly, tell
-from agent.evidence import Evidence, Fact
-from agent.fuse import NOTABLE, Weighed, probability
+from agent.evidence import Evidence, Fact, Verdict
+from agent.fuse import NOTABLE, Weighed, by_hypothesis, probability
 from agent.product import Product
 from tools.types import Box, Sample
 
@@ -22,6 +22,10 @@ ASSERTED = 0.8
 """Probability of a hypothesis, taken alone, from which on a broken rule is stated as a fact."""
 FAR = 2.0
 """Log-likelihood ratio from which on a place stands out, and not only slightly."""
+SLIGHT_SD = 1.5
+"""Standard deviations from which on a reading is not called usual, whatever the others say."""
+MOST = 3
+"""Hypotheses that are told one by one; the others stand in the evidence."""
 LISTED = 5
 """So many of the rules that hold are named; the others are counted."""
 TOLD_FIRST = ("count", "total", "presence", "part")
@@ -33,6 +37,22 @@ PLACES = ("region_differs", "region_within", "surface_damaged", "surface_sound",
 NAMED = "looks_like"
 """The claim by which the narrator names a defect."""
 _CLAUSES = {"reference": "clause_reference", "tracer": "clause_tracer", "text": "clause_text"}
+
+
+def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[Weighed, ...]:
+    """The hypotheses that are told one by one: what carries an anomaly, or what comes nearest to it.
+
+    A rule that holds is never among them, unless nothing else was measured.
+    """
+    weighed = by_hypothesis(evidence)
+    against = [w for w in weighed if w.kind == "structural" or not holds(w.evidence[0])]
+    strong = [w for w in against if w.llr >= NOTABLE]
+    if verdict.word == "anomalous" and strong:
+        return tuple(strong[:MOST])
+    places = [w for w in against if w.kind == "structural"][:1]
+    rules = [w for w in against if w.kind == "logical"][:MOST]
+    found = places if verdict.word == "good" else [*places, *rules]
+    return tuple(sorted(found, key=lambda w: -w.llr)) or weighed[:1]
 
 
 def tell_hypothesis(weighed: Weighed, sample: Sample, language: str, *, sure: bool) -> Iterator[Sentence]:
@@ -57,7 +77,9 @@ def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> 
     first = glanced[0]
     clauses = [_clause(e, language) for e in glanced if e.claim.key in PLACES]
     before = sum(e.llr for e in glanced)
-    frame = "place_far" if before >= FAR else "place_slight" if before >= NOTABLE else "place_none"
+    highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.key in PLACES)
+    slight = before >= NOTABLE or highest >= SLIGHT_SD
+    frame = "place_far" if before >= FAR else "place_slight" if slight else "place_none"
     facts: dict[str, Fact] = {**first.claim.facts, "clauses": "; ".join(clauses)}
     return Sentence(tell(frame, facts, language), tuple(e.id for e in glanced))
 

@@ -16,14 +16,14 @@ RING = 5
 
 
 def segment(again: Again) -> Found:
-    """The outline's area and extent in pixels, and its contrast in CIELAB."""
+    """The outline's area and extent in pixels, and its contrast in CIELAB; damage is small beside what it is on."""
     aimed, sample = again.hypothesis, again.sample
     segmenter = again.context.toolbox.segmenter
     (outlined,) = segmenter.with_masks(segmenter.encode(sample), [Part("place", aimed.region)])
     mask = outlined.region.mask if outlined.region.mask is not None else aimed.region.mask
     inside = mask if mask is not None else np.zeros(sample.image.shape[:2], dtype=np.bool_)
     contrast = contrast_of(sample.image, inside)
-    answer = math.log1p(contrast)
+    answer = math.log(inside.size / max(int(inside.sum()), 1))
     llr = again.context.calibration.looks.segment.llr(answer)
     box = outlined.region.box
     facts = {

@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.claims import place_in_words
 from agent.evidence import Claim, Evidence, Look
-from agent.fuse import Weighed, probability
+from agent.fuse import probability
 from agent.looks.base import Again, Found, weight
 from tools.images import sample_from_array
 from tools.patches.augment import laid
@@ -31,7 +31,7 @@ def zoom(again: Again) -> Found:
     found: list[Evidence] = []
     for weighed, region in again.places():
         delta = highest(mean, region) - highest(before.raw, region)
-        llr = worth(again, before.own_score_at(region) + delta) - read(weighed)
+        llr = again.context.calibration.looks.zoom.llr(delta)
         place = place_in_words(region.box, *again.sample.size)
         claim = Claim("looked_zoom", {"place": place, "views": VIEWS - 1, "delta": f"{delta:+.1f}", **weight(llr)})
         found.append(
@@ -44,21 +44,6 @@ def zoom(again: Again) -> Found:
         menu=aimed.menu, calls=VIEWS - 1,
     )  # fmt: skip
     return Found(look, tuple(found))
-
-
-def worth(again: Again, reading: float) -> float:
-    """Log-likelihood ratio of a mean reading, beside those of the references.
-
-    What the references read was seen in one view; the stored means say how much less a mean over views reads.
-    """
-    maps = again.context.calibration
-    usual = [score + maps.pooled.mean - maps.tracer.mean for score in again.product.tracer_scores]
-    return maps.pooled.llr(maps.pooled.standardise(reading, usual))
-
-
-def read(weighed: Weighed) -> float:
-    """What the tracer's first reading was worth."""
-    return sum(e.llr for e in weighed.evidence if e.source == "tracer" and e.look is None)
 
 
 def _back(view: FloatMap, number: int) -> FloatMap:

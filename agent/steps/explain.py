@@ -10,16 +10,13 @@ from agent.claims import Sentence, backed, say_verdict
 from agent.context import Context
 from agent.crop import crop_box, crop_pair
 from agent.evidence import Evidence, Verdict, appended
-from agent.fuse import Weighed, by_hypothesis, carrying
+from agent.fuse import Weighed, by_hypothesis
 from agent.infer import Story, kind_of, story_of, tell_inferred
 from agent.prose import Familiar, familiarity, name_of, story_in_words
 from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
-from agent.telling import holds, tell_held, tell_hypothesis, tell_unfamiliar
+from agent.telling import holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
 from tools.narrate import Turn
-
-MOST = 3
-"""Hypotheses that are told one by one; the others stand in the evidence."""
 
 
 def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
@@ -35,7 +32,9 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if state.verdict.word == "anomalous":
         sentences += tell_inferred(_leading(evidence), need_sample(state), story, context.language)
     elif state.verdict.word == "unsure":
-        sentences.append(tell_settling(evidence, need_product(state), need_sample(state), context))
+        sentences.append(
+            tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
+        )
     update = Update(explanation=backed(sentences, evidence), evidence=named)
     if state.question:
         turns = [Turn("user", state.question, images=1)]
@@ -78,12 +77,11 @@ def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[
 def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], context: Context) -> list[Sentence]:
     """The verdict, citing what carries it; the hypotheses that do; and the rules that hold."""
     weighed = by_hypothesis(evidence)
-    against = carrying(evidence) if verdict.anomalous or verdict.word == "unsure" else ()
-    told = against or tuple(w for w in weighed if w.kind == "structural")[:1]
+    told = in_question(evidence, verdict)
     language, sample = context.language, need_sample(state)
     cited = told if verdict.word != "good" else weighed
     sentences = [Sentence(say_verdict(verdict, language), tuple(e.id for w in cited for e in w.evidence))]
-    for hypothesis in told[:MOST]:
+    for hypothesis in told:
         sentences += tell_hypothesis(hypothesis, sample, language, sure=verdict.word == "anomalous")
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]

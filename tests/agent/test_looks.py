@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scripted import GOOD, SIZE, Toolbox, context, photo
 
-from agent.calibrate import LookMap, Looks, MatcherMap
+from agent.calibrate import LookMap, Looks
 from agent.crop import aligned, crop_box, crop_pair
 from agent.evidence import Hypothesis, Option
 from agent.graph import build_first_look, build_graph, build_loop
@@ -27,9 +27,9 @@ def worth(**looks):
     return Looks(**made)
 
 
-def calibrated(toolbox, maps, pooled=None, **budget):
+def calibrated(toolbox, maps, **budget):
     shared = context(toolbox, **budget)
-    fitted = shared.calibration.model_copy(update={"looks": maps, "pooled": pooled or MatcherMap(slope=0.0)})
+    fitted = shared.calibration.model_copy(update={"looks": maps})
     return replace(shared, calibration=fitted)
 
 
@@ -54,9 +54,9 @@ def test_no_look_is_taken_by_the_policy_that_takes_none():
 
 def test_other_views_that_show_no_damage_take_back_what_one_view_showed():
     toolbox = Toolbox(traced=(-4.0, 6.0))
-    maps = MatcherMap(slope=1.0, offset=-2.0)
-    once = run(toolbox, calibrated(toolbox, worth(zoom=(0.9, 0.1)), maps, looks=0))
-    twice = run(toolbox, calibrated(toolbox, worth(zoom=(0.9, 0.1)), maps, looks=1, decided=50.0))
+    maps = worth(zoom=(0.9, 0.1))
+    once = run(toolbox, calibrated(toolbox, maps, looks=0))
+    twice = run(toolbox, calibrated(toolbox, maps, looks=1, decided=50.0))
     assert twice.looks[0].action == "zoom"
     assert twice.verdict.score < once.verdict.score
     assert any("turned and mirrored views" in s.text for s in twice.explanation)
