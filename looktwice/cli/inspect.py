@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
+from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
+    from agent.inspector import OnStep
 
 
 def inspect(
@@ -27,6 +29,12 @@ def inspect(
     device: Device = "auto",
     looks: Looks = 3,
     false_alarm: FalseAlarm = None,
+    policy: Annotated[
+        str, typer.Option(help="How second looks are chosen: fixed, chosen (by the narrator), none.")
+    ] = "fixed",
+    language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en",
+    trace: Annotated[bool, typer.Option("--trace", help="Print each step as it ends, on standard error.")] = False,
+    trace_out: Annotated[Path | None, typer.Option(help="A file that gets each step as a line of JSON.")] = None,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
     from looktwice.cli.learn import load_product
@@ -39,13 +47,16 @@ def inspect(
     speaker = Speaker(json=json)
     from agent import Inspector
 
-    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm)
+    inspector = Inspector(
+        profile, device=device, looks=looks, false_alarm=false_alarm, policy=policed(policy), language=language
+    )
+    tracer = Tracer(printed=trace, file=trace_out)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
     names = _Names()
     refused = anomalous = 0
     for photo in photos:
         try:
-            report = _inspect(inspector, photo, known, normal, question)
+            report = _inspect(inspector, photo, known, normal, question, tracer.of(photo))
         except InputError as error:
             refused += 1
             speaker.refuse(error)
@@ -58,10 +69,13 @@ def inspect(
     raise typer.Exit(2 if refused else 1 if anomalous else 0)
 
 
-def _inspect(inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str) -> InspectionReport:
+def _inspect(
+    inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str, on_step: OnStep | None
+) -> InspectionReport:
     from tools.images import load_sample
 
-    return inspector.inspect(load_sample(photo), product=known, normal=normal, question=question)
+    sample = load_sample(photo)
+    return inspector.inspect(sample, product=known, normal=normal, question=question, on_step=on_step)
 
 
 def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:

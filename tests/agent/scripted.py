@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from agent.calibrate import Calibration, MatcherMap
+from agent.calibrate import Calibration, LookMap, Looks, MatcherMap
 from agent.context import Budget, Context
 from tools.images import sample_from_array
 from tools.parts import pose_of
@@ -141,7 +141,9 @@ class Toolbox:
 def context(toolbox, **budget):
     """A context with steep, simple maps."""
     steep = MatcherMap(slope=1.0, offset=-2.0, spread=0.2)
+    yes_no = LookMap(slope=1.0, limit=4.0, sure=0.9, seconds=1.0)
     maps = Calibration(
+        looks=Looks(compare=yes_no, ask=yes_no),
         text=steep,
         reference=steep,
         tracer=MatcherMap(slope=1.0, offset=-2.0),
