@@ -16,6 +16,7 @@ from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
     from agent.calibrate import Calibration
+    from agent.chat import Chat
     from agent.context import Context, Policy
     from agent.revise import Check
     from agent.state import Update
@@ -215,6 +216,42 @@ class Inspector:
             profile=self.profile,
             language=self._context.language,
         )
+
+    def chat(
+        self,
+        report: InspectionReport,
+        *,
+        product: Product | None = None,
+        store: Path | str | None = None,
+        thread: str = "chat",
+    ) -> Chat:
+        """A conversation about a report, fresh or read from a file.
+
+        Args:
+            report: what is spoken about; its photo is read again where a question asks for a look.
+            product: that the photo was inspected with; by default the one that a fresh report was made with.
+            store: SQLite file that keeps the conversation; None for memory.
+            thread: its name in the store; a thread that is there goes on.
+
+        Raises:
+            tools.errors.InputError: the store cannot be used, or the thread is about another photo.
+        """
+        from agent.chat import Chat
+        from agent.chat.case import Case
+
+        case = Case(
+            self._context,
+            report,
+            product,
+            lambda sample, known: self.inspect(sample, product=known),
+            lambda state: InspectionReport.of_state(
+                state,
+                models=self._context.toolbox.describe(),
+                profile=self.profile,
+                language=self._context.language,
+            ),
+        )
+        return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
 
 
 def _photo(photo: Photo) -> Path | Sample:

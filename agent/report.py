@@ -49,6 +49,8 @@ class Finding(_Frozen):
     llr: float
     source: str
     look: str | None
+    hypothesis: str = ""
+    """What it speaks about; evidence of one hypothesis adds up."""
 
 
 class SentenceOut(_Frozen):
@@ -116,6 +118,7 @@ class InspectionReport(_Frozen):
     _sample: Sample | None = PrivateAttr(default=None)
     _glance: Glance | None = PrivateAttr(default=None)
     _good: tuple[Sample, ...] = PrivateAttr(default=())
+    _state: InspectionState | None = PrivateAttr(default=None)
 
     @classmethod
     def of_state(
@@ -148,6 +151,7 @@ class InspectionReport(_Frozen):
         report._sample = sample
         report._glance = need_glance(state)
         report._good = product.references
+        report._state = state
         return report
 
     def to_json(self) -> str:
@@ -176,6 +180,17 @@ class InspectionReport(_Frozen):
     def good(self) -> tuple[Sample, ...]:
         """The references; empty where there were none."""
         return self._good
+
+    def with_pixels_of(self, other: InspectionReport) -> InspectionReport:
+        """The same report, with the photo, the references and the state of another one of the same photo."""
+        made = self.model_copy()
+        made._sample, made._glance, made._good, made._state = other._sample, other._glance, other._good, other._state
+        return made
+
+    @property
+    def state(self) -> InspectionState | None:
+        """What the inspection found out, for looking again; None on a report that was read from a file."""
+        return self._state
 
     def save(self, folder: Path | str) -> Path:
         """Writes report.json, report.html and overlay.png into a folder, and returns it."""
@@ -208,6 +223,7 @@ def _finding(evidence: Evidence, llr: float, language: str) -> Finding:
         llr=round(evidence.llr, 4),
         source=evidence.source,
         look=evidence.look,
+        hypothesis=evidence.hypothesis,
     )
 
 
