@@ -19,6 +19,17 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and narrator."""
 
 
+class Limits(BaseModel):
+    """What one model may take; what does not fit the GPU lies in the machine's memory, and what not there, on disk."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpu_gib: float | None = Field(default=None, gt=0)
+    """Of each GPU, in GiB; by default what is free."""
+    cpu_gib: float | None = Field(default=None, gt=0)
+    """Of the machine's memory, in GiB; by default what is free."""
+
+
 class ModelSpec(BaseModel):
     """One checkpoint and how it is loaded."""
 
@@ -31,6 +42,8 @@ class ModelSpec(BaseModel):
     dtype: Precision = "auto"
     quantisation: Literal["4bit", "8bit"] | None = None
     """By bitsandbytes while loading; not for a scorer."""
+    limits: Limits | None = None
+    """Spread over GPUs, memory and disk within these bounds; on one device by default. Not for a scorer."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
     """Attention kernel of a transformers model; its own choice by default."""
 
@@ -44,8 +57,8 @@ class ScorerSpec(ModelSpec):
 
     @model_validator(mode="after")
     def _only_what_open_clip_has(self) -> Self:
-        if self.quantisation is not None or self.attention is not None:
-            raise ValueError("a scorer takes neither quantisation nor attention; leave both out")
+        if self.quantisation is not None or self.attention is not None or self.limits is not None:
+            raise ValueError("a scorer takes neither quantisation nor limits nor attention; leave them out")
         return self
 
 
