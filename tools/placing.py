@@ -78,7 +78,7 @@ def _bitsandbytes(spec: ModelSpec, device: str, dtype: torch.dtype) -> Any:
     bits = spec.quantisation
     if find_spec("bitsandbytes") is None:
         raise ModelError(f"quantisation to {bits} needs bitsandbytes; install it by `pip install bitsandbytes`.")
-    if device.split(":")[0] not in QUANTISES:
+    if device.split(":", maxsplit=1)[0] not in QUANTISES:
         raise ModelError(
             f"{spec.source}: bitsandbytes cannot quantise to {bits} on '{device}'; leave out `quantisation`, or run on "
             f"one of {', '.join(QUANTISES)}."

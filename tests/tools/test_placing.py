@@ -1,4 +1,4 @@
-"""Fewer bits and less memory: what is quantised is smaller, what is spread computes the same, what cannot be is said."""
+"""Fewer bits and less memory: the quantised is smaller, the spread computes the same, what cannot be is said."""
 
 import math
 

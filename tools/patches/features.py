@@ -64,8 +64,9 @@ def stages(loaded: Loaded, pixels: Tensor) -> Sequence[Tensor]:
         return _resnet_stages(visual, pixels)
     if visual is not None and hasattr(visual, "transformer"):
         return _vit_stages(visual, pixels)
-    if hasattr(getattr(visual, "trunk", None), "forward_intermediates"):
-        return _timm_stages(visual.trunk, pixels)
+    trunk = getattr(visual, "trunk", None)
+    if hasattr(trunk, "forward_intermediates"):
+        return _timm_stages(trunk, pixels)
     output = model(pixel_values=pixels) if visual is None else None
     if output is None or not hasattr(output, "feature_maps"):
         raise ModelError(

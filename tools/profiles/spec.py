@@ -97,11 +97,45 @@ class SegmenterSpec(ModelSpec):
     """A SAM or SAM 2 folder."""
 
 
-class NarratorSpec(ModelSpec):
-    """A vision-language model that transformers calls image-text-to-text."""
+class ServedSpec(BaseModel):
+    """An OpenAI-compatible server of chat completions with images, such as vLLM, llama.cpp's or Ollama."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    """Up to and with the version, such as "http://localhost:8000/v1"; LOOKTWICE_SERVER_URL in the environment wins. No
+    user or password: a key comes from the environment alone."""
+    model: str | None = Field(default=None, min_length=1)
+    """As the server names it; by default the only one that it has. LOOKTWICE_SERVER_MODEL wins."""
+    key_from: str = Field(default="LOOKTWICE_SERVER_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Environment variable that holds the key, where the server wants one."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one answer may take."""
+    retries: int = Field(default=3, ge=0, le=20)
+    """So often a request is sent again where the server was busy, broken or not there."""
+    at_once: int = Field(default=4, ge=1, le=256)
+    """Requests under way at a time; further ones wait."""
+    samples: int = Field(default=24, ge=1, le=1000)
+    """Answers drawn for each question, where the server gives no log-probabilities."""
+
+
+class NarratorSpec(ModelSpec):
+    """A vision-language model that transformers calls image-text-to-text, or one on a server."""
+
+    source: str = ""
+    """As for any role; left out where `served` is given."""
+    served: ServedSpec | None = None
+    """Ask this server rather than a checkpoint of its own."""
     image_size: int | None = Field(default=None, ge=32, le=8192)
     """Photos are scaled down until their longer side has so many pixels; no limit by default."""
+
+    @model_validator(mode="after")
+    def _source_or_served(self) -> Self:
+        if bool(self.source) == (self.served is not None):
+            raise ValueError("give either `source` or `served`")
+        if self.served is not None and (self.quantisation or self.limits or self.attention or self.dtype != "auto"):
+            raise ValueError("a server loads its own model; leave out dtype, quantisation, limits and attention")
+        return self
 
 
 class TracerSpec(ModelSpec):
