@@ -61,7 +61,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
             thresholds += _collect(inspector, category, count, seen, inspected)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
-    fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    fitted = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     detection = round(float(np.median(thresholds or [0.5])), 4)
     fitted_maps = Calibration.model_validate({**fitted, "measuring": maps.measuring, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
@@ -166,7 +166,7 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     return [(source, value) for source, value in strongest.items() if source not in blind]
 
 
-def _fitted(plain: MatcherMap, seen: Seen, limit: float) -> MatcherMap:
+def fitted_map(plain: MatcherMap, seen: Seen, limit: float) -> MatcherMap:
     """The map that makes the labels likeliest, both classes weighing the same; it never falls."""
     from scipy.optimize import minimize
 

@@ -1,4 +1,4 @@
-"""Parts of a photo explained by those of good ones: missing, extra and swapped ones cost, moving and turning does not."""
+"""Parts of a photo explained by good ones: missing, extra and swapped ones cost, moving and turning does not."""
 
 import numpy as np
 import pytest

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import permutations
-from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from tools.parts.describe import Array, Descriptors
 from tools.parts.likeness import NAMES, Scale, differences
+from tools.parts.prices import prices
 from tools.parts.product import ProductPose
 from tools.parts.register import Overlaid, overlaid
 from tools.parts.segment import box_of
@@ -36,48 +34,6 @@ OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are one part seen twice."""
 MOST = 8
 """So many references explain a photo at most: the first ones."""
-_STORED = Path(__file__).with_name("arrange.yaml")
-
-
-class Prices(BaseModel):
-    """What differences, missing and extra parts cost before a reference is seen; `python -m evals.arranging`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    usual: dict[str, float]
-    """Mean difference of a part between two good photos, by what differs."""
-    place: float = Field(gt=0)
-    """The same of its place, in units of the product, once the photos lie over each other."""
-    places: float = Field(ge=0)
-    """Weight of places beside looks."""
-    free: float = Field(gt=0)
-    """Parts whose places differ by more than this at the median may lie anywhere."""
-    worth: float = Field(gt=0)
-    """How many references' worth of pairs `usual` counts for (their number counts by its root)."""
-    dearest: float = Field(gt=0)
-    """Unlikeness above which two segments are no pair."""
-    outline: float = Field(ge=0)
-    """What the outline of a reference's segment adds to its being a part."""
-    item: float = Field(ge=0)
-    """What being traced as one thing adds to that."""
-    clear: float = Field(ge=0)
-    """What the outline of a photo's segment adds to its being taken for a part."""
-    known: float = Field(ge=0)
-    """Share of a pair's cost among the references that a pair on a photo has for free."""
-    missing: float = Field(ge=0)
-    """Price of a part that recurs perfectly and is missing."""
-    recurring: float = Field(ge=0)
-    """What that price falls by for each unit of its cost among the references."""
-    extra: float = Field(ge=0)
-    """Price of a thing that stands for nothing."""
-
-
-@cache
-def prices() -> Prices:
-    """The shipped prices."""
-    import yaml
-
-    return Prices.model_validate(yaml.safe_load(_STORED.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +118,15 @@ class Arrangement:
         The cost is the mean over those by all references but one, so that it compares with what each of them costs.
         """
         pairs = [_compared(layout, other, self.scale) for other in self.layouts]
-        unlike = [self._unlike(pair) for pair in pairs]
+        unlike = [_unlike(pair, self.usual, self.place) for pair in pairs]
         tries = [self._explained(layout, n, u, range(len(self.layouts))) for n, u in enumerate(unlike)]
         which = min(range(len(tries)), key=lambda n: tries[n].cost)
-        left_out = [self.cost_without(layout, n, dict(enumerate(unlike))) for n in range(len(self.layouts))]
-        cost = fmean(left_out) if len(tries) > 1 else tries[0].cost
-        return self._told(layout, which, pairs[which], tries[which], cost)
+        return self._told(layout, which, pairs[which], tries[which], self._cost(layout, unlike))
+
+    def cost(self, layout: Layout) -> float:
+        """What the explanation of a photo costs, without it."""
+        pairs = (_compared(layout, other, self.scale) for other in self.layouts)
+        return self._cost(layout, [_unlike(pair, self.usual, self.place) for pair in pairs])
 
     def cost_without(self, layout: Layout, n: int, unlike: Mapping[int, Array]) -> float:
         """Least cost of a photo, explained by the references but one; 0 where that was the only one.
@@ -180,8 +139,11 @@ class Arrangement:
         others = [m for m in range(len(self.layouts)) if m != n]
         return min((self._explained(layout, m, unlike[m], others).cost for m in others), default=0.0)
 
-    def _unlike(self, pair: _Pair) -> Array:
-        return _unlike(pair, self.usual, self.place)
+    def _cost(self, layout: Layout, unlike: Sequence[Array]) -> float:
+        if len(unlike) == 1:
+            return self._explained(layout, 0, unlike[0], [0]).cost
+        left_out = [self.cost_without(layout, n, dict(enumerate(unlike))) for n in range(len(unlike))]
+        return fmean(left_out)
 
     def _parts(self, n: int, believed: Sequence[int]) -> tuple[list[int], Array]:
         """Segments of a reference that are parts, and (N,) what the nearest on the other references cost."""
