@@ -21,7 +21,7 @@ LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
-Matcher = Literal["text", "reference", "tracer", "rule", "narrator"]
+Matcher = Literal["text", "reference", "tracer", "rule", "parts", "narrator"]
 
 
 class MatcherMap(BaseModel):
@@ -176,6 +176,7 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     tracer: MatcherMap = MatcherMap(slope=0.0)
     rule: MatcherMap = MatcherMap()
+    parts: MatcherMap = MatcherMap(slope=0.0)
     narrator: MatcherMap = MatcherMap()
     looks: Looks = Looks()
     fused: Fused = Fused()

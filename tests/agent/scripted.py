@@ -53,9 +53,11 @@ class Toolbox:
     named: str = "[]"
     asked: list = field(default_factory=list)
     banks: int = 0
-    kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=()))
+    kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=(), arrangement=None))
     """What is discovered without words, and by digest of the photo where it is."""
     recurring: dict = field(default_factory=dict)
+    explained: dict = field(default_factory=dict)
+    """How a good one would have to differ, by digest of the photo."""
 
     scorer = memory = grounder = segmenter = narrator = discoverer = property(lambda self: self)
 
@@ -67,6 +69,9 @@ class Toolbox:
 
     def find(self, sample, types):
         return self.recurring.get(sample.digest, ())
+
+    def explain(self, sample, types):
+        return self.explained.get(sample.digest)
 
     def bank(self, samples):
         self.banks += 1
