@@ -145,7 +145,7 @@ class _Inspected:
         told = " ".join(sentence.text for sentence in self.report.explanation)
         text = f"{questions()['evidence'].format(evidence=told)} {choice_text(question, len(self.photos) - 1)}"
         shown = [fitted(photo) for photo in self.photos]
-        likely = self.inspector.toolbox.narrator.choose(
+        likely = self.inspector.context.toolbox.narrator.choose(
             shown, [Turn("user", text, images=len(shown))], list(question.options)
         )
         return max(likely, key=lambda letter: likely[letter])
