@@ -204,8 +204,9 @@ def test_the_agent_reads_nothing_but_the_photo_and_the_product_s_noun_when_there
             return SimpleNamespace(ask=lambda text: SimpleNamespace(text=f"measured: {text}"))
 
         @property
-        def toolbox(self):
-            return SimpleNamespace(narrator=SimpleNamespace(choose=lambda images, turns, options: {"A": 0.2, "B": 0.8}))
+        def context(self):
+            narrator = SimpleNamespace(choose=lambda images, turns, options: {"A": 0.2, "B": 0.8})
+            return SimpleNamespace(toolbox=SimpleNamespace(narrator=narrator))
 
     inspector = Talking()
     bright = picture(tmp_path / "photos" / "b.png", spot=250)
