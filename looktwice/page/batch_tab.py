@@ -12,7 +12,7 @@ from looktwice.page.batch import Row, as_coco, as_csv, as_html, as_json, table_h
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
 from looktwice.page.inspecting import stop
-from looktwice.page.parts import Photos, paths_of
+from looktwice.page import parts
 from looktwice.page.pictures import photo_uri
 from looktwice.page.shelf import fresh
 from looktwice.page.theme import css
@@ -81,12 +81,12 @@ def build_batch_tab(page: PageContext) -> None:
     words = page.words
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            photos = Photos(words["batch_photos"], height=150, elem_id="batch-photos")
+            photos = parts.photos(words["batch_photos"], height=150, elem_id="batch-photos")
             folder = gr.File(label=words["batch_folder"], file_count="directory", type="filepath", height=120)
             product = gr.Dropdown(
                 [(words["no_product"], "")], value="", label=words["product"], elem_id="batch-product"
             )
-            good = Photos(words["good_photos"], height=120, elem_id="batch-good")
+            good = parts.photos(words["good_photos"], height=120, elem_id="batch-good")
             normal = gr.Textbox(label=words["normal"], placeholder=words["normal_example"], lines=2)
             with gr.Row():
                 run = gr.Button(words["batch_run"], variant="primary", elem_id="batch-run", scale=3, min_width=120)
@@ -120,7 +120,7 @@ def build_batch_tab(page: PageContext) -> None:
         busy = (gr.update(interactive=False), gr.update(interactive=True))
         free = (gr.update(interactive=True), gr.update(interactive=False))
         told = ""
-        for item in run_batch(page, visit, [*paths_of(many), *paths_of(whole)], paths_of(refs), text or "", name):
+        for item in run_batch(page, visit, [*parts.paths_of(many), *parts.paths_of(whole)], parts.paths_of(refs), text or "", name):
             if isinstance(item, Done | Failed | Stopped):
                 made = _files(page, visit, least) if visit.batch else idle
                 if isinstance(item, Failed) and not visit.batch:

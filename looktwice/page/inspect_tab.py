@@ -10,7 +10,7 @@ import gradio as gr
 from looktwice.examples import examples
 from looktwice.page.context import PageContext
 from looktwice.page.inspecting import Inspecting, Shown, stop
-from looktwice.page.parts import Photo, paths_of
+from looktwice.page import parts
 from looktwice.page.pictures import square_uri
 from prompts import render
 
@@ -25,17 +25,14 @@ def build_inspect_tab(page: PageContext) -> gr.Dropdown:
     words, work = page.words, Inspecting(page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            photo = Photo(words["photo"], height=270, elem_id="photo")
+            photo = parts.photo(words["photo"], height=270, elem_id="photo")
             samples = gr.HTML(_examples_html(page), js_on_load=_PICK, elem_id="examples", apply_default_css=False)
             with gr.Accordion(words["what_is_good"], open=True):
                 product = gr.Dropdown(
                     [(words["no_product"], ""), *((n, n) for n in page.engine.shelf.names())], value="",
                     label=words["product"], info=words["product_info"], elem_id="product",
                 )  # fmt: skip
-                good = gr.Gallery(
-                    label=words["good_photos"], type="filepath", columns=4, height=150, interactive=True,
-                    file_types=["image"], elem_id="good", object_fit="cover",
-                )  # fmt: skip
+                good = parts.gallery(words["good_photos"], columns=4, height=170, elem_id="good", object_fit="cover")
                 normal = gr.Textbox(
                     label=words["normal"],
                     placeholder=words["normal_example"],
@@ -94,7 +91,7 @@ def build_inspect_tab(page: PageContext) -> gr.Dropdown:
 
     def on_inspect(path: str | None, refs: list[Any] | None, text: str, name: str | None, request: gr.Request) -> Any:
         visit = page.visits.of(request.session_hash)
-        yield from shown(work.inspect(visit, path, paths_of(refs), text or "", name), visit)
+        yield from shown(work.inspect(visit, path, parts.paths_of(refs), text or "", name), visit)
 
     def on_ask(text: str, request: gr.Request) -> Any:
         visit = page.visits.of(request.session_hash)

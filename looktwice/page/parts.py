@@ -9,35 +9,40 @@ import gradio as gr
 from gradio.data_classes import ImageData
 
 
-class Photo(gr.Image):
-    """A photo by its path, read by our own reader: it refuses what is no photo in a sentence of ours."""
+class _Photo(gr.Image):
+    """A photo by its path, opened by our own reader alone: it refuses what is no photo in a sentence of ours."""
 
-    def __init__(self, label: str, **more: Any) -> None:
-        super().__init__(
-            label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more
-        )
-
-    def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
+    def preprocess(self, payload: ImageData | None) -> str | None:
         """The path of the upload, unopened."""
         if payload is not None and payload.path is not None and not (payload.url or "").startswith("data:"):
             return payload.path
         path = super().preprocess(payload)
         return None if path is None else str(path)
 
-    def get_block_name(self) -> str:
-        """The browser's half is that of gr.Image."""
-        return "image"
+
+class _Good(gr.Gallery):
+    """Photos of good ones by their paths, opened by our own reader alone."""
+
+    def preprocess(self, payload: Any) -> Any:
+        """Pairs of a path, unopened, and no caption."""
+        if payload is None or not payload.root:
+            return None
+        return [(item.image.path, None) for item in payload.root if getattr(item, "image", None) is not None]
 
 
-class Photos(gr.File):
-    """Several photos by their paths."""
+def photo(label: str, **more: Any) -> gr.Image:
+    """A place for one photo: uploaded, pasted or taken."""
+    return _Photo(label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more)
 
-    def __init__(self, label: str, **more: Any) -> None:
-        super().__init__(label=label, file_count="multiple", type="filepath", file_types=["image"], **more)
 
-    def get_block_name(self) -> str:
-        """The browser's half is that of gr.File."""
-        return "file"
+def gallery(label: str, **more: Any) -> gr.Gallery:
+    """A place for photos of good ones, which are shown."""
+    return _Good(label=label, type="filepath", interactive=True, file_types=["image"], **more)
+
+
+def photos(label: str, **more: Any) -> gr.File:
+    """A place for many photos, which are listed."""
+    return gr.File(label=label, file_count="multiple", type="filepath", file_types=["image"], **more)
 
 
 def paths_of(files: list[Any] | None) -> list[Path]:

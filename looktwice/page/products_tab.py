@@ -10,7 +10,7 @@ import gradio as gr
 
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
-from looktwice.page.parts import Photo, Photos, paths_of
+from looktwice.page import parts
 from looktwice.page.shelf import fresh, parse
 from looktwice.page.work import Done, Failed, streamed
 from prompts import render
@@ -54,7 +54,7 @@ def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
         with gr.Column(scale=3, min_width=300):
             gr.HTML(f"<h3>{words['learn_title']}</h3>")
             name = gr.Textbox(label=words["product_name"], max_length=60, elem_id="learn-name")
-            photos = Photos(words["good_photos"], height=140, elem_id="learn-photos")
+            photos = parts.photos(words["good_photos"], height=140, elem_id="learn-photos")
             describe = gr.Textbox(
                 label=words["normal"], placeholder=words["normal_example"], lines=2, elem_id="learn-words"
             )
@@ -74,7 +74,7 @@ def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
                 upload = gr.UploadButton(words["upload"], file_types=[".yaml", ".yml"], elem_id="upload")
             with gr.Accordion(words["test_title"], open=True), gr.Row(equal_height=False):
                 with gr.Column(scale=1, min_width=220):
-                    photo = Photo(words["photo"], height=200, elem_id="test-photo")
+                    photo = parts.photo(words["photo"], height=200, elem_id="test-photo")
                     test = gr.Button(words["test"], elem_id="test")
                 with gr.Column(scale=3, min_width=300):
                     fired = gr.HTML(elem_id="fired", apply_default_css=False, js_on_load=None)
@@ -85,7 +85,7 @@ def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
 
     def learned(name: str, files: list[Any], told: str, noun: str, request: gr.Request) -> Any:
         visit = page.visits.of(request.session_hash)
-        for item in learn_product(page, visit, name or "", paths_of(files), told or "", noun or ""):
+        for item in learn_product(page, visit, name or "", parts.paths_of(files), told or "", noun or ""):
             if isinstance(item, Done):
                 spec = item.result.spec
                 said = words("learned", name=spec.name, rules=len(spec.rules), photos=len(item.result.references))
