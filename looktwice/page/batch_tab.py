@@ -120,7 +120,9 @@ def build_batch_tab(page: PageContext) -> None:
         busy = (gr.update(interactive=False), gr.update(interactive=True))
         free = (gr.update(interactive=True), gr.update(interactive=False))
         told = ""
-        for item in run_batch(page, visit, [*parts.paths_of(many), *parts.paths_of(whole)], parts.paths_of(refs), text or "", name):
+        for item in run_batch(
+            page, visit, [*parts.paths_of(many), *parts.paths_of(whole)], parts.paths_of(refs), text or "", name
+        ):
             if isinstance(item, Done | Failed | Stopped):
                 made = _files(page, visit, least) if visit.batch else idle
                 if isinstance(item, Failed) and not visit.batch:

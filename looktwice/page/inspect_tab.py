@@ -27,6 +27,11 @@ def build_inspect_tab(page: PageContext) -> gr.Dropdown:
         with gr.Column(scale=3, min_width=300):
             photo = parts.photo(words["photo"], height=270, elem_id="photo")
             samples = gr.HTML(_examples_html(page), js_on_load=_PICK, elem_id="examples", apply_default_css=False)
+            with gr.Row():
+                run = gr.Button(words["inspect"], variant="primary", elem_id="inspect", scale=3, min_width=120)
+                halt = gr.Button(
+                    words["stop"], variant="stop", elem_id="stop", interactive=False, scale=1, min_width=80
+                )
             with gr.Accordion(words["what_is_good"], open=True):
                 product = gr.Dropdown(
                     [(words["no_product"], ""), *((n, n) for n in page.engine.shelf.names())], value="",
@@ -39,11 +44,6 @@ def build_inspect_tab(page: PageContext) -> gr.Dropdown:
                     lines=2,
                     max_length=2000,
                     elem_id="normal",
-                )
-            with gr.Row():
-                run = gr.Button(words["inspect"], variant="primary", elem_id="inspect", scale=3, min_width=120)
-                halt = gr.Button(
-                    words["stop"], variant="stop", elem_id="stop", interactive=False, scale=1, min_width=80
                 )
         with gr.Column(scale=8, min_width=320):
             view = gr.HTML(

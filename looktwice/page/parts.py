@@ -6,38 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components.gallery import GalleryData
 from gradio.data_classes import ImageData
 
 
-class _Photo(gr.Image):
-    """A photo by its path, opened by our own reader alone: it refuses what is no photo in a sentence of ours."""
+def photo_path(payload: ImageData | None) -> str | None:
+    """The path of an upload, unopened: our own reader alone opens it, and refuses what is no photo in a sentence.
 
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path of the upload, unopened."""
-        if payload is not None and payload.path is not None and not (payload.url or "").startswith("data:"):
-            return payload.path
-        path = super().preprocess(payload)
-        return None if path is None else str(path)
+    Gradio has made sure before that the path is one of its uploads.
+    """
+    return None if payload is None else payload.path
 
 
-class _Good(gr.Gallery):
-    """Photos of good ones by their paths, opened by our own reader alone."""
-
-    def preprocess(self, payload: Any) -> Any:
-        """Pairs of a path, unopened, and no caption."""
-        if payload is None or not payload.root:
-            return None
-        return [(item.image.path, None) for item in payload.root if getattr(item, "image", None) is not None]
+def good_paths(payload: GalleryData | None) -> list[tuple[str, None]]:
+    """The paths of the uploads of a gallery, unopened, without captions."""
+    found = [getattr(item, "image", None) for item in payload.root] if payload is not None else []
+    return [(item.path, None) for item in found if item is not None]
 
 
 def photo(label: str, **more: Any) -> gr.Image:
     """A place for one photo: uploaded, pasted or taken."""
-    return _Photo(label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more)
+    image = gr.Image(label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more)
+    image.preprocess = photo_path  # type: ignore[method-assign]
+    return image
 
 
 def gallery(label: str, **more: Any) -> gr.Gallery:
     """A place for photos of good ones, which are shown."""
-    return _Good(label=label, type="filepath", interactive=True, file_types=["image"], **more)
+    good = gr.Gallery(label=label, type="filepath", interactive=True, file_types=["image"], **more)
+    good.preprocess = good_paths  # type: ignore[method-assign]
+    return good
 
 
 def photos(label: str, **more: Any) -> gr.File:

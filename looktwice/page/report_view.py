@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ class Mark:
     found: bool
     """Whether it is a finding, and so always drawn; other places show when they are cited."""
     mask: str | None = None
+    below: bool = False
+    """Whether its label stands below it, since another one's would cover it."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,14 @@ def marks_of(report: InspectionReport, groups: Sequence[Group]) -> tuple[Mark, .
     for item in (*report.findings, *report.evidence):
         if item.box is not None and item not in places.setdefault(item.box, []):
             places[item.box].append(item)
-    marks = [_mark(report, box, items, found) for box, items in places.items()]
-    return tuple(sorted(marks, key=lambda m: not m.found))
+    marks = sorted((_mark(report, box, items, found) for box, items in places.items()), key=lambda m: not m.found)
+    return tuple(replace(m, below=_covered(m, marks[:n])) for n, m in enumerate(marks))
+
+
+def _covered(mark: Mark, before: Sequence[Mark]) -> bool:
+    """Whether the label of a finding would lie on that of one drawn before, and fits below."""
+    near = any(abs(m.left - mark.left) < 15 and abs(m.top - mark.top) < 5 for m in before if m.found)
+    return mark.found and near and mark.top + mark.height < 92
 
 
 def _mark(

@@ -48,4 +48,6 @@ def browser():
 
 def version():
     """Of the browser, for whoever reads a failure."""
-    return subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True, check=False).stdout if CHROMIUM else ""
+    return (
+        subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True, check=False).stdout if CHROMIUM else ""
+    )

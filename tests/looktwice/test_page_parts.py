@@ -251,7 +251,9 @@ def test_every_language_has_every_word_with_the_same_facts(language):
 
     english, other = load_yaml("strings/en"), load_yaml(f"strings/{language}")
     assert set(other) == set(english)
-    facts = [{k: {f for _, f, _, _ in string.Formatter().parse(v) if f} for k, v in t.items()} for t in (english, other)]
+    facts = [
+        {k: {f for _, f, _, _ in string.Formatter().parse(v) if f} for k, v in t.items()} for t in (english, other)
+    ]
     assert facts[0] == facts[1]
 
 
@@ -291,7 +293,9 @@ def test_a_report_says_its_state_and_unsure_where_confidence_is_thin():
 
     def told(anomalous, confidence):
         verdict = {"anomalous": anomalous, "score": 0.5, "confidence": confidence, "kinds": []}
-        return state_of(InspectionReport.model_construct(verdict=InspectionReport.model_fields["verdict"].annotation(**verdict)))
+        return state_of(
+            InspectionReport.model_construct(verdict=InspectionReport.model_fields["verdict"].annotation(**verdict))
+        )
 
     assert told(True, 0.55) == "unsure" or hasattr(InspectionReport.model_fields["verdict"].annotation, "word")
     assert base64.b64encode(b"x")
