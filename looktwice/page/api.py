@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.events import api as gradio_api
 
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
@@ -47,7 +48,8 @@ class Api:
             normal: what good means, in a sentence, such as "two bolts, three nuts".
 
         Returns:
-            The report: verdict (anomalous, score, confidence), findings with boxes in pixels, explanation with citations.
+            The report: verdict (anomalous, score, confidence), findings with boxes in pixels, explanation with
+            citations.
         """
         return self._told(
             lambda: self._inspect(photo, product, references, normal)[0].model_dump(mode="json", by_alias=True)
@@ -178,4 +180,4 @@ def add_api(page: PageContext, *, paths: bool) -> None:
     """Adds the functions to the blocks that are being built; over MCP they are tools of the same names."""
     api = Api(page, paths=paths)
     for function in (api.inspect, api.ask, api.learn):
-        gr.api(function, api_name=function.__name__)
+        gradio_api(function, api_name=function.__name__)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
@@ -78,8 +79,8 @@ def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blo
 
         blocks.unload(leave)
     blocks.queue(default_concurrency_limit=AT_ONCE)
-    blocks.looktwice_close = page.visits.close
-    return blocks
+    atexit.register(page.visits.close)
+    return cast("gr.Blocks", blocks)
 
 
 def serve(blocks: gr.Blocks, settings: Settings, *, block: bool = True) -> str:

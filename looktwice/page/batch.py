@@ -107,7 +107,8 @@ def as_html(rows: Sequence[Row], words: Words, threshold: float, css: str) -> st
 
 def as_coco(rows: Sequence[Row]) -> str:
     """Findings with a place as COCO annotations; boxes are x, y, width, height, masks compressed run lengths."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     kinds = {"logical": 1, "structural": 2}
     for number, row in enumerate((r for r in rows if r.report is not None), start=1):
         report = row.report or {}

@@ -81,27 +81,39 @@ class Live:
         )
 
     def _found(self, name: str, update: Update) -> str:
+        """What a step found, in a few words."""
         words = self.words
-        if name == "intake" and "sample" in update:
-            width, height = update["sample"].size
-            return words("found_intake", width=width, height=height, good=len(update.get("good", ())))
-        if name == "propose" and "product" in update:
-            spec = update["product"].spec
-            return words("found_propose", parts=len(spec.parts), rules=len(spec.rules))
-        if name == "glance" and "glance" in update:
-            glance = update["glance"]
-            return words("found_glance", places=sum(map(len, glance.peaks)), parts=len(glance.measured.parts))
-        if name == "match":
-            against = sum(e.llr > 0 for e in update.get("evidence", []))
-            return words("found_match", all=len(update.get("evidence", [])), against=against)
-        if name == "suspect":
-            hypothesis = update.get("hypothesis")
-            return words["found_nothing_open"] if hypothesis is None else words("found_suspect", name=hypothesis.name)
-        if name == "look_again" and update.get("looks"):
-            look = update["looks"][-1]
-            return words("found_look", what=look.hypothesis, p=f"{look.p_yes_debiased:.2f}", llr=f"{look.llr:+.2f}")
-        if name == "judge" and "verdict" in update:
-            return words("found_judge", score=f"{update['verdict'].score:.2f}")
-        if name == "explain":
-            return words("found_explain", sentences=len(update.get("explanation", ())))
-        return ""
+        told = {
+            "intake": lambda: words(
+                "found_intake", width=update["sample"].size[0], height=update["sample"].size[1],
+                good=len(update.get("good", ())),
+            ),
+            "propose": lambda: words(
+                "found_propose", parts=len(update["product"].spec.parts), rules=len(update["product"].spec.rules)
+            ),
+            "glance": lambda: words(
+                "found_glance", places=sum(map(len, update["glance"].peaks)), parts=len(update["glance"].measured.parts)
+            ),
+            "match": lambda: words(
+                "found_match", all=len(update["evidence"]), against=sum(e.llr > 0 for e in update["evidence"])
+            ),
+            "suspect": lambda: _open_question(update, words),
+            "look_again": lambda: _look(update, words),
+            "judge": lambda: words("found_judge", score=f"{update['verdict'].score:.2f}"),
+            "explain": lambda: words("found_explain", sentences=len(update["explanation"])),
+        }  # fmt: skip
+        try:
+            return told[name]()
+        except KeyError:
+            # A step that changed nothing has found nothing.
+            return ""
+
+
+def _open_question(update: Update, words: Words) -> str:
+    hypothesis = update["hypothesis"]
+    return words["found_nothing_open"] if hypothesis is None else words("found_suspect", name=hypothesis.name)
+
+
+def _look(update: Update, words: Words) -> str:
+    look = update["looks"][-1]
+    return words("found_look", what=look.hypothesis, p=f"{look.p_yes_debiased:.2f}", llr=f"{look.llr:+.2f}")

@@ -27,14 +27,14 @@ def good_paths(payload: GalleryData | None) -> list[tuple[str, None]]:
 def photo(label: str, **more: Any) -> gr.Image:
     """A place for one photo: uploaded, pasted or taken."""
     image = gr.Image(label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more)
-    image.preprocess = photo_path  # type: ignore[method-assign]
+    image.preprocess = photo_path  # type: ignore[method-assign, assignment]
     return image
 
 
 def gallery(label: str, **more: Any) -> gr.Gallery:
     """A place for photos of good ones, which are shown."""
     good = gr.Gallery(label=label, type="filepath", interactive=True, file_types=["image"], **more)
-    good.preprocess = good_paths  # type: ignore[method-assign]
+    good.preprocess = good_paths  # type: ignore[method-assign, assignment]
     return good
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from looktwice.page import parts
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
-from looktwice.page import parts
 from looktwice.page.shelf import fresh, parse
 from looktwice.page.work import Done, Failed, streamed
 from prompts import render
@@ -49,120 +49,155 @@ def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path]
 
 def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
     """Builds the tab; `chosen` is the inspect tab's list of products, which grows with this one's."""
-    words, shelf = page.words, page.engine.shelf
+    tab = _ProductsTab(page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            gr.HTML(f"<h3>{words['learn_title']}</h3>")
-            name = gr.Textbox(label=words["product_name"], max_length=60, elem_id="learn-name")
-            photos = parts.photos(words["good_photos"], height=140, elem_id="learn-photos")
-            describe = gr.Textbox(
-                label=words["normal"], placeholder=words["normal_example"], lines=2, elem_id="learn-words"
-            )
-            noun = gr.Textbox(label=words["noun"], max_length=60)
-            learn = gr.Button(words["learn"], variant="primary", elem_id="learn")
+            tab.lay_out_learning()
         with gr.Column(scale=8, min_width=320):
-            listed = gr.Dropdown(
-                shelf.names(), value=None, label=words["products_list"], info=words["choose_product"], elem_id="listed"
-            )
-            told = gr.HTML(elem_id="product-told", apply_default_css=False, js_on_load=None)
-            text = gr.Code(
-                label=words["edit"], language="yaml", lines=14, max_lines=26, interactive=True, elem_id="spec"
-            )
-            with gr.Row():
-                save = gr.Button(words["save"], variant="primary", elem_id="save")
-                download = gr.DownloadButton(words["download"], elem_id="download")
-                upload = gr.UploadButton(words["upload"], file_types=[".yaml", ".yml"], elem_id="upload")
-            with gr.Accordion(words["test_title"], open=True), gr.Row(equal_height=False):
-                with gr.Column(scale=1, min_width=220):
-                    photo = parts.photo(words["photo"], height=200, elem_id="test-photo")
-                    test = gr.Button(words["test"], elem_id="test")
-                with gr.Column(scale=3, min_width=300):
-                    fired = gr.HTML(elem_id="fired", apply_default_css=False, js_on_load=None)
+            tab.lay_out_file()
+            tab.lay_out_test()
+    tab.connect(chosen)
 
-    def choices() -> tuple[Any, Any]:
-        names = shelf.names()
-        return gr.update(choices=[(words["no_product"], ""), *((n, n) for n in names)]), gr.update(choices=names)
 
-    def learned(name: str, files: list[Any], told: str, noun: str, request: gr.Request) -> Any:
-        visit = page.visits.of(request.session_hash)
-        for item in learn_product(page, visit, name or "", parts.paths_of(files), told or "", noun or ""):
+class _ProductsTab:
+    """The components, and what each of them does."""
+
+    def __init__(self, page: PageContext) -> None:
+        self._page, self._words, self._shelf = page, page.words, page.engine.shelf
+
+    def lay_out_learning(self) -> None:
+        """Where a new product is learned."""
+        words = self._words
+        gr.HTML(f"<h3>{words['learn_title']}</h3>")
+        self._name = gr.Textbox(label=words["product_name"], max_length=60, elem_id="learn-name")
+        self._photos = parts.photos(words["good_photos"], height=170, elem_id="learn-photos")
+        self._describe = gr.Textbox(
+            label=words["normal"], placeholder=words["normal_example"], lines=2, elem_id="learn-words"
+        )
+        self._noun = gr.Textbox(label=words["noun"], max_length=60)
+        self._learn = gr.Button(words["learn"], variant="primary", elem_id="learn")
+
+    def lay_out_file(self) -> None:
+        """Where a product's file is read and edited."""
+        words = self._words
+        self._listed = gr.Dropdown(
+            self._shelf.names(),
+            value=None,
+            label=words["products_list"],
+            info=words["choose_product"],
+            elem_id="listed",
+        )
+        self._told = gr.HTML(elem_id="product-told", apply_default_css=False, js_on_load=None)
+        self._text = gr.Code(
+            label=words["edit"], language="yaml", lines=14, max_lines=26, interactive=True, elem_id="spec"
+        )
+        with gr.Row():
+            self._save = gr.Button(words["save"], variant="primary", elem_id="save", min_width=90)
+            self._download = gr.DownloadButton(words["download"], elem_id="download", min_width=90)
+            self._upload = gr.UploadButton(
+                words["upload"], file_types=[".yaml", ".yml"], elem_id="upload", min_width=90
+            )
+
+    def lay_out_test(self) -> None:
+        """Where a product is tried on a photo."""
+        words = self._words
+        with gr.Accordion(words["test_title"], open=True), gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=220):
+                self._photo = parts.photo(words["photo"], height=200, elem_id="test-photo")
+                self._test = gr.Button(words["test"], elem_id="test")
+            with gr.Column(scale=3, min_width=300):
+                self._fired = gr.HTML(elem_id="fired", apply_default_css=False, js_on_load=None)
+
+    def connect(self, chosen: gr.Dropdown) -> None:
+        """Ties what the visitor does to what happens."""
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        lists = [self._told, chosen, self._listed]
+        given = [self._name, self._photos, self._describe, self._noun]
+        self._learn.click(self.on_learn, given, lists, **hidden)
+        self._listed.change(self.on_choice, [self._listed], [self._text, self._download], **hidden)
+        edited = [self._text, self._listed]
+        self._text.change(self.on_edit, edited, [self._told], trigger_mode="always_last", **hidden)
+        self._save.click(self.on_save, edited, [self._told, self._download], **hidden)
+        self._upload.upload(self.on_upload, [self._upload], lists, **hidden)
+        self._test.click(self.on_test, [self._photo, self._listed], [self._fired], **hidden)
+
+    def on_learn(self, name: str, files: list[Any], describe: str, noun: str, request: gr.Request) -> Any:
+        """Learns a product and shows its file."""
+        visit, words = self._page.visits.of(request.session_hash), self._words
+        for item in learn_product(self._page, visit, name or "", parts.paths_of(files), describe or "", noun or ""):
             if isinstance(item, Done):
                 spec = item.result.spec
                 said = words("learned", name=spec.name, rules=len(spec.rules), photos=len(item.result.references))
-                first, second = choices()
-                second["value"] = spec.name
-                yield page.box("fine", "", said), first, second
+                yield self._page.box("fine", "", said), *self._choices(spec.name)
             elif isinstance(item, Failed):
-                yield page.trouble(item.reason, inside=item.inside), gr.skip(), gr.skip()
+                yield self._page.trouble(item.reason, inside=item.inside), gr.skip(), gr.skip()
             elif isinstance(item, str):
-                yield page.box("note", "", item), gr.skip(), gr.skip()
+                yield self._page.box("note", "", item), gr.skip(), gr.skip()
 
-    def show(name: str | None, request: gr.Request) -> tuple[str, Any]:
-        if not name:
-            return "", None
-        return shelf.text(name), _file(page, request, name)
+    def on_choice(self, name: str | None, request: gr.Request) -> tuple[str, Any]:
+        """Shows a product's file."""
+        return (self._shelf.text(name), _file(self._page, request, name)) if name else ("", None)
 
-    def check(text: str, name: str | None) -> str:
-        if not text.strip():
+    def on_edit(self, text: str, name: str | None) -> str:
+        """Says what is wrong with the file as it stands, while it is edited."""
+        if not (text or "").strip():
             return ""
         try:
             spec = parse(text, name or "product")
             if name:
-                shelf.refuse_foreign_photos(spec, name)
+                self._shelf.refuse_foreign_photos(spec, name)
         except InputError as error:
-            return page.box("trouble", words["spec_trouble"], str(error))
-        return page.box("fine", "", words("spec_fine", rules=len(spec.rules), parts=len(spec.parts)))
+            return self._page.box("trouble", self._words["spec_trouble"], str(error))
+        return self._page.box("fine", "", self._words("spec_fine", rules=len(spec.rules), parts=len(spec.parts)))
 
-    def keep(text: str, name: str | None, request: gr.Request) -> tuple[str, Any]:
+    def on_save(self, text: str, name: str | None, request: gr.Request) -> tuple[str, Any]:
+        """Keeps the edited file, once it reads well."""
+        words = self._words
         try:
-            spec = shelf.write(name or parse(text, "product").name, text)
+            spec = self._shelf.write(name or parse(text or "", "product").name, text)
         except InputError as error:
-            return page.box("trouble", words["spec_trouble"], str(error)), gr.skip()
+            return self._page.box("trouble", words["spec_trouble"], str(error)), gr.skip()
         said = words("spec_fine", rules=len(spec.rules), parts=len(spec.parts))
-        return page.box("fine", words["spec_saved"], said), _file(page, request, name or spec.name)
+        return self._page.box("fine", words["spec_saved"], said), _file(self._page, request, name or spec.name)
 
-    def taken(path: str) -> tuple[str, Any, Any]:
+    def on_upload(self, path: str) -> tuple[str, Any, Any]:
+        """Takes a product file that somebody else made."""
         try:
             text = Path(path).read_text(encoding="utf-8")
             spec = parse(text, Path(path).name)
-            if shelf.path(spec.name).exists():
-                raise InputError(
-                    f"product '{spec.name}' is kept already; rename the one in the file, then upload it again."
-                )
-            shelf.write(spec.name, text)
+            if self._shelf.path(spec.name).exists():
+                raise InputError(f"product '{spec.name}' is kept already; rename the one in the file and upload again.")
+            self._shelf.write(spec.name, text)
         except (InputError, UnicodeDecodeError) as error:
-            return page.trouble(str(error)), gr.skip(), gr.skip()
-        first, second = choices()
-        second["value"] = spec.name
-        return page.box("fine", words["spec_saved"], spec.name), first, second
+            return self._page.trouble(str(error)), gr.skip(), gr.skip()
+        return self._page.box("fine", self._words["spec_saved"], spec.name), *self._choices(spec.name)
 
-    def tried(path: str | None, name: str | None, request: gr.Request) -> Any:
-        stop = page.visits.of(request.session_hash).fresh_stop()
+    def on_test(self, path: str | None, name: str | None, request: gr.Request) -> Any:
+        """Says which rules fire on a photo."""
+        flag = self._page.visits.of(request.session_hash).fresh_stop()
 
         def work(say: Callable[[str], None]) -> tuple[Check, ...]:
             sample = photo_of(path)
             if not name:
                 raise InputError("no product is chosen; choose one above.")
-            with page.engine.queue.turn(lambda ahead: stop.check()):
-                say(words["testing_now"])
-                return page.engine.inspector.check(sample, page.engine.product(name))
+            with self._page.engine.queue.turn(lambda ahead: flag.check()):
+                say(self._words["testing_now"])
+                return self._page.engine.inspector.check(sample, self._page.engine.product(name))
 
-        for item in streamed(work, stop):
+        for item in streamed(work, flag):
             if isinstance(item, Done):
                 shown = Path(path or "").name
-                yield render("page/checks.html.jinja", checks=item.result, words=words, photo_name=shown)
+                yield render("page/checks.html.jinja", checks=item.result, words=self._words, photo_name=shown)
             elif isinstance(item, Failed):
-                yield page.trouble(item.reason, inside=item.inside)
+                yield self._page.trouble(item.reason, inside=item.inside)
             elif isinstance(item, str):
-                yield page.box("note", "", item)
+                yield self._page.box("note", "", item)
 
-    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    learn.click(learned, [name, photos, describe, noun], [told, chosen, listed], **hidden)
-    listed.change(show, [listed], [text, download], **hidden)
-    text.change(check, [text, listed], [told], trigger_mode="always_last", **hidden)
-    save.click(keep, [text, listed], [told, download], **hidden)
-    upload.upload(taken, [upload], [told, chosen, listed], **hidden)
-    test.click(tried, [photo, listed], [fired], **hidden)
+    def _choices(self, name: str) -> tuple[Any, Any]:
+        """Both lists of products, with a new one that is shown at once."""
+        names = self._shelf.names()
+        every = [(self._words["no_product"], ""), *((n, n) for n in names)]
+        return gr.update(choices=every), gr.update(choices=names, value=name)
 
 
 def _file(page: PageContext, request: gr.Request, name: str) -> str:

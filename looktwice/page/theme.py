@@ -17,8 +17,8 @@ def theme() -> Base:
 
     return gr.themes.Base(
         primary_hue=gr.themes.Color(
-            "#eef6fb", "#d6eaf6", "#aed6ee", "#7fbde2", "#3d9bd0", "#0072b2", "#00629a", "#005282", "#00426a", "#003352",
-            "#00263d", name="lake",
+            "#eef6fb", "#d6eaf6", "#aed6ee", "#7fbde2", "#3d9bd0", "#0072b2", "#00629a", "#005282", "#00426a",
+            "#003352", "#00263d", name="lake",
         ),
         neutral_hue="slate",
         radius_size="md",

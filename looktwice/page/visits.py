@@ -1,4 +1,4 @@
-"""What one visitor has on the page: the last report, the conversation, files to download; gone when the visitor goes."""
+"""What one visitor has on the page: the last report, the conversation, files; gone when the visitor goes."""
 
 from __future__ import annotations
 

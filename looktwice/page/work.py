@@ -13,6 +13,8 @@ from tools.errors import LookTwiceError
 
 T = TypeVar("T")
 R = TypeVar("R")
+CHECKED = 0.2
+"""Seconds between two looks at whether the work was stopped while a step goes on."""
 _LOG = logging.getLogger("looktwice.page")
 
 
@@ -51,6 +53,11 @@ class Stop:
     def set(self) -> None:
         """Stops the work."""
         self._event.set()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the work was stopped."""
+        return self._event.is_set()
 
     def check(self) -> None:
         """Goes on, or ends the work.
@@ -92,7 +99,13 @@ def streamed(work: Callable[[Callable[[T], None]], R], stop: Stop) -> Iterator[T
     threading.Thread(target=run, daemon=True, name="looktwice-work").start()
     try:
         while True:
-            item = said.get()
+            try:
+                item = said.get(timeout=CHECKED)
+            except queue.Empty:
+                if not stop.is_set:
+                    continue
+                # The reader is free at once; the work itself ends with the step that it is in.
+                item = Stopped()
             yield item
             if isinstance(item, Done | Failed | Stopped):
                 return

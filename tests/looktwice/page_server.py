@@ -31,7 +31,6 @@ def served(folder: Path, inspector, **more):
         yield address
     finally:
         blocks.close(verbose=False)
-        blocks.looktwice_close()
 
 
 @contextmanager

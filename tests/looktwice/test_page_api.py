@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from gradio_client import Client
+from page_server import free_port, served
 from PIL import Image
 
 from agent.report import InspectionReport
 from looktwice import Inspector
 from looktwice.examples import examples
 from looktwice.page import Settings, build_page, serve
-from page_server import free_port, served
 from tools.errors import InputError
 
 
