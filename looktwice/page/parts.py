@@ -27,7 +27,7 @@ def good_paths(payload: GalleryData | None) -> list[tuple[str, None]]:
 def photo(label: str, **more: Any) -> gr.Image:
     """A place for one photo: uploaded, pasted or taken."""
     image = gr.Image(label=label, type="filepath", image_mode=None, sources=["upload", "webcam", "clipboard"], **more)
-    image.preprocess = photo_path  # type: ignore[method-assign, assignment]
+    image.preprocess = photo_path  # type: ignore[method-assign]
     return image
 
 
