@@ -145,10 +145,10 @@ def parse(text: str, name: str) -> ProductSpec:
 def safe_name(name: str) -> str:
     """A file name without anything that a shell, a page or a file system could take amiss.
 
-    >>> safe_name("../<b>part 1</b>.PNG")
-    'b_part 1__b_.png'
+    >>> safe_name("../my <b>part.PNG")
+    'my _b_part.png'
     """
-    path = Path(Path(name).name if "<" not in name else name.replace("/", "_"))
+    path = Path(Path(name.replace("\\", "/")).name)
     stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in path.stem).strip(" ._") or "photo"
     suffix = "".join(c for c in path.suffix.lower() if c.isalnum() or c == ".")
     return stem[:LONGEST_NAME] + suffix
