@@ -190,7 +190,7 @@ def test_dark_and_narrow_pages_keep_everything_within_the_screen(chromium, addre
     page.wait_for_selector("#photo img", timeout=LONG)
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 392
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     ink, ground = (page.evaluate(f"getComputedStyle(document.querySelector('{s}')).{p}") for s, p in
                    ((".lt-why", "color"), ("body", "backgroundColor")))  # fmt: skip
     light = [sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in (ink, ground)]
