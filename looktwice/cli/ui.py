@@ -37,9 +37,11 @@ def ui(
     settings = Settings(host, port, auth, without_password, products, results, language, mcp)
     refuse_exposure(settings)
     from agent import Inspector
+    from agent.claims import languages
 
     # Made at once, so that a missing checkpoint is told before the page opens; its weights are loaded when first used.
-    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm)
+    told = language if language in languages() else "en"
+    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm, language=told)
     blocks = build_page(lambda: inspector, settings)
     address = serve(blocks, settings, block=False)
     typer.echo(f"LookTwice, profile {inspector.profile}: {address}  (stop with Ctrl+C)")

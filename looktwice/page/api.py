@@ -114,11 +114,8 @@ class Api:
     def _ask(
         self, photo: str, question: str, product: str, references: list[str] | None, normal: str
     ) -> dict[str, Any]:
-        inspector: Any = self._page.engine.inspector
-        if not hasattr(inspector, "chat"):
-            raise InputError(self._page.words["chat_absent"])
         report, known = self._inspect(photo, product, references, normal)
-        chat = inspector.chat(report, product=known, store=None, thread="api")
+        chat = self._page.engine.inspector.chat(report, product=known, thread="api")
         with self._page.engine.queue.turn():
             reply = chat.ask(question)
         sentences = [{"text": s.text, "cites": list(s.cites)} for s in reply.sentences]

@@ -18,6 +18,7 @@ from prompts import render
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Product
+    from agent.chat import Chat, Reply
     from agent.state import Update
     from tools.types import Sample
 
@@ -96,26 +97,25 @@ class Inspecting:
         """Answers a question about the last report, piece by piece."""
         if question.strip():
             visit.log.append(Said("user", ((question.strip()[:2000], ()),)))
-            yield from self._answer(visit, lambda on_text: visit.chat.ask(question.strip(), on_text=on_text))
+            yield from self._answer(visit, lambda chat, on_text: chat.ask(question.strip(), on_text=on_text))
 
     def settle(self, visit: Visit, *, yes: bool) -> Iterator[Shown]:
         """Takes or leaves a change that an answer proposed."""
         visit.log.append(Said("user", ((self._page.words["yes" if yes else "no"], ()),)))
-        yield from self._answer(visit, lambda _: visit.chat.confirm() if yes else visit.chat.decline())
+        yield from self._answer(visit, lambda chat, _: chat.confirm() if yes else chat.decline())
 
-    def _answer(self, visit: Visit, asked: Callable[[Callable[[str], None]], object]) -> Iterator[Shown]:
-        words = self._page.words
-        if visit.chat is None:
-            key = "chat_needs_report" if visit.report is None else "chat_absent"
-            visit.log.append(Said("note", ((words[key], ()),)))
+    def _answer(self, visit: Visit, asked: Callable[[Chat, Callable[[str], None]], Reply]) -> Iterator[Shown]:
+        words, chat = self._page.words, visit.chat
+        if chat is None:
+            visit.log.append(Said("note", ((words["chat_needs_report"], ()),)))
             yield Shown(chat=self.chat_html(visit))
             return
         stop = visit.fresh_stop()
         yield Shown(chat=self.chat_html(visit, words["thinking"]), busy=True)
 
-        def work(say: Callable[[str], None]) -> object:
+        def work(say: Callable[[str], None]) -> Reply:
             with self._page.engine.queue.turn(lambda ahead: stop.check()):
-                return asked(say)
+                return asked(chat, say)
 
         said = ""
         for item in streamed(work, stop):
@@ -133,18 +133,17 @@ class Inspecting:
                 said += str(item)
                 yield Shown(chat=self.chat_html(visit, said), busy=True)
 
-    def _answered(self, visit: Visit, reply: object) -> Shown:
-        sentences = tuple((s.text, tuple(s.cites)) for s in getattr(reply, "sentences", ()))
-        visit.log.append(Said("inspector", sentences or ((str(getattr(reply, "text", "")), ()),)))
-        report, proposal = getattr(reply, "report", None), getattr(reply, "proposal", None)
-        if report is not None:
-            visit.report = report
-        product = getattr(visit.chat, "product", None)
+    def _answered(self, visit: Visit, reply: Reply) -> Shown:
+        visit.log.append(Said("inspector", tuple((s.text, s.cites) for s in reply.sentences)))
+        if reply.report is not None:
+            visit.report = reply.report
+        product = visit.chat.product if visit.chat is not None else None
         if product is not None and visit.product is not None and product.spec != visit.product.spec:
             visit.product = product
             self._keep(visit)
-        view = None if report is None else report_html(report, self._page.words)
-        return Shown(view=view, chat=self.chat_html(visit), proposal=None if proposal is None else proposal.words)
+        view = None if reply.report is None else report_html(reply.report, self._page.words)
+        proposal = None if reply.proposal is None else reply.proposal.words
+        return Shown(view=view, chat=self.chat_html(visit), proposal=proposal)
 
     def teach(self, visit: Visit, missed: str | None) -> Iterator[Shown]:
         """Takes the last photo as a good one, or (with what is wrong with it, if only "") as a miss."""
@@ -193,10 +192,7 @@ class Inspecting:
         self._open_chat(visit, report)
 
     def _open_chat(self, visit: Visit, report: InspectionReport) -> None:
-        opened = getattr(self._page.engine.inspector, "chat", None)
-        visit.chat = None
-        if opened is not None:
-            visit.chat = opened(report, product=visit.product, store=None, thread=uuid.uuid4().hex)
+        visit.chat = self._page.engine.inspector.chat(report, product=visit.product, thread=uuid.uuid4().hex)
 
     def _referable(self, visit: Visit, sample: Sample) -> Sample:
         """The photo at a place where it stays, for a product that is kept."""

@@ -22,8 +22,6 @@ CITED = 4
 """Citations that stand behind a sentence; the others fold away."""
 CROP = 360
 """Side of a close-up, in pixels."""
-SURE = 0.7
-"""A verdict with less confidence is shown as unsure, where the report does not say it itself."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,7 @@ class Group:
 
 def state_of(report: InspectionReport) -> str:
     """ "good", "anomalous" or "unsure": the verdict in the word that is shown."""
-    word = getattr(report.verdict, "word", None)
-    if isinstance(word, str) and word in ("good", "anomalous", "unsure"):
-        return word
-    if report.verdict.confidence < SURE:
-        return "unsure"
-    return "anomalous" if report.verdict.anomalous else "good"
+    return report.verdict.word
 
 
 def report_html(report: InspectionReport, words: Words) -> str:

@@ -8,12 +8,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from looktwice.page.work import Stop
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Product
+    from agent.chat import Chat
+    from looktwice.page.batch import Row
 
 KEPT = 6 * 3600.0
 """Seconds after which a visitor who did nothing is forgotten."""
@@ -39,9 +41,9 @@ class Visit:
     product: Product | None = None
     product_kept: bool = False
     """Whether the product is one of the shelf, so that teaching it writes its file."""
-    chat: Any = None
+    chat: Chat | None = None
     log: list[Said] = field(default_factory=list)
-    batch: list[Any] = field(default_factory=list)
+    batch: list[Row] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
     seen: float = field(default_factory=time.monotonic)
 

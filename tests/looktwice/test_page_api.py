@@ -98,10 +98,7 @@ def test_an_mcp_client_lists_inspects_and_is_told_its_mistakes(address, wood):
     assert not good.isError and '"looktwice/1"' in good.content[0].text.replace("'", '"')
     assert not learned.isError and "board" in learned.content[0].text
     assert "photo.png" in bad.content[0].text and "Traceback" not in bad.content[0].text
-    if hasattr(Inspector, "chat"):
-        assert not asked.isError and "cites" in asked.content[0].text
-    else:
-        assert "no chat" in asked.content[0].text
+    assert not asked.isError and "cites" in asked.content[0].text
 
 
 def _called(tools, verb):

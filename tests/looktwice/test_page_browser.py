@@ -82,9 +82,7 @@ def test_from_a_photo_to_a_verdict_with_evidence_that_lights_up(page, example):
     assert all(image.get_attribute("alt") is not None for image in page.locator("#view img").all())
 
 
-def test_a_question_is_answered_or_the_page_says_that_it_has_no_chat(page, example):
-    from agent import Inspector
-
+def test_a_question_is_answered_with_its_evidence_and_shown_as_it_was_typed(page, example):
     inspected(page, example)
     before = page.locator("#chat .lt-said").count()
     page.fill("#question textarea", "Why is it bad? <script>alert(1)</script>")
@@ -94,10 +92,7 @@ def test_a_question_is_answered_or_the_page_says_that_it_has_no_chat(page, examp
     said = page.locator("#chat .lt-said")
     assert "<script>" in page.inner_text("#chat")
     assert page.locator("#chat script").count() == 0
-    if hasattr(Inspector, "chat"):
-        assert said.last.locator(".lt-cite").count() > 0
-    else:
-        assert "no chat" in said.last.inner_text()
+    assert said.last.locator(".lt-cite").count() > 0
 
 
 def test_a_good_photo_teaches_the_product(page, example):

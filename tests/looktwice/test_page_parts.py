@@ -9,13 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from agent.report import InspectionReport
 from looktwice.page.app import Settings, refuse_exposure
 from looktwice.page.batch import Row, as_coco, as_csv, as_html, table_html, unique
 from looktwice.page.evals_view import Line, read_run, run_html, runs_in, worst
 from looktwice.page.private import PrivateFiles, password_check
 from looktwice.page.queue import FairQueue
-from looktwice.page.report_view import state_of
 from looktwice.page.shelf import Shelf, parse, safe_name
 from looktwice.page.visits import Said, Visits
 from looktwice.page.words import LANGUAGES, words_in
@@ -288,13 +286,3 @@ def test_worst_mistakes_are_the_surest_wrong_ones():
 
     lines = [line("a", "good", 0.9), line("b", "logical", 0.02), line("c", "good", 0.6), line("d", "logical", 0.9)]
     assert [found.id for found in worst(lines)] == ["b", "a", "c"]
-
-
-def test_thin_confidence_is_shown_as_unsure_whichever_side_it_is_on():
-    from agent.report import VerdictOut
-
-    def told(anomalous, confidence):
-        verdict = VerdictOut(anomalous=anomalous, score=0.5, confidence=confidence, kinds=())
-        return state_of(InspectionReport.model_construct(verdict=verdict))
-
-    assert told(True, 0.55) == told(False, 0.55) == "unsure"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ModelError
+from tools.patches.blocks import is_plain, projected_by, through
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,11 +65,14 @@ def stages(loaded: Loaded, pixels: Tensor) -> Sequence[Tensor]:
         return _resnet_stages(visual, pixels)
     if visual is not None and hasattr(visual, "transformer"):
         return _vit_stages(visual, pixels)
+    trunk = getattr(visual, "trunk", None)
+    if hasattr(trunk, "forward_intermediates"):
+        return _timm_stages(trunk, pixels)
     output = model(pixel_values=pixels) if visual is None else None
     if output is None or not hasattr(output, "feature_maps"):
         raise ModelError(
             f"{loaded.name}: {type(visual or model).__name__} gives no feature maps; accepted are transformers "
-            "backbones (ResNetBackbone, Dinov2Backbone, ...) and open_clip's VisionTransformer and ModifiedResNet."
+            "backbones (ResNetBackbone, Dinov2Backbone, ...) and open_clip's VisionTransformer, ModifiedResNet, SigLIP."
         )
     maps: Sequence[Tensor] = output.feature_maps
     return maps
@@ -93,16 +97,26 @@ def _vit_stages(visual: Any, pixels: Tensor) -> list[Tensor]:
     return maps
 
 
+def _timm_stages(trunk: Any, pixels: Tensor) -> list[Tensor]:
+    """Feature maps of timm's VisionTransformer after some of its blocks."""
+    wanted = sorted({max(1, round(len(trunk.blocks) * depth)) - 1 for depth in VIT_DEPTHS})
+    maps: list[Tensor] = trunk.forward_intermediates(pixels, indices=wanted, intermediates_only=True)
+    return maps
+
+
 def vit_tokens(visual: Any, pixels: Tensor) -> Iterator[Tensor]:
     """Tokens (N, 1 + h * w, D) before the first and after each block of open_clip's VisionTransformer.
 
     Lazily, so that a caller may stop early; the class token comes first.
     """
     transformer = visual.transformer
-    tokens = visual._embeds(pixels)
+    tokens, plain = visual._embeds(pixels), is_plain(visual)
     yield tokens
     for block in transformer.resblocks:
-        tokens = block(tokens) if transformer.batch_first else block(tokens.transpose(0, 1)).transpose(0, 1)
+        if plain:
+            tokens = through(block, tokens, projected_by(block, tokens))
+        else:
+            tokens = block(tokens) if transformer.batch_first else block(tokens.transpose(0, 1)).transpose(0, 1)
         yield tokens
 
 
