@@ -14,6 +14,7 @@ from looktwice.cli.eval import evaluate
 from looktwice.cli.inspect import command_line, inspect
 from looktwice.cli.learn import learn
 from looktwice.cli.models import models
+from looktwice.cli.ui import ui
 from looktwice.cli.world import world
 from tools.errors import LookTwiceError
 
@@ -35,6 +36,7 @@ app.command("eval")(evaluate)
 app.command()(bench)
 app.command()(world)
 app.command()(doctor)
+app.command()(ui)
 app.add_typer(models, name="models")
 
 

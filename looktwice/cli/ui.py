@@ -1,0 +1,50 @@
+"""`looktwice ui`: the page in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from looktwice.cli.options import Device, FalseAlarm, Looks, Profile
+
+
+def ui(
+    host: Annotated[str, typer.Option(help="Address to listen on; by default this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    auth: Annotated[
+        Path | None, typer.Option(help="File of lines name:password; who is in it may use the page.")
+    ] = None,
+    without_password: Annotated[
+        bool, typer.Option("--without-password", help="Really let other machines in without a password.")
+    ] = False,
+    share: Annotated[Literal["never"], typer.Option(help="Never: the page is not put on a public address.")] = "never",
+    mcp: Annotated[bool, typer.Option("--mcp", help="Offer inspect, ask and learn as MCP tools as well.")] = False,
+    language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
+    products: Annotated[Path, typer.Option(help="Folder of product files.")] = Path("products"),
+    results: Annotated[Path, typer.Option(help="Folder of eval runs.")] = Path("results"),
+    profile: Profile = "auto",
+    device: Device = "auto",
+    looks: Looks = 3,
+    false_alarm: FalseAlarm = None,
+) -> None:
+    """Open the page: inspect photos, chat about them, learn products, run batches, read evals."""
+    from looktwice.page import Settings, build_page, serve
+    from looktwice.page.app import refuse_exposure
+
+    del share
+    settings = Settings(host, port, auth, without_password, products, results, language, mcp)
+    refuse_exposure(settings)
+    from agent import Inspector
+    from agent.claims import languages
+
+    # Made at once, so that a missing checkpoint is told before the page opens; its weights are loaded when first used.
+    told = language if language in languages() else "en"
+    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm, language=told)
+    blocks = build_page(lambda: inspector, settings)
+    address = serve(blocks, settings, block=False)
+    typer.echo(f"LookTwice, profile {inspector.profile}: {address}  (stop with Ctrl+C)")
+    if mcp:
+        typer.echo(f"MCP: {address.rstrip('/')}/gradio_api/mcp/")
+    blocks.block_thread()

@@ -1,0 +1,5 @@
+"""The web page: chat with images, see the evidence; one file a tab, and nothing that other rooms may import."""
+
+from looktwice.page.app import Settings, build_page, serve
+
+__all__ = ["Settings", "build_page", "serve"]

@@ -1,0 +1,180 @@
+"""The page's functions for programs: stable names, plain values, the same order of turns as for people."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.events import api as gradio_api
+
+from looktwice.page.context import PageContext
+from looktwice.page.engine import photo_of
+from tools.errors import InputError, LookTwiceError
+
+if TYPE_CHECKING:
+    from agent import InspectionReport, Product
+    from tools.types import Sample
+
+MOST = 16
+"""Good photos of one call."""
+
+
+class Api:
+    """inspect, ask and learn."""
+
+    def __init__(self, page: PageContext, *, paths: bool) -> None:
+        """Takes the page.
+
+        Args:
+            page: whose engine works.
+            paths: whether photos may be named by paths of this machine; only where no other machine can call.
+        """
+        self._page = page
+        self._paths = paths
+
+    def inspect(
+        self, photo: str, product: str = "", references: list[str] | None = None, normal: str = ""
+    ) -> dict[str, Any]:
+        """Inspects one photo and explains the verdict.
+
+        Args:
+            photo: a data URI ("data:image/png;base64,..."), or, on the machine itself, the path of an image file.
+            product: name of a product that was learned before; empty to use references and normal.
+            references: photos of good ones, given like photo; none is accepted.
+            normal: what good means, in a sentence, such as "two bolts, three nuts".
+
+        Returns:
+            The report: verdict (anomalous, score, confidence), findings with boxes in pixels, explanation with
+            citations.
+        """
+        return self._told(
+            lambda: self._inspect(photo, product, references, normal)[0].model_dump(mode="json", by_alias=True)
+        )
+
+    def ask(
+        self, photo: str, question: str, product: str = "", references: list[str] | None = None, normal: str = ""
+    ) -> dict[str, Any]:
+        """Inspects one photo and answers a question about it from measured evidence.
+
+        Args:
+            photo: a data URI ("data:image/png;base64,..."), or, on the machine itself, the path of an image file.
+            question: in plain words, such as "how many screws are there?"
+            product: name of a product that was learned before; empty to use references and normal.
+            references: photos of good ones, given like photo; none is accepted.
+            normal: what good means, in a sentence.
+
+        Returns:
+            The answer as text, its sentences each with the ids of the evidence it rests on, and the verdict.
+        """
+        return self._told(lambda: self._ask(photo, question, product, references, normal))
+
+    def learn(self, name: str, references: list[str], normal: str = "") -> dict[str, Any]:
+        """Learns a product from photos of good ones and keeps it under a name.
+
+        Args:
+            name: letters, digits, spaces, '.', '_' and '-', at most 60; it must be new.
+            references: photos of good ones: data URIs, or, on the machine itself, paths of image files.
+            normal: what good means, in a sentence; its parts and counts become rules.
+
+        Returns:
+            The product's name, its rules in words, and notes on what was left out.
+        """
+        return self._told(lambda: self._learn(name, references, normal))
+
+    def _told(self, work: Any) -> dict[str, Any]:
+        try:
+            result: dict[str, Any] = work()
+        except LookTwiceError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return result
+
+    def _inspect(
+        self, photo: str, product: str, references: list[str] | None, normal: str
+    ) -> tuple[InspectionReport, Product | None]:
+        with tempfile.TemporaryDirectory() as folder:
+            sample = self._photo(photo, Path(folder), "photo")
+            good = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
+            known: list[Product] = []
+
+            def on_step(name: str, update: Any) -> None:
+                del name
+                if "product" in update:
+                    known.append(update["product"])
+
+            report = self._page.engine.inspect(
+                sample, product=product.strip() or None, references=good, normal=normal[:2000], on_step=on_step,
+                on_place=lambda ahead: None,
+            )  # fmt: skip
+        return report, known[-1] if known else self._page.engine.product(product) if product.strip() else None
+
+    def _ask(
+        self, photo: str, question: str, product: str, references: list[str] | None, normal: str
+    ) -> dict[str, Any]:
+        report, known = self._inspect(photo, product, references, normal)
+        chat = self._page.engine.inspector.chat(report, product=known, thread="api")
+        with self._page.engine.queue.turn():
+            reply = chat.ask(question)
+        sentences = [{"text": s.text, "cites": list(s.cites)} for s in reply.sentences]
+        verdict = (reply.report or report).verdict.model_dump(mode="json")
+        return {"text": reply.text, "sentences": sentences, "verdict": verdict}
+
+    def _learn(self, name: str, references: list[str], normal: str) -> dict[str, Any]:
+        from agent.claims import say_briefly
+
+        shelf, name = self._page.engine.shelf, name.strip()
+        if shelf.path(name).exists():
+            raise InputError(f"product '{name}' is kept already; choose another name.")
+        if not references and not normal.strip():
+            raise InputError("there is nothing to learn from; give references, or say what good means in normal.")
+        with tempfile.TemporaryDirectory() as folder:
+            photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
+            for photo in photos:
+                photo_of(photo)
+            kept = shelf.keep_photos(name, photos)
+        with self._page.engine.queue.turn():
+            product = self._page.engine.inspector.learn(name, kept, describe=normal[:2000])
+            shelf.keep(product)
+        rules = [say_briefly(rule.claim) for rule in product.spec.rules]
+        return {"product": product.name, "rules": rules, "references": len(kept), "notes": list(product.notes)}
+
+    def _few(self, references: list[str] | None) -> list[str]:
+        found = references or []
+        if len(found) > MOST:
+            raise InputError(f"references: {len(found)} photos, at most {MOST} are taken; give fewer.")
+        return found
+
+    def _photo(self, given: str, folder: Path, name: str) -> Sample:
+        return photo_of(self._kept(given, folder, name))
+
+    def _kept(self, given: str, folder: Path, name: str) -> Path:
+        """A file that holds a given photo."""
+        if given.startswith("data:"):
+            head, _, data = given.partition(",")
+            if not head.startswith("data:image/") or not head.endswith(";base64"):
+                raise InputError(
+                    f"{name}: begins with {head[:40]!r}; give data:image/png;base64, and the photo's bytes."
+                )
+            try:
+                content = base64.b64decode(data, validate=True)
+            except binascii.Error as error:
+                raise InputError(f"{name}: its base64 is damaged ({error}); encode the photo again.") from error
+            kind = "".join(c for c in head[11:-7] if c.isalnum())[:5] or "png"
+            path = folder / f"{name}.{kind}"
+            path.write_bytes(content)
+            return path
+        if not self._paths:
+            raise InputError(f"{name}: this page is open to other machines and takes no paths; give a data URI.")
+        if not given.strip():
+            raise InputError(f"{name}: is empty; give a data URI or the path of an image file.")
+        return Path(given).expanduser()
+
+
+def add_api(page: PageContext, *, paths: bool) -> None:
+    """Adds the functions to the blocks that are being built; over MCP they are tools of the same names."""
+    api = Api(page, paths=paths)
+    for function in (api.inspect, api.ask, api.learn):
+        gradio_api(function, api_name=function.__name__)

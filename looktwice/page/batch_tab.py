@@ -1,0 +1,196 @@
+"""The third tab: many photos at once, a threshold to try, and files to hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from looktwice.page import parts
+from looktwice.page.batch import Row, as_coco, as_csv, as_html, as_json, table_html, unique
+from looktwice.page.context import PageContext
+from looktwice.page.engine import photo_of
+from looktwice.page.inspecting import stop
+from looktwice.page.pictures import photo_uri
+from looktwice.page.shelf import fresh
+from looktwice.page.theme import css
+from looktwice.page.work import Failed, Stopped, streamed
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Product
+    from looktwice.page.visits import Visit
+
+THUMB = 128
+MOST = 2000
+"""Photos of one batch."""
+
+
+def run_batch(
+    page: PageContext, visit: Visit, photos: list[Path], references: list[Path], normal: str, product: str | None
+) -> Iterator[Any]:
+    """Inspects photos one by one, each in its own turn, so that other visitors come in between; see `streamed`."""
+    flag = visit.fresh_stop()
+    visit.batch.clear()
+
+    def work(say: Callable[[str], None]) -> None:
+        from tools.images import SUFFIXES
+
+        found = [p for p in photos if p.suffix.lower() in SUFFIXES]
+        if not found:
+            raise InputError(page.words["batch_none"])
+        if len(found) > MOST:
+            raise InputError(f"{len(found)} photos are more than the {MOST} of one batch; use `looktwice inspect DIR`.")
+        known: Product | str | None = product or None
+        if known is None and references:
+            samples = [photo_of(p) for p in references]
+            with page.engine.queue.turn(lambda ahead: _tell(page, ahead, say)):
+                known = page.engine.inspector.learn("product", samples, describe=normal)
+        for path, name in zip(found, unique([p.name for p in found]), strict=True):
+            visit.batch.append(_row(page, path, name, known, normal, say))
+            refused = sum(r.report is None for r in visit.batch)
+            say(page.words("batch_progress", done=len(visit.batch), total=len(found), refused=refused))
+
+    return iter(streamed(work, flag))
+
+
+def _tell(page: PageContext, ahead: int, say: Callable[[str], None]) -> None:
+    say(page.words("batch_waiting", ahead=ahead))
+
+
+def _row(
+    page: PageContext, path: Path, name: str, product: Product | str | None, normal: str, say: Callable[[str], None]
+) -> Row:
+    try:
+        sample = photo_of(path)
+    except InputError as error:
+        return Row(name, None, None, str(error))
+    thumb = photo_uri(sample.image, THUMB)
+    report = page.engine.inspect(
+        sample, product=product, references=[], normal=normal, on_step=lambda *_: say(""),
+        on_place=lambda ahead: _tell(page, ahead, say),
+    )  # fmt: skip
+    told = report.model_dump(mode="json", by_alias=True)
+    return Row(name, thumb, {**told, "image": name})
+
+
+def build_batch_tab(page: PageContext) -> None:
+    """Builds the tab."""
+    tab = _BatchTab(page)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=300):
+            tab.lay_out_given()
+        with gr.Column(scale=8, min_width=320):
+            tab.lay_out_table()
+    tab.connect()
+
+
+class _BatchTab:
+    """The components, and what each of them does."""
+
+    def __init__(self, page: PageContext) -> None:
+        self._page, self._words = page, page.words
+
+    def lay_out_given(self) -> None:
+        """What is inspected, and what good means."""
+        words = self._words
+        self._photos = parts.photos(words["batch_photos"], height=170, elem_id="batch-photos")
+        self._folder = gr.File(label=words["batch_folder"], file_count="directory", type="filepath", height=150)
+        self._product = gr.Dropdown(
+            [(words["no_product"], "")], value="", label=words["product"], elem_id="batch-product"
+        )
+        self._good = parts.photos(words["good_photos"], height=150, elem_id="batch-good")
+        self._normal = gr.Textbox(label=words["normal"], placeholder=words["normal_example"], lines=2)
+        with gr.Row():
+            self._run = gr.Button(words["batch_run"], variant="primary", elem_id="batch-run", scale=3, min_width=120)
+            self._halt = gr.Button(words["stop"], variant="stop", interactive=False, elem_id="batch-stop", min_width=80)
+
+    def lay_out_table(self) -> None:
+        """What came of it."""
+        words = self._words
+        with gr.Row():
+            self._threshold = gr.Slider(
+                0, 1, value=0.5, step=0.01, label=words["threshold"], elem_id="threshold", min_width=260
+            )
+            choices = [(words["all"], "all"), (words["only_anomalous"], "anomalous"), (words["only_good"], "good"),
+                       (words["only_refused"], "refused")]  # fmt: skip
+            self._filter = gr.Radio(choices, value="all", label=words["filter"], elem_id="filter", min_width=260)
+        empty = table_html([], words, threshold=0.5, shown="all")
+        self._table = gr.HTML(empty, elem_id="table", apply_default_css=False, js_on_load=None)
+        with gr.Row():
+            self._files = [
+                gr.DownloadButton(kind, elem_id=f"get-{kind.lower()}", interactive=False, min_width=80)
+                for kind in ("CSV", "JSON", "HTML", "COCO")
+            ]
+
+    def connect(self) -> None:
+        """Ties what the visitor does to what happens."""
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        shown: list[Any] = [self._threshold, self._filter]
+        given = [self._photos, self._folder, self._product, self._good, self._normal, *shown]
+        self._run.click(self.on_run, given, [self._table, self._run, self._halt, *self._files], **hidden)
+        self._halt.click(self.on_stop, None, None, queue=False, **hidden)
+        self._threshold.change(self.on_redraw, shown, [self._table], trigger_mode="always_last", **hidden)
+        self._threshold.change(self.on_rewrite, [self._threshold], self._files, trigger_mode="always_last", **hidden)
+        self._filter.change(self.on_redraw, shown, [self._table], **hidden)
+        self._product.focus(self.on_products, None, [self._product], **hidden)
+
+    def on_run(
+        self, many: Any, whole: Any, name: str, good: Any, normal: str, least: float, kept: str, request: gr.Request
+    ) -> Any:
+        """Inspects the batch, and shows it as it goes."""
+        visit, words = self._page.visits.of(request.session_hash), self._words
+        idle = [gr.skip()] * len(self._files)
+        busy = (gr.update(interactive=False), gr.update(interactive=True))
+        free = (gr.update(interactive=True), gr.update(interactive=False))
+        photos, told = [*parts.paths_of(many), *parts.paths_of(whole)], ""
+        for item in run_batch(self._page, visit, photos, parts.paths_of(good), normal or "", name):
+            if isinstance(item, str):
+                told = item or told
+                yield table_html(visit.batch, words, threshold=least, shown=kept, told=told), *busy, *idle
+                continue
+            made = _files(self._page, visit, least) if visit.batch else idle
+            if isinstance(item, Failed):
+                trouble = self._page.trouble(item.reason, inside=item.inside)
+                yield trouble + table_html(visit.batch, words, threshold=least, shown=kept), *free, *made
+            else:
+                said = f"{told} {words['stopped']}" if isinstance(item, Stopped) else told
+                yield table_html(visit.batch, words, threshold=least, shown=kept, told=said), *free, *made
+
+    def on_stop(self, request: gr.Request) -> None:
+        """Stops the batch; what was inspected is kept."""
+        stop(self._page.visits.of(request.session_hash))
+
+    def on_redraw(self, least: float, kept: str, request: gr.Request) -> str:
+        """Counts anew at another threshold."""
+        visit = self._page.visits.of(request.session_hash)
+        return table_html(visit.batch, self._words, threshold=least, shown=kept)
+
+    def on_rewrite(self, least: float, request: gr.Request) -> list[Any]:
+        """Writes the files anew at another threshold."""
+        visit = self._page.visits.of(request.session_hash)
+        return _files(self._page, visit, least) if visit.batch else [gr.skip()] * len(self._files)
+
+    def on_products(self) -> Any:
+        """The products that there are by now."""
+        names = self._page.engine.shelf.names()
+        return gr.update(choices=[(self._words["no_product"], ""), *((n, n) for n in names)])
+
+
+def _files(page: PageContext, visit: Visit, threshold: float) -> list[Any]:
+    """The four files of a batch, as the download buttons take them."""
+    rows = visit.batch
+    texts = {
+        "looktwice.csv": as_csv(rows, threshold),
+        "looktwice.json": as_json(rows, threshold),
+        "looktwice.html": as_html(rows, page.words, threshold, css()),
+        "looktwice-coco.json": as_coco(rows),
+    }
+    made = []
+    for name, text in texts.items():
+        target = fresh(visit.folder, name)
+        target.write_text(text, encoding="utf-8")
+        made.append(gr.update(value=str(target), interactive=True))
+    return made

@@ -1,0 +1,93 @@
+"""What one visitor has on the page: the last report, the conversation, files; gone when the visitor goes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from looktwice.page.work import Stop
+
+if TYPE_CHECKING:
+    from agent import InspectionReport, Product
+    from agent.chat import Chat
+    from looktwice.page.batch import Row
+
+KEPT = 6 * 3600.0
+"""Seconds after which a visitor who did nothing is forgotten."""
+Cited = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One turn of the conversation."""
+
+    role: str
+    """"user", "inspector" or "note"."""
+    sentences: tuple[Cited, ...]
+    """Text and the ids it cites."""
+
+
+@dataclass
+class Visit:
+    """One visitor's things."""
+
+    folder: Path
+    report: InspectionReport | None = None
+    product: Product | None = None
+    product_kept: bool = False
+    """Whether the product is one of the shelf, so that teaching it writes its file."""
+    chat: Chat | None = None
+    log: list[Said] = field(default_factory=list)
+    batch: list[Row] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)
+    seen: float = field(default_factory=time.monotonic)
+
+    def fresh_stop(self) -> Stop:
+        """Ends what this visitor still has running, and gives the flag of what comes next."""
+        self.stop.set()
+        self.stop = Stop()
+        return self.stop
+
+
+class Visits:
+    """All visitors, by Gradio's session."""
+
+    def __init__(self) -> None:
+        self._root = Path(tempfile.mkdtemp(prefix="looktwice-page-"))
+        self._lock = threading.Lock()
+        self._visits: dict[str, Visit] = {}
+
+    def of(self, session: str | None) -> Visit:
+        """A visitor's things; new ones where nothing is known."""
+        key = session or "nobody"
+        with self._lock:
+            for old in [k for k, v in self._visits.items() if time.monotonic() - v.seen > KEPT and k != key]:
+                self._drop(old)
+            if key not in self._visits:
+                self._visits[key] = Visit(Path(tempfile.mkdtemp(dir=self._root)))
+            visit = self._visits[key]
+            visit.seen = time.monotonic()
+            return visit
+
+    def leave(self, session: str | None) -> None:
+        """A visitor has gone: work stops, files are removed."""
+        with self._lock:
+            if session in self._visits:
+                self._drop(session)
+
+    def close(self) -> None:
+        """The page closes: everything goes."""
+        with self._lock:
+            for key in list(self._visits):
+                self._drop(key)
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _drop(self, key: str) -> None:
+        visit = self._visits.pop(key)
+        visit.stop.set()
+        shutil.rmtree(visit.folder, ignore_errors=True)

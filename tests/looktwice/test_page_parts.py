@@ -1,0 +1,288 @@
+"""The page's pieces without a browser: order of turns, stopping, escaping, names, files, passwords, words."""
+
+import csv
+import io
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from looktwice.page.app import Settings, refuse_exposure
+from looktwice.page.batch import Row, as_coco, as_csv, as_html, table_html, unique
+from looktwice.page.evals_view import Line, read_run, run_html, runs_in, worst
+from looktwice.page.private import PrivateFiles, password_check
+from looktwice.page.queue import FairQueue
+from looktwice.page.shelf import Shelf, parse, safe_name
+from looktwice.page.visits import Said, Visits
+from looktwice.page.words import LANGUAGES, words_in
+from looktwice.page.work import Done, Failed, Stop, Stopped, streamed
+from prompts import load_yaml, render
+from tools.errors import InputError
+
+EVIL = "<script>alert('x')</script>"
+WORDS = words_in("en")
+
+
+def test_turns_are_given_in_order_of_arrival_and_places_are_told():
+    line, order, places = FairQueue(), [], {}
+    opened = threading.Event()
+
+    def visitor(n):
+        with line.turn(lambda ahead: places.setdefault(n, ahead)):
+            if n == 0:
+                opened.wait(10)
+            order.append(n)
+
+    threads = []
+    for n in range(9):
+        threads.append(threading.Thread(target=visitor, args=(n,)))
+        threads[-1].start()
+        while line.waiting < n + 1:
+            time.sleep(0.005)
+    while len(places) < 8:
+        time.sleep(0.01)
+    opened.set()
+    [t.join(10) for t in threads]
+    assert order == list(range(9))
+    assert places == {n: n for n in range(1, 9)}
+
+
+def test_who_leaves_the_line_holds_nobody_up():
+    line = FairQueue()
+
+    def gone(ahead):
+        raise KeyError(ahead)
+
+    with line.turn():
+        with pytest.raises(KeyError), line.turn(gone):
+            pass
+        assert line.waiting == 1
+    with line.turn():
+        pass
+
+
+def test_stopping_ends_the_work_at_its_next_word():
+    stop, reached = Stop(), []
+
+    def work(say):
+        for n in range(1000):
+            say(n)
+            reached.append(n)
+            time.sleep(0.01)
+
+    stream = streamed(work, stop)
+    assert next(stream) == 0
+    stop.set()
+    *_, last = stream
+    assert isinstance(last, Stopped)
+    assert len(reached) < 100
+
+
+def test_a_reader_that_goes_away_stops_the_work():
+    stop = Stop()
+    ended = threading.Event()
+
+    def work(say):
+        try:
+            while True:
+                say(1)
+                time.sleep(0.005)
+        finally:
+            ended.set()
+
+    stream = streamed(work, stop)
+    next(stream)
+    stream.close()
+    assert ended.wait(5)
+
+
+def test_a_failing_model_is_told_from_bad_input():
+    def broken(say):
+        raise MemoryError("out of memory")
+
+    def refused(say):
+        raise InputError("the photo is empty; give another.")
+
+    (inside,) = streamed(broken, Stop())
+    (outside,) = streamed(refused, Stop())
+    assert isinstance(inside, Failed) and inside.inside and "MemoryError" in inside.reason
+    assert isinstance(outside, Failed) and not outside.inside
+    assert [type(x) for x in streamed(lambda say: 3, Stop())] == [Done]
+
+
+def test_user_text_is_escaped_in_every_template():
+    chat = render("page/chat.html.jinja", words=WORDS, log=[Said("user", ((EVIL, (EVIL,)),))])
+    trouble = render("page/trouble.html.jinja", kind="note", title=EVIL, text=EVIL)
+    rows = [Row(EVIL, None, None, EVIL)]
+    table = table_html(rows, WORDS, threshold=0.5, shown="all", told=EVIL)
+    page = as_html(rows, WORDS, 0.5, "body {}")
+    for html in (chat, trouble, table, page):
+        assert "<script" not in html
+        assert "&lt;script" in html
+
+
+def test_names_that_mean_something_elsewhere_are_made_harmless():
+    assert safe_name("../../etc/passwd") == "passwd"
+    assert not set("<>/\\&\"'") & set(safe_name(EVIL + ".png"))
+    assert unique(["a.png", "a.png", "a-2.png"]) == ["a.png", "a-2.png", "a-2-2.png"]
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", EVIL, "x" * 61])
+def test_a_products_name_cannot_lead_out_of_the_folder(tmp_path, name):
+    with pytest.raises(InputError):
+        Shelf(tmp_path).path(name)
+
+
+def test_an_uploaded_product_cannot_name_photos_from_elsewhere(tmp_path):
+    text = "name: spy\nproduct: spy\nreferences: [/etc/hostname.png]\n"
+    with pytest.raises(InputError, match="outside"):
+        Shelf(tmp_path / "products").write("spy", text)
+    assert not (tmp_path / "products" / "spy.yaml").exists()
+
+
+def test_faults_of_a_product_file_name_line_and_field_and_no_folder():
+    with pytest.raises(InputError, match="tray: line 3: field weight") as caught:
+        parse("name: tray\nproduct: tray\nweight: 3\n", "tray")
+    assert "/tmp" not in str(caught.value)
+
+
+def test_two_photos_of_one_name_are_both_kept(tmp_path):
+    shelf = Shelf(tmp_path / "products")
+    for n in (1, 2):
+        (tmp_path / str(n)).mkdir()
+        (tmp_path / str(n) / "good.png").write_bytes(bytes([n]))
+    kept = shelf.keep_photos("tray", [tmp_path / "1" / "good.png", tmp_path / "2" / "good.png"])
+    assert [p.read_bytes() for p in kept] == [b"\1", b"\2"]
+
+
+def test_visitors_have_things_of_their_own_that_go_when_they_go():
+    visits = Visits()
+    one, two = visits.of("1"), visits.of("2")
+    one.log.append(Said("user", (("secret", ()),)))
+    (one.folder / "a.csv").write_text("secret")
+    assert two.log == [] and one.folder != two.folder
+    visits.leave("1")
+    assert not one.folder.exists()
+    assert visits.of("1").log == []
+    visits.close()
+    assert not two.folder.exists()
+
+
+def _report(name, score):
+    return {
+        "verdict": {"score": score, "confidence": 0.9, "kinds": ["structural"]}, "size": [100, 50],
+        "findings": [
+            {"kind": "structural", "box": [10, 20, 30, 45], "score": 0.9, "mask": None, "what": "=HYPERLINK(1)"},
+        ],
+        "image": name,
+    }  # fmt: skip
+
+
+def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_height():
+    rows = [Row("=cmd.png", None, _report("x", 0.7)), Row("broken.png", None, None, "no image")]
+    lines = list(csv.DictReader(io.StringIO(as_csv(rows, 0.5))))
+    assert [line["verdict"] for line in lines] == ["anomalous", "refused"]
+    assert lines[0]["photo"] == "'=cmd.png" and lines[0]["top_finding"].startswith("'=")
+    coco = json.loads(as_coco(rows))
+    assert coco["annotations"][0]["bbox"] == [10, 20, 20, 25]
+    assert coco["images"] == [{"id": 1, "file_name": "=cmd.png", "width": 100, "height": 50}]
+    assert [row.state(0.8) for row in rows] == ["good", "refused"]
+
+
+def test_other_machines_are_let_in_only_with_a_password_or_in_so_many_words(tmp_path):
+    for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
+        with pytest.raises(InputError, match="--auth"):
+            refuse_exposure(Settings(host=host))
+    refuse_exposure(Settings(host="127.0.0.1"))
+    refuse_exposure(Settings(host="0.0.0.0", exposed=True))
+    refuse_exposure(Settings(host="0.0.0.0", auth=tmp_path))
+
+
+def test_passwords_are_checked_and_a_readable_file_of_them_is_refused(tmp_path):
+    path = tmp_path / "people"
+    path.write_text("# who\nann:secret words\nbob: other\n")
+    path.chmod(0o600)
+    check = password_check(path)
+    assert check("ann", "secret words") and check("bob", "other")
+    assert not check("ann", "other") and not check("eve", "") and not check("", "")
+    path.chmod(0o644)
+    with pytest.raises(InputError, match="chmod 600"):
+        password_check(path)
+    path.chmod(0o600)
+    path.write_text("nobody\n")
+    with pytest.raises(InputError, match="line 1"):
+        password_check(path)
+
+
+def test_an_upload_is_handed_only_to_the_browser_that_sent_it():
+    import asyncio
+
+    async def app(scope, receive, send):
+        body = b'["/tmp/gradio/abc/part.png"]' if scope["path"].endswith("upload") else b"pixels"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    wall = PrivateFiles(app)
+
+    def ask(path, cookie=""):
+        told = []
+
+        async def send(message):
+            told.append(message)
+
+        headers = [(b"cookie", f"looktwice_visitor={cookie}".encode())] if cookie else []
+        asyncio.run(wall({"type": "http", "path": path, "headers": headers}, None, send))
+        return told[0]["status"], dict(told[0]["headers"])
+
+    status, headers = ask("/gradio_api/upload")
+    cookie = headers[b"set-cookie"].decode().split(";")[0].split("=", 1)[1]
+    assert status == 200 and "default-src 'self'" in headers[b"content-security-policy"].decode()
+    file = "/gradio_api/file=/tmp/gradio/abc/part.png"
+    assert ask(file, cookie)[0] == 200
+    assert ask(file, "another")[0] == 403
+    assert ask(file)[0] == 403
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_word_with_the_same_facts(language):
+    import string
+
+    english, other = load_yaml("strings/en"), load_yaml(f"strings/{language}")
+    assert set(other) == set(english)
+    facts = [
+        {k: {f for _, f, _, _ in string.Formatter().parse(v) if f} for k, v in t.items()} for t in (english, other)
+    ]
+    assert facts[0] == facts[1]
+
+
+def test_an_eval_run_is_read_and_drawn_beside_another_with_its_worst_mistakes_first(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, shift in (("a", 0.4), ("b", 0.1)):
+        (tmp_path / name).mkdir()
+        lines = [
+            {"category": EVIL, "id": f"{n}", "label": "good" if n % 2 else "logical", "extra": 1,
+             "score": float(np.clip(rng.random() * 0.6 + (0 if n % 2 else shift), 0, 1)), "anomalous": n % 3 == 0}
+            for n in range(40)
+        ]  # fmt: skip
+        torn = json.dumps(lines[0])[:20]
+        (tmp_path / name / "predictions.jsonl").write_text("\n".join([*map(json.dumps, lines), torn]))
+        told = {"benchmark": "world", "profile": "nano", "shots": 4, "metrics": {"image_auroc": 0.8, "ece": None},
+                "categories": {EVIL: {"image_auroc": 0.8}}}  # fmt: skip
+        (tmp_path / name / "results.json").write_text(json.dumps(told))
+    assert runs_in(tmp_path) == ["a", "b"]
+    run = read_run(tmp_path, "a")
+    assert len(run.lines) == 40
+    html = run_html(run, read_run(tmp_path, "b"), WORDS)
+    assert html.count("<path") == 4 and "<script" not in html and "+0.000" in html
+    with pytest.raises(InputError):
+        read_run(tmp_path, "../a")
+
+
+def test_worst_mistakes_are_the_surest_wrong_ones():
+    def line(name, label, score):
+        return Line(category="c", id=name, label=label, score=score, anomalous=score > 0.5)
+
+    lines = [line("a", "good", 0.9), line("b", "logical", 0.02), line("c", "good", 0.6), line("d", "logical", 0.9)]
+    assert [found.id for found in worst(lines)] == ["b", "a", "c"]
