@@ -7,8 +7,9 @@ import os
 import re
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,28 +102,44 @@ def find_images(directory: Path) -> list[Path]:
     Raises:
         InputError: no such folder, one that may not be read, or one without photos.
     """
-
-    def refuse(error: OSError) -> NoReturn:
-        raise error
-
-    found: list[Path] = []
-    try:
-        for folder, inner, names in os.walk(directory, onerror=refuse):
-            inner[:] = [name for name in inner if not name.startswith(".")]
-            files = (Path(folder, name) for name in names if not name.startswith("."))
-            found += [p for p in files if p.suffix.lower() in SUFFIXES and p.is_file()]
-    except FileNotFoundError as error:
-        raise InputError(f"{directory}: no such folder; check the path, or give a folder of photos.") from error
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or directory}: cannot be read as a folder ({error.strerror}); give a folder of photos "
-            "that you may read."
-        ) from error
+    found = list(walk_images(directory))
     if not found:
         raise InputError(
             f"{directory}: holds no photos, nor do its subfolders; accepted are {ACCEPTED}; name the folder with them."
         )
-    return sorted(found)
+    return found
+
+
+def walk_images(directory: Path, leave_out: Path | None = None) -> Iterator[Path]:
+    """The photos of `find_images`, in the same order, one at a time: no more than one folder's names are held.
+
+    Args:
+        directory: where to look.
+        leave_out: a folder inside it that is not looked into.
+
+    Raises:
+        InputError: no such folder, or one that may not be read.
+    """
+    try:
+        with os.scandir(directory) as entries:
+            inner = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except FileNotFoundError as error:
+        raise InputError(f"{directory}: no such folder; check the path, or give a folder of photos.") from error
+    except OSError as error:
+        raise InputError(
+            f"{directory}: cannot be read as a folder ({error.strerror}); give a folder of photos that you may read."
+        ) from error
+    for entry in inner:
+        path = directory / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if leave_out is None or not _same(path, leave_out):
+                yield from walk_images(path, leave_out)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
 
 
 def _head(path: Path) -> bytes:

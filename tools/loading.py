@@ -74,6 +74,8 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
     """
     from torch import OutOfMemoryError
 
+    from tools.linear import quicken
+
     device = resolve_device(device)
     dtype = _dtype(spec, role, device)
     folder = locate(spec, download=download)
@@ -93,6 +95,7 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
             ) from error
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(folder, model.state_dict().items())
+    quicken(model)
     return Loaded(model, processor, device, dtype, digest_of(files), _name(spec, folder), spec)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from looktwice.batch.command import BatchOptions
+from looktwice.batch.listing import Names
 from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
+from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
+    from agent.inspector import OnStep
 
 
 def inspect(
@@ -27,25 +32,68 @@ def inspect(
     device: Device = "auto",
     looks: Looks = 3,
     false_alarm: FalseAlarm = None,
+    policy: Annotated[
+        str, typer.Option(help="How second looks are chosen: fixed, chosen (by the narrator), none.")
+    ] = "fixed",
+    language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en",
+    trace: Annotated[bool, typer.Option("--trace", help="Print each step as it ends, on standard error.")] = False,
+    trace_out: Annotated[Path | None, typer.Option(help="A file that gets each step as a line of JSON.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of a batch with --out; by default as many as the machine bears.")
+    ] = None,
+    reports: Annotated[
+        Literal["all", "anomalous", "none"],
+        typer.Option(help="Of a batch: which photos get a report's folder beside their line of results.jsonl."),
+    ] = "all",
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with photos that come into the folders.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 2.0,
+    idle: Annotated[float | None, typer.Option(help="End --watch after so many seconds without a new photo.")] = None,
+    patience: Annotated[float, typer.Option(help="Seconds that one photo may take in a process of a batch.")] = 600.0,
+    ray: Annotated[str | None, typer.Option(help="Inspect a batch on a Ray cluster: its address, or local.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve a batch's counters for Prometheus here.")] = None,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
     from looktwice.cli.learn import load_product
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
-    photos = list(_photos(images))
+    batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port)
+    many = len(images) > 1 or images[0].is_dir() or batch.asked
+    if batch.asked and out is None:
+        raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")
+    photos = [] if many and out is not None else list(_photos(images))
     if out is not None:
         writable_folder(out)
     speaker = Speaker(json=json)
     from agent import Inspector
 
-    inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm)
+    open_inspector = partial(
+        Inspector,
+        profile,
+        device=device,
+        looks=looks,
+        false_alarm=false_alarm,
+        policy=policed(policy),
+        language=language,
+    )
+    if many and out is not None:
+        from looktwice.batch.command import inspect_many
+
+        def named(inspector: Inspector) -> Product | None:
+            return load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
+
+        status = inspect_many(
+            images, out, open_inspector, named, batch, speaker, product=product, normal=normal, question=question
+        )
+        raise typer.Exit(status)
+    inspector = open_inspector()
+    tracer = Tracer(printed=trace, file=trace_out)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
-    names = _Names()
+    names = Names(set())
     refused = anomalous = 0
     for photo in photos:
         try:
-            report = _inspect(inspector, photo, known, normal, question)
+            report = _inspect(inspector, photo, known, normal, question, tracer.of(photo))
         except InputError as error:
             refused += 1
             speaker.refuse(error)
@@ -58,10 +106,13 @@ def inspect(
     raise typer.Exit(2 if refused else 1 if anomalous else 0)
 
 
-def _inspect(inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str) -> InspectionReport:
+def _inspect(
+    inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str, on_step: OnStep | None
+) -> InspectionReport:
     from tools.images import load_sample
 
-    return inspector.inspect(load_sample(photo), product=known, normal=normal, question=question)
+    sample = load_sample(photo)
+    return inspector.inspect(sample, product=known, normal=normal, question=question, on_step=on_step)
 
 
 def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:
@@ -80,22 +131,6 @@ def _photos(images: list[Path]) -> Iterator[Path]:
             yield from find_images(path)
         else:
             yield path
-
-
-class _Names:
-    """Folder names for photos; two photos of one name get two folders."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def fresh(self, photo: Path) -> str:
-        """A name not given before, made of the photo's own."""
-        name, n = photo.stem, 1
-        while name in self._taken:
-            n += 1
-            name = f"{photo.stem}-{n}"
-        self._taken.add(name)
-        return name
 
 
 def spread_refs(arguments: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tools.linear import linear
 from tools.patches.features import as_grid, vit_tokens
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ def _value_value(attention: Any, tokens: Tensor) -> Tensor:
 
     width = tokens.shape[-1]
     bias = attention.in_proj_bias
-    value = functional.linear(
-        tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :]
-    )
+    value = linear(tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :])
     n, length, _ = value.shape
     heads = value.reshape(n, length, attention.num_heads, -1).transpose(1, 2)
     mixed = functional.scaled_dot_product_attention(heads, heads, heads)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ModelError
+from tools.patches.blocks import is_plain, projected_by, through
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,10 +110,13 @@ def vit_tokens(visual: Any, pixels: Tensor) -> Iterator[Tensor]:
     Lazily, so that a caller may stop early; the class token comes first.
     """
     transformer = visual.transformer
-    tokens = visual._embeds(pixels)
+    tokens, plain = visual._embeds(pixels), is_plain(visual)
     yield tokens
     for block in transformer.resblocks:
-        tokens = block(tokens) if transformer.batch_first else block(tokens.transpose(0, 1)).transpose(0, 1)
+        if plain:
+            tokens = through(block, tokens, projected_by(block, tokens))
+        else:
+            tokens = block(tokens) if transformer.batch_first else block(tokens.transpose(0, 1)).transpose(0, 1)
         yield tokens
 
 

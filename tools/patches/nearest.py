@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tools.linear import linear
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -54,7 +56,7 @@ def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
     row, column = (numbers.to(grid.device) for numbers in _coordinates(height, width))
     values, at = [], []
     for some in torch.split(torch.arange(height * width, device=grid.device), ROWS):
-        between = squared[some, None] + squared[None] - 2 * (patches[some] @ patches.T)
+        between = squared[some, None] + squared[None] - 2 * linear(patches[some], patches)
         close = (row[some, None] - row[None]).abs() <= APART * height
         close &= (column[some, None] - column[None]).abs() <= APART * width
         least = between.masked_fill(close, torch.inf).min(dim=1)
@@ -71,7 +73,7 @@ def _nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor
     for start in range(0, len(known), CHUNK):
         chunk = known[start : start + CHUNK]
         # The patch's own length is the same for all known ones and is added after choosing.
-        squared = chunk.square().sum(dim=1) - 2 * (patches @ chunk.T)
+        squared = chunk.square().sum(dim=1) - 2 * linear(patches, chunk)
         values, at = squared.topk(min(count, len(chunk)), dim=1, largest=False)
         found.append(values)
         which.append(at + start)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import ModelError
+from tools.patches.blocks import is_plain, projected_by, through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +30,7 @@ def check_windowed(visual: Any, name: str) -> None:
     Raises:
         ModelError: it is no VisionTransformer that pools its class token, or is smaller than the windows.
     """
-    blocks = getattr(getattr(visual, "transformer", None), "resblocks", ())
-    plain = bool(blocks) and all(hasattr(b, "ls_1") and hasattr(b.attn, "in_proj_weight") for b in blocks)
-    if not plain or visual.pool_type != "tok" or min(visual.grid_size) < max(SCALES):
+    if not is_plain(visual) or visual.pool_type != "tok" or min(visual.grid_size) < max(SCALES):
         raise ModelError(
             f"{name}: its image tower has no class token to read a window by, or too few patches for windows; set the "
             "scorer's `path` to dense in the profile."
@@ -52,7 +51,7 @@ def window_embeddings(visual: Any, pixels: Tensor) -> tuple[Tensor, ...]:
 
     tokens = visual._embeds(pixels)
     first = visual.transformer.resblocks[0]
-    projected = _projected(first, tokens)
+    projected = projected_by(first, tokens)
     found = []
     for scale in SCALES:
         index = window_index(visual.grid_size, scale).to(tokens.device)
@@ -117,31 +116,8 @@ def _of_photo(visual: Any, tokens: Tensor, projected: Tensor, chunks: Sequence[T
     for index in chunks:
         x, qkv = tokens[index], projected[index]
         for number, block in enumerate(middle):
-            x = _block(block, x, qkv if number == 0 else _projected(block, x))
-        cls = _block(last, x[:, :1], _projected(last, x) if middle else qkv)
+            x = through(block, x, qkv if number == 0 else projected_by(block, x))
+        cls = through(last, x[:, :1], projected_by(last, x) if middle else qkv)
         pooled, _ = visual._pool(cls)
         embedded.append(pooled if visual.proj is None else pooled @ visual.proj)
     return torch.cat(embedded)
-
-
-def _projected(block: Any, tokens: Tensor) -> Tensor:
-    """Queries, keys and values (..., 3 D) of a block's attention."""
-    from torch.nn import functional
-
-    return functional.linear(block.ln_1(tokens), block.attn.in_proj_weight, block.attn.in_proj_bias)
-
-
-def _block(block: Any, x: Tensor, qkv: Tensor) -> Tensor:
-    """A block's output for the first tokens x (N, l, D) of windows whose projections are (N, L, 3 D)."""
-    import torch
-    from torch.nn import functional
-
-    n, read, width = x.shape
-    heads = block.attn.num_heads
-    query, key, value = (
-        part.reshape(n, -1, heads, width // heads).transpose(1, 2) for part in torch.split(qkv, width, dim=-1)
-    )
-    mixed = functional.scaled_dot_product_attention(query[:, :, :read], key, value)
-    x = x + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).reshape(n, read, width)))
-    result: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
-    return result

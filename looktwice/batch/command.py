@@ -1,0 +1,152 @@
+"""`looktwice inspect` over many photos: options in, results on disk, one line a photo for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from looktwice.batch.work import Reports, Work
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Inspector, Product
+    from looktwice.batch.job import Outcome
+    from looktwice.batch.observe import Observer
+    from looktwice.batch.run import Tally
+    from looktwice.cli.say import Speaker
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What the command line says of a batch."""
+
+    workers: int | None = None
+    watch: bool = False
+    every: float = 2.0
+    idle: float | None = None
+    reports: Reports = "all"
+    patience: float = 600.0
+    ray: str | None = None
+    metrics_port: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether any of them asks for a batch, however many photos there are."""
+        return self != BatchOptions()
+
+
+def inspect_many(
+    images: Sequence[Path],
+    out: Path,
+    open_inspector: partial[Inspector],
+    product_of: Callable[[Inspector], Product | None],
+    options: BatchOptions,
+    speaker: Speaker,
+    *,
+    product: str | None,
+    normal: str,
+    question: str,
+) -> int:
+    """Inspects a folder or list of photos into a folder of results; the exit status.
+
+    Args:
+        images: photos and folders.
+        out: the output folder, which exists.
+        open_inspector: makes an inspector, here and in other processes; its keywords are the run's options.
+        product_of: the product that the call names or shows.
+        options: of the batch.
+        speaker: prints reports.
+        product: as named in the call; None where it is learned from photos or words of the call.
+        normal: what good means.
+        question: to answer about each photo.
+
+    Raises:
+        InputError: an input, an option or the output folder cannot be used.
+    """
+    from looktwice.batch.manifest import describe_run, product_digest
+    from looktwice.batch.run import Batch, run_batch
+    from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
+    from looktwice.batch.stop import Stop
+    from tools.loading import resolve_device
+    from tools.profiles import resolve_profile
+
+    _check(images, options)
+    photos = FEW if options.watch else at_least(images, out, FEW)
+    inspector = open_inspector()
+    device = resolve_device(str(open_inspector.keywords.get("device", "auto")))
+    workers = chosen_workers(options.workers, device, inspector.profile, photos)
+    known = product_of(inspector)
+    named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
+    manifest = describe_run(
+        resolve_profile(str(open_inspector.args[0])),
+        product_digest(known, normal, learned_here=product is None),
+        {**named, "profile": inspector.profile, "device": device, "normal": normal, "question": question},
+    )
+    batch = Batch(tuple(images), out, manifest, options.every if options.watch else None, options.idle)
+    work = Work(open_inspector, known, normal, question, out, options.reports)
+    how = How(workers, options.patience, options.ray)
+
+    with Stop() as stop:
+        tally = run_batch(
+            batch,
+            starter(inspector, work, how, _say),
+            stop=stop,
+            observer=_observers(out, options.metrics_port),
+            on_outcome=partial(_tell, speaker),
+        )
+    _summarise(tally, out, workers)
+    return tally.status
+
+
+def _check(images: Sequence[Path], options: BatchOptions) -> None:
+    if options.watch and not all(path.is_dir() for path in images):
+        raise InputError("--watch waits for photos in folders, but a file was named; name folders only.")
+    if options.watch and options.ray is not None:
+        raise InputError("--watch and --ray exclude each other; a cluster takes the photos that are there.")
+    for name, value in (("every", options.every), ("patience", options.patience), ("idle", options.idle)):
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"--{name} is {value}; give seconds above 0.")
+
+
+def _observers(out: Path, port: int | None) -> Observer:
+    from looktwice.batch.observe import Counters, EventLog, Several
+
+    return Several([EventLog(out), *([Counters(port)] if port is not None else [])])
+
+
+def _tell(speaker: Speaker, outcome: Outcome) -> None:
+    from agent import InspectionReport
+
+    if outcome.report is not None:
+        speaker.report(InspectionReport.model_validate(outcome.report))
+    elif outcome.error is not None:
+        speaker.refuse(InputError(outcome.error))
+
+
+def _summarise(tally: Tally, out: Path, workers: int) -> None:
+    """What was done, and where the time went."""
+    total = tally.kinds + tally.before
+    inspected, before = total["good"] + total["anomalous"], sum(tally.before.values())
+    _say(
+        f"{inspected} inspected, {total['anomalous']} anomalous, {total['refused']} refused, {total['failed']} failed"
+        + (f" ({before} of them before)" if before else "")
+        + f"; results in {out}"
+    )
+    here = sum(tally.kinds.values())
+    if not here or tally.wall <= 0:
+        return
+    whole = sum(tally.seconds.values()) or 1.0
+    shares = [(name, value / whole) for name, value in sorted(tally.seconds.items(), key=lambda item: -item[1])]
+    stages = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= 0.005)
+    _say(
+        f"{here / tally.wall:.2f} photos a second: {tally.wall:.1f} s, in which {workers} "
+        f"{'process' if workers == 1 else 'processes'} worked {whole:.1f} s ({stages})"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,172 @@
+"""What a run is, beside its results: a folder that holds a run of another kind is refused, and told how it differs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Product
+    from tools.profiles.profile import Profile
+
+MANIFEST = "manifest.json"
+PACKAGES = ("looktwice", "torch", "transformers", "open_clip_torch", "numpy", "pillow")
+"""Whose versions can change an answer."""
+Value = str | int | float | bool | None
+
+
+class Manifest(BaseModel):
+    """Everything that an answer depends on, apart from the photo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_: Literal["looktwice-batch/1"] = Field(default="looktwice-batch/1", alias="schema")
+    options: dict[str, Value]
+    product: dict[str, str]
+    """Its name, and the digest of what it was learned from."""
+    models: dict[str, str]
+    """By role: the digest of its checkpoint."""
+    versions: dict[str, str]
+
+    def differences(self, other: Manifest) -> list[str]:
+        """What `other` has otherwise, in words."""
+        found = []
+        for field in ("options", "product", "models", "versions"):
+            there, here = getattr(self, field), getattr(other, field)
+            for key in sorted({*there, *here}):
+                if there.get(key) != here.get(key):
+                    found.append(f"{_said(field, key)} {_short(there.get(key))} there, {_short(here.get(key))} here")
+        return found
+
+
+def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[str, Value]) -> Manifest:
+    """The manifest of a run on this machine.
+
+    Raises:
+        tools.errors.ModelError: a checkpoint is not on disk.
+    """
+    return Manifest(
+        options=dict(options), product=dict(product), models=checkpoint_digests(profile), versions=versions()
+    )
+
+
+def checkpoint_digests(profile: Profile) -> dict[str, str]:
+    """By role: SHA-256 (hex) of its weights; of a served model, how the profile names it.
+
+    Raises:
+        tools.errors.ModelError: a checkpoint is not on disk.
+    """
+    from tools.checkpoint import digest_of, locate, weight_files
+    from tools.profiles.spec import Roles
+
+    found: dict[str, str] = {}
+    for role in Roles.model_fields:
+        written = getattr(profile.roles, role)
+        if written is None:
+            continue
+        if getattr(written, "served", None) is not None:
+            found[role] = hashlib.sha256(written.model_dump_json().encode()).hexdigest()
+            continue
+        found[role] = digest_of(weight_files(locate(profile.role(role))))  # type: ignore[arg-type]  # names are roles
+    return found
+
+
+def product_digest(product: Product | None, normal: str, *, learned_here: bool) -> dict[str, str]:
+    """Name and digest of what the photos are compared with.
+
+    Args:
+        product: None where the photos themselves say what the product is.
+        normal: what good means, in the user's words.
+        learned_here: from photos named in the call; its rules then follow from these photos and words, and are not
+            compared themselves, since their last digits depend on the number of threads.
+    """
+    from agent.files import in_yaml
+
+    content = hashlib.sha256(json.dumps(normal).encode())
+    if product is not None:
+        if not learned_here:
+            content.update(in_yaml(product.spec.model_copy(update={"references": ()})).encode())
+        for reference in product.references:
+            content.update(reference.digest.encode())
+    return {"name": product.name if product is not None else "", "digest": content.hexdigest()}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that can change an answer."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def claim(out: Path, manifest: Manifest) -> bool:
+    """Makes a folder this run's own; whether it already was.
+
+    Raises:
+        InputError: it holds another run, or results without a manifest.
+    """
+    path = out / MANIFEST
+    if not path.exists():
+        if (out / "results.jsonl").exists():
+            raise InputError(f"{out}: has results.jsonl but no {MANIFEST}; give another --out folder.")
+        write_whole(path, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
+        return False
+    try:
+        before = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not the manifest of a batch; give another --out folder.") from error
+    differing = before.differences(manifest)
+    if differing:
+        raise InputError(
+            f"{out}: holds a run of another kind ({'; '.join(differing)}); call it as that run was called, or give "
+            "another --out folder."
+        )
+    return True
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that a kill leaves either nothing or all of it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    import os
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); give --out a folder that you may write to."
+        ) from error
+
+
+def _said(field: str, key: str) -> str:
+    """What differs, as people call it."""
+    if field == "options":
+        return f"--{key}".replace("_", "-")
+    return {"product": f"product's {key}", "models": f"{key}'s checkpoint"}.get(field, key)
+
+
+def _short(value: Value) -> str:
+    """A value in words, digests cut to what tells them apart."""
+    if value is None:
+        return "none"
+    text = str(value)
+    return text[:12] if len(text) == 64 else repr(value) if isinstance(value, str) else text

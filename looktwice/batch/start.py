@@ -1,0 +1,143 @@
+"""Chooses how a batch is inspected: in this process, in several, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from looktwice.batch.manifest import write_whole
+from looktwice.batch.work import Work
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Inspector, Product
+    from agent.state import Update
+    from looktwice.batch.runner import Runner
+    from tools.types import Sample
+
+PRODUCT = "product.yaml"
+"""What the first photo said of the product, where nobody else did."""
+FEW = 16
+"""Of fewer photos, more processes would take longer to start than they save."""
+GIB_A_WORKER = 2.0
+"""Memory that a process of nano takes at most, in GiB, with room to spare; larger profiles get one process."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How photos are inspected."""
+
+    workers: int = 1
+    patience: float = 600.0
+    """Seconds that one photo may take in a worker process."""
+    ray: str | None = None
+    """Address of a Ray cluster, or "local"."""
+
+
+def starter(
+    inspector: Inspector,
+    work: Work,
+    how: How,
+    say: Callable[[str], None],
+) -> Callable[[Sample], Runner]:
+    """A function that makes the runner, given the first photo.
+
+    Args:
+        inspector: the one of this process.
+        work: without a product where the first photo has to say what it is.
+        how: in how many processes.
+        say: told what a person should know.
+    """
+
+    def start(first: Sample) -> Runner:
+        known = work if work.product is not None else replace(work, product=_proposed(inspector, work, first, say))
+        if how.ray is not None:
+            from looktwice.batch.ray_data import RayRunner
+
+            return RayRunner(known, address=how.ray, workers=how.workers)
+        if how.workers > 1:
+            from looktwice.batch.pool import PoolRunner
+
+            return PoolRunner(known, workers=how.workers, threads=_threads(how.workers), patience=how.patience)
+        from looktwice.batch.serial import SerialRunner
+
+        return SerialRunner(inspector, known)
+
+    return start
+
+
+class _ProposedError(Exception):
+    """Ends an inspection once the product is known."""
+
+    def __init__(self, product: Product) -> None:
+        super().__init__(product.name)
+        self.product = product
+
+
+def _proposed(inspector: Inspector, work: Work, first: Sample, say: Callable[[str], None]) -> Product:
+    """The product that a photo and the user's words propose; kept, so that all processes and calls take the same."""
+    path = work.out / PRODUCT
+
+    def caught(step: str, update: Update) -> None:
+        if step == "propose" and "product" in update:
+            raise _ProposedError(update["product"])
+
+    if not path.exists():
+        try:
+            inspector.inspect(first, normal=work.normal, on_step=caught)
+        except _ProposedError as found:
+            from agent.files import in_yaml
+
+            write_whole(path, in_yaml(found.product.spec))
+            for note in found.product.notes:
+                say(note)
+    return inspector.load(path)
+
+
+def chosen_workers(asked: int | None, device: str, profile: str, photos: int) -> int:
+    """How many processes: as asked, or as the machine bears.
+
+    Args:
+        asked: by the user; None leaves it to the machine.
+        device: where models run, such as "cpu".
+        profile: its name.
+        photos: how many there are, as far as counted.
+
+    Raises:
+        InputError: less than one.
+    """
+    if asked is not None:
+        if asked < 1:
+            raise InputError(f"--workers is {asked}; give 1 or more processes.")
+        return asked
+    if device != "cpu" or profile != "nano" or photos < FEW:
+        return 1
+    import psutil
+
+    fit = int(psutil.virtual_memory().available / 2**30 / GIB_A_WORKER)
+    return max(1, min(_cores(), fit))
+
+
+def at_least(inputs: Sequence[Path], out: Path, number: int) -> int:
+    """How many photos there are, counted up to a number.
+
+    Raises:
+        InputError: a folder cannot be read, or holds no photos.
+    """
+    from itertools import islice
+
+    from looktwice.batch.listing import listed
+
+    return sum(1 for _ in islice(listed(inputs, out), number))
+
+
+def _cores() -> int:
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def _threads(workers: int) -> int:
+    return max(1, _cores() // workers)
