@@ -10,6 +10,7 @@ from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
 
 if TYPE_CHECKING:
     from tools.loading import Loaded
+    from tools.memory import Rung
     from tools.narrate import Narrator
     from tools.narrate.served import ServedNarrator
     from tools.parts import Discoverer, Grounder, Segmenter
@@ -26,6 +27,7 @@ class Toolbox:
         self._device = device
         self._models: dict[Role, Loaded] = {}
         self._served: ServedNarrator | None = None
+        self._lighter: list[Rung] = []
 
     @classmethod
     def open(cls, profile: Profile, device: str = "auto") -> Toolbox:
@@ -39,7 +41,10 @@ class Toolbox:
 
         absent = [state for state in readiness(profile) if not state.ready]
         if absent:
-            raise ModelError(f"profile '{profile.name}', {absent[0].role}: {absent[0].missing}")
+            raise ModelError(
+                f"profile '{profile.name}', {absent[0].role}: {absent[0].missing} All of it: `looktwice models pull "
+                f"{profile.name}`."
+            )
         return cls(profile, device)
 
     @cached_property
@@ -89,14 +94,15 @@ class Toolbox:
     @cached_property
     def narrator(self) -> Narrator:
         """Answers in words."""
-        from tools.narrate import Narrator
         from tools.narrate.served import ServedNarrator
+        from tools.narrate.sturdy import SturdyNarrator
 
         spec: NarratorSpec = self._profile.roles.narrator
         if spec.served is not None:
             self._served = ServedNarrator(spec.served, image_size=spec.image_size)
             return self._served
-        return Narrator(self._model("narrator"), image_size=spec.image_size)
+        loaded = self._model("narrator")
+        return SturdyNarrator(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @cached_property
     def tracer(self) -> PhotoTracer | None:
@@ -123,11 +129,22 @@ class Toolbox:
         return described
 
     def _model(self, role: Role) -> Loaded:
-        from tools.loading import load_model
+        from tools.loading import resolve_device
+        from tools.memory import ladder, load_lightest_needed
 
         if role not in self._models:
-            self._models[role] = load_model(self._profile.role(role), role, self._device)
+            rungs = ladder(self._profile.role(role), role, resolve_device(self._device))
+            self._models[role], left = load_lightest_needed(rungs, role)
+            if role == "narrator":
+                self._lighter = left
         return self._models[role]
+
+    def _replaced(self, loaded: Loaded | None) -> None:
+        """Gives the narrator's model up, or takes the one in its place."""
+        if loaded is None:
+            self._models.pop("narrator", None)
+        else:
+            self._models["narrator"] = loaded
 
 
 def _side(spec: FeaturesSpec) -> int | None:
