@@ -53,7 +53,7 @@ class Toolbox:
         from tools.patches import PatchScorer
 
         spec = self._profile.roles.scorer
-        return PatchScorer(self._model("scorer"), path=spec.path, layers=spec.layers)
+        return PatchScorer(self.model("scorer"), path=spec.path, layers=spec.layers)
 
     @cached_property
     def memory(self) -> PatchMemory:
@@ -63,7 +63,7 @@ class Toolbox:
 
         spec = self._profile.roles.features
         options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
-        model = self._model(spec.shared or "features")
+        model = self.model(spec.shared or "features")
         return PatchMemory(model, side=_side(spec), shelf=default_shelf(), options=options)
 
     @cached_property
@@ -71,14 +71,14 @@ class Toolbox:
         """Finds parts by words."""
         from tools.parts import Grounder
 
-        return Grounder(self._model("grounder"))
+        return Grounder(self.model("grounder"))
 
     @cached_property
     def segmenter(self) -> Segmenter:
         """Gives parts their masks."""
         from tools.parts import Segmenter
 
-        return Segmenter(self._model("segmenter"))
+        return Segmenter(self.model("segmenter"))
 
     @cached_property
     def discoverer(self) -> Discoverer:
@@ -88,7 +88,7 @@ class Toolbox:
         from tools.patches import PatchMemory
 
         spec = self._profile.roles.features
-        looks = PatchMemory(self._model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
+        looks = PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
         return Discoverer(Proposer(self.segmenter, self.tracer), looks)
 
     @cached_property
@@ -101,7 +101,7 @@ class Toolbox:
         if spec.served is not None:
             self._served = ServedNarrator(spec.served, image_size=spec.image_size)
             return self._served
-        loaded = self._model("narrator")
+        loaded = self.model("narrator")
         return SturdyNarrator(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @cached_property
@@ -109,7 +109,7 @@ class Toolbox:
         """Traces edges and damage; None where the profile has no model for it."""
         from tools.patches.trace import PhotoTracer
 
-        return PhotoTracer(self._model("tracer")) if self._profile.roles.tracer is not None else None
+        return PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""
@@ -128,7 +128,12 @@ class Toolbox:
             described["narrator"] = self._served.describe()
         return described
 
-    def _model(self, role: Role) -> Loaded:
+    def model(self, role: Role) -> Loaded:
+        """The model of a role, loaded if it was not.
+
+        Raises:
+            ModelError: it cannot be loaded, or there is no memory for it.
+        """
         from tools.loading import resolve_device
         from tools.memory import ladder, load_lightest_needed
 

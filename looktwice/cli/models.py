@@ -76,13 +76,13 @@ def check(
     profile: ProfileName = "nano", device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
 ) -> None:
     """Check digests, load each checkpoint, say what fits which memory; of nano, measure the stored figures again."""
+    from looktwice.cli.fits import show_fits
     from tools.profiles import load_profile
 
     chosen = load_profile(profile)
     if profile == "nano":
         _check_nano()
-    else:
-        _check_loads(chosen, device)
+    show_fits(chosen, {} if profile == "nano" else _check_loads(chosen, device))
 
 
 @models.command()
@@ -114,8 +114,11 @@ def unpack(
     typer.echo(f"{manifest.profile} is unpacked")
 
 
-def _check_loads(profile: Profile, device: str) -> None:
-    """Loads what lies on disk, after all of its digests were checked.
+def _check_loads(profile: Profile, device: str) -> dict[str, int]:
+    """Loads what lies on disk, one after the other, after all of its digests were checked.
+
+    Returns:
+        Bytes of the tensors of each model, by role.
 
     Raises:
         ModelError: a file is damaged, or a checkpoint cannot be loaded.
@@ -135,13 +138,16 @@ def _check_loads(profile: Profile, device: str) -> None:
                 f"{item.source}: {damaged[0]} is damaged (its digest differs) and was removed; run `looktwice models "
                 f"pull {profile.name}`."
             )
+    sizes = {}
     for item in items:
         if item not in here:
             typer.echo(f"{item.role}: {item.source}: {item.state}")
             continue
         role = cast("Role", item.role)
         loaded = load_model(profile.role(role), role, device)
+        sizes[item.role] = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
         typer.echo(f"{item.role}: {item.source} loads as {type(loaded.model).__name__}")
+    return sizes
 
 
 def _check_nano() -> None:
