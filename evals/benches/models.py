@@ -161,7 +161,7 @@ def _measured(profile: Profile, variant: str, device: str, say: Callable[[str], 
     say(f"{profile.name}, {variant}: loading")
     roles = tuple(_loaded(toolbox, profile, role) for role in Roles.model_fields if _own(profile, role))
     say(f"{profile.name}, {variant}: an inspection")
-    learned, steps = _inspected(inspector, SMALL if profile.name == TINY else SIDE)
+    learned, steps = _inspected(inspector, SMALL if profile.name == TINY else SIDE, say)
     say(f"{profile.name}, {variant}: decoding")
     speed = _decoding(toolbox)
     bandwidth = _bandwidth(device)
@@ -191,7 +191,9 @@ def _loaded(toolbox: Toolbox, profile: Profile, role: str) -> RoleCost:
     )
 
 
-def _inspected(inspector: Inspector, side: tuple[int, int]) -> tuple[float, dict[str, float]]:
+def _inspected(
+    inspector: Inspector, side: tuple[int, int], say: Callable[[str], None]
+) -> tuple[float, dict[str, float]]:
     """Seconds of learning, and of each step of an inspection of a photo of noise with a dark spot."""
     import numpy as np
 
@@ -203,7 +205,12 @@ def _inspected(inspector: Inspector, side: tuple[int, int]) -> tuple[float, dict
     product = inspector.learn("plate", photos[:REFERENCES], describe="two bolts")
     learned = time.perf_counter() - start
     inspector.inspect(photos[REFERENCES], product=product)
-    report = inspector.inspect(photos[REFERENCES + 1], product=product)
+    began = time.perf_counter()
+    report = inspector.inspect(
+        photos[REFERENCES + 1],
+        product=product,
+        on_step=lambda name, _: say(f"{name}, ended after {time.perf_counter() - began:.1f} s"),
+    )
     return learned, {name: float(value) for name, value in report.seconds.items()}
 
 
