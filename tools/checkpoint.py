@@ -14,9 +14,9 @@ from tools.profiles.spec import ModelSpec
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md")
 """What a checkpoint needs of a Hub repository; never code, never pickled weights."""
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def locate(spec: ModelSpec, *, download: bool = False) -> Path:
@@ -34,9 +34,14 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Path:
         return folder.resolve()
     if folder.exists():
         raise ModelError(f"{folder}: is a file; a checkpoint is a folder with config and safetensors; name its folder.")
-    if not _HUB_ID.fullmatch(spec.source):
+    if not is_hub_id(spec.source):
         raise ModelError(f"{folder}: no such folder; correct the profile, or put the checkpoint there.")
     return _in_cache(spec, download)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a source is written as the Hub writes its repositories, such as "facebook/sam-vit-base"."""
+    return _HUB_ID.fullmatch(source) is not None
 
 
 def _in_cache(spec: ModelSpec, download: bool) -> Path:
@@ -48,7 +53,7 @@ def _in_cache(spec: ModelSpec, download: bool) -> Path:
         found = snapshot_download(
             spec.source,
             revision=spec.revision,
-            allow_patterns=list(_WANTED),
+            allow_patterns=list(WANTED),
             local_files_only=not download,
         )
     except (LocalEntryNotFoundError, FileNotFoundError) as error:
@@ -100,7 +105,7 @@ def weight_files(folder: Path) -> list[Path]:
             raise ModelError(f"{folder}: {absent[0]} is missing ({len(absent)} in all); fetch the checkpoint again.")
     if files:
         return files
-    pickled = sorted(p.name for pattern in _PICKLED for p in folder.glob(pattern))
+    pickled = sorted(p.name for pattern in PICKLED for p in folder.glob(pattern))
     if pickled:
         raise ModelError(
             f"{folder}: its weights are pickled ({pickled[0]}), which can run code when read, so only safetensors are "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -93,6 +94,8 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
             raise ModelError(
                 f"{folder}: cannot be loaded as {role} ({brief(error)}); fetch or copy the checkpoint again, whole."
             ) from error
+    # Image processors hand read-only photos to torch, which nothing then writes to.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(folder, model.state_dict().items())
     quicken(model)

@@ -10,6 +10,7 @@ from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
 
 if TYPE_CHECKING:
     from tools.loading import Loaded
+    from tools.memory import Rung
     from tools.narrate import Narrator
     from tools.narrate.served import ServedNarrator
     from tools.parts import Discoverer, Grounder, Segmenter
@@ -26,6 +27,7 @@ class Toolbox:
         self._device = device
         self._models: dict[Role, Loaded] = {}
         self._served: ServedNarrator | None = None
+        self._lighter: list[Rung] = []
 
     @classmethod
     def open(cls, profile: Profile, device: str = "auto") -> Toolbox:
@@ -39,7 +41,10 @@ class Toolbox:
 
         absent = [state for state in readiness(profile) if not state.ready]
         if absent:
-            raise ModelError(f"profile '{profile.name}', {absent[0].role}: {absent[0].missing}")
+            raise ModelError(
+                f"profile '{profile.name}', {absent[0].role}: {absent[0].missing} All of it: `looktwice models pull "
+                f"{profile.name}`."
+            )
         return cls(profile, device)
 
     @cached_property
@@ -48,7 +53,7 @@ class Toolbox:
         from tools.patches import PatchScorer
 
         spec = self._profile.roles.scorer
-        return PatchScorer(self._model("scorer"), path=spec.path, layers=spec.layers)
+        return PatchScorer(self.model("scorer"), path=spec.path, layers=spec.layers)
 
     @cached_property
     def memory(self) -> PatchMemory:
@@ -58,7 +63,7 @@ class Toolbox:
 
         spec = self._profile.roles.features
         options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
-        model = self._model(spec.shared or "features")
+        model = self.model(spec.shared or "features")
         return PatchMemory(model, side=_side(spec), shelf=default_shelf(), options=options)
 
     @cached_property
@@ -66,14 +71,14 @@ class Toolbox:
         """Finds parts by words."""
         from tools.parts import Grounder
 
-        return Grounder(self._model("grounder"))
+        return Grounder(self.model("grounder"))
 
     @cached_property
     def segmenter(self) -> Segmenter:
         """Gives parts their masks."""
         from tools.parts import Segmenter
 
-        return Segmenter(self._model("segmenter"))
+        return Segmenter(self.model("segmenter"))
 
     @cached_property
     def discoverer(self) -> Discoverer:
@@ -83,27 +88,28 @@ class Toolbox:
         from tools.patches import PatchMemory
 
         spec = self._profile.roles.features
-        looks = PatchMemory(self._model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
+        looks = PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
         return Discoverer(Proposer(self.segmenter, self.tracer), looks)
 
     @cached_property
     def narrator(self) -> Narrator:
         """Answers in words."""
-        from tools.narrate import Narrator
         from tools.narrate.served import ServedNarrator
+        from tools.narrate.sturdy import SturdyNarrator
 
         spec: NarratorSpec = self._profile.roles.narrator
         if spec.served is not None:
             self._served = ServedNarrator(spec.served, image_size=spec.image_size)
             return self._served
-        return Narrator(self._model("narrator"), image_size=spec.image_size)
+        loaded = self.model("narrator")
+        return SturdyNarrator(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @cached_property
     def tracer(self) -> PhotoTracer | None:
         """Traces edges and damage; None where the profile has no model for it."""
         from tools.patches.trace import PhotoTracer
 
-        return PhotoTracer(self._model("tracer")) if self._profile.roles.tracer is not None else None
+        return PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""
@@ -122,12 +128,28 @@ class Toolbox:
             described["narrator"] = self._served.describe()
         return described
 
-    def _model(self, role: Role) -> Loaded:
-        from tools.loading import load_model
+    def model(self, role: Role) -> Loaded:
+        """The model of a role, loaded if it was not.
+
+        Raises:
+            ModelError: it cannot be loaded, or there is no memory for it.
+        """
+        from tools.loading import resolve_device
+        from tools.memory import ladder, load_lightest_needed
 
         if role not in self._models:
-            self._models[role] = load_model(self._profile.role(role), role, self._device)
+            rungs = ladder(self._profile.role(role), role, resolve_device(self._device))
+            self._models[role], left = load_lightest_needed(rungs, role)
+            if role == "narrator":
+                self._lighter = left
         return self._models[role]
+
+    def _replaced(self, loaded: Loaded | None) -> None:
+        """Gives the narrator's model up, or takes the one in its place."""
+        if loaded is None:
+            self._models.pop("narrator", None)
+        else:
+            self._models["narrator"] = loaded
 
 
 def _side(spec: FeaturesSpec) -> int | None:

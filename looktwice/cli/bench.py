@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts"],
+        Literal["patch", "memory", "parts", "models"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
-            "words and masks by boxes."
+            "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default)."
         ),
     ] = "patch",
     model: Annotated[
@@ -42,6 +42,11 @@ def bench(
     def say(what: str) -> None:
         progress.print(f"measuring {what} ...")
 
+    if name == "models":
+        from looktwice.cli.bench_models import show_models
+
+        show_models("edge" if model == "ViT-B-16-plus-240" else model, device, json, say)
+        return
     if name == "parts":
         from evals.benches.parts import bench_parts
 

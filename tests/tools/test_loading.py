@@ -284,3 +284,23 @@ def test_half_the_bits_score_words_nearly_as_all_of_them_do(folder_of, good, pat
         maps.append(scorer.score(scorer.encode(good[:1]), "metal nut")[0])
     assert maps[1].values.dtype == maps[0].values.dtype
     assert abs(maps[1].values - maps[0].values).max() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["sam", "dino"])
+def test_photos_that_must_not_be_changed_raise_no_warning(folder_of, good, kind):
+    import warnings
+
+    from tools.parts import Grounder, Segmenter
+
+    found = load_model(ModelSpec(source=str(folder_of(kind))), ROLE_OF[kind], "cpu")
+    good[0].image.setflags(write=False)
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*not writable", append=True)
+            if kind == "sam":
+                Segmenter(found).encode(good[0])
+            else:
+                Grounder(found).ground(good[0], ["nut"])
+    finally:
+        torch.set_warn_always(False)

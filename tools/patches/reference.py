@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.errors import InputError, ModelError
+from tools.memory import Batch
 from tools.patches.among import excess, learn_among, stands_out, within
 from tools.patches.augment import augmented, laid
 from tools.patches.bank import Bank
@@ -89,7 +90,7 @@ class PatchMemory:
         self._loaded = loaded
         self._shelf = Shelf(shelf)
         self._side = side
-        self._batch = batch
+        self._batch = Batch(batch)
         self._options = options or MemoryOptions()
         self._form = input_format(loaded, side)
 
@@ -203,8 +204,11 @@ class PatchMemory:
         """(N, h, w, C) of unit length."""
         import torch
 
-        batches = (images[i : i + self._batch] for i in range(0, len(images), self._batch))
-        return torch.cat([patch_features(self._loaded, to_pixels(b, self._form, self._loaded)) for b in batches])
+        return torch.cat(
+            list(
+                self._batch.over(images, lambda b: patch_features(self._loaded, to_pixels(b, self._form, self._loaded)))
+            )
+        )
 
 
 def _check_shapes(samples: Sequence[Sample]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import InputError, ModelError
+from tools.memory import Batch
 from tools.patches.association import association
 from tools.patches.dense import Embedded, embed, is_pooled, is_resnet
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
@@ -108,7 +109,7 @@ class PatchScorer:
         self._loaded = loaded
         self._path = path
         self._layers = layers
-        self._batch = batch
+        self._batch = Batch(batch)
         self._temperature = temperature
         self._form = input_format(loaded)
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
@@ -121,26 +122,22 @@ class PatchScorer:
             ModelError: the embeddings are not finite numbers.
         """
         import torch
-        from torch.nn import functional
 
         if not samples:
             raise InputError("no photo was given to score; give at least one.")
         wholes, grids, windows, tokens = [], [], [], []
         with torch.inference_mode():
-            for start in range(0, len(samples), self._batch):
-                pixels = self._pixels([s.image for s in samples[start : start + self._batch]])
-                embedded = self._embedded_images(pixels)
-                if self._path == "windows" and embedded.tokens is not None:
-                    found = window_embeddings(self._loaded.model.visual, pixels)
-                    windows.append([functional.normalize(scale.float(), dim=-1) for scale in found])
+            for embedded, scales in self._batch.over([s.image for s in samples], self._embedded_with_windows):
+                if scales and embedded.tokens is not None:
+                    windows.append(scales)
                     tokens.append(embedded.tokens)
                 wholes.append(embedded.whole)
                 grids.append(embedded.patches)
             tiles = tuple(self._tiles(s.image) for s in samples) if self._path == "tiles" else ()
-        scales = tuple(torch.cat(batches) for batches in zip(*windows, strict=True))
+        joined = tuple(torch.cat(batches) for batches in zip(*windows, strict=True))
         sizes = tuple(s.size for s in samples)
         of_patches = torch.cat(tokens) if tokens else None
-        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), sizes, scales, of_patches, tiles)
+        encoded = EncodedImages(torch.cat(wholes), torch.cat(grids), sizes, joined, of_patches, tiles)
         self._check(encoded.whole)
         return encoded
 
@@ -149,9 +146,19 @@ class PatchScorer:
         import torch
 
         tiles = cut_tiles(image)
-        starts = range(0, len(tiles), self._batch)
-        pairs = [self._embedded_images(self._pixels(tiles[i : i + self._batch])) for i in starts]
+        pairs = list(self._batch.over(tiles, lambda cut: self._embedded_images(self._pixels(cut))))
         return torch.cat([pair.whole for pair in pairs]), torch.cat([pair.patches for pair in pairs])
+
+    def _embedded_with_windows(self, images: Sequence[RGB]) -> tuple[Embedded, list[Tensor]]:
+        """Photos with their patches and, on the path of windows, for each scale the windows' (N, windows, D)."""
+        from torch.nn import functional
+
+        pixels = self._pixels(images)
+        embedded = self._embedded_images(pixels)
+        if self._path != "windows" or embedded.tokens is None:
+            return embedded, []
+        found = window_embeddings(self._loaded.model.visual, pixels)
+        return embedded, [functional.normalize(scale.float(), dim=-1) for scale in found]
 
     def _pixels(self, images: Sequence[RGB]) -> Tensor:
         return to_pixels(images, self._form, self._loaded)
