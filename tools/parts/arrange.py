@@ -190,7 +190,7 @@ class Arrangement:
     def _missing(self, share: float, outline: float) -> float:
         """Price of a part of a reference that nothing stands for."""
         stored = prices()
-        return stored.missing * float(share) ** stored.recurring * min(1.0, float(outline) + 0.3)
+        return float(stored.missing * share**stored.recurring * min(1.0, outline + 0.3))
 
     def _told(self, layout: Layout, n: int, pair: _Pair, found: _Explained, cost: float) -> Explanation:
         good = self.layouts[n]
