@@ -83,6 +83,15 @@ def test_a_photo_that_is_explained_speaks_for_good():
     assert GOOD.name in say(found.claim)
 
 
+def test_a_single_reference_says_nothing():
+    assert explained(misfit("missing", 8.0), own=()) == []
+
+
+def test_two_references_are_not_held_to_what_four_usually_cost():
+    (found,) = explained(misfit("extra", 4.0), own=(4.0, 4.0))
+    assert found.claim.key == "arranged_as_expected"
+
+
 def test_nothing_is_said_where_no_reference_explains():
     product = Product(ProductSpec(name="tray", product="tray"))
     assert list(arranged(SAMPLE, product, Measured(()), CALIBRATION)) == []
