@@ -18,6 +18,8 @@ TOLD = 3
 """Misfits of a photo that are hypotheses of their own, the dearest first."""
 USUAL = 2
 """A few references say little about the next good photo: so many more, of the usual cost, are imagined."""
+FEWEST = 4
+"""References from which on that cost is the usual one; fewer explain one another worse."""
 SHARE = 0.5
 """A misfit is told beside the dearest where it costs at least this share of it."""
 ONE = 0.5
@@ -41,13 +43,16 @@ def arranged(sample: Sample, product: Product, measured: Measured, calibration: 
     """A hypothesis for each part that a good product explains badly; one that all is well where there is none.
 
     The photo's cost is standardised by those of the references, each explained by the others; a misfit that is not
-    the dearest is worth what the photo would be if it were.
+    the dearest is worth what the photo would be if it were. A single reference says nothing: nobody knows how far good
+    ones differ from it.
     """
     explanation = measured.explanation
     if explanation is None or product.types is None or product.types.arrangement is None:
         return
     own = [logarithm(c) for c in product.types.arrangement.own_costs]
-    own += [calibration.parts.mean] * (USUAL if own else 0)
+    if not own:
+        return
+    own += [calibration.parts.mean] * (USUAL if len(own) >= FEWEST else 0)
     dearest = explanation.misfits[0].cost if explanation.misfits else 0.0
     told = [m for m in explanation.misfits[:TOLD] if m.cost >= SHARE * dearest]
     for number, misfit in enumerate(told, start=1):

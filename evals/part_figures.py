@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +19,11 @@ import typer
 
 from evals.metrics.ranking import auroc
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, Thing, scenes
+from nano.recipes.grounder_figures import average_precision
 from nano.world import HELDOUT, TRAINED, family
 from tools.images import sample_from_array
-from tools.parts import calibrated_price, explained, measure
+from tools.parts import measure
+from tools.parts.relate import touching
 from tools.types import Mask, Part
 
 if TYPE_CHECKING:
@@ -45,14 +48,24 @@ class PartFigures:
     """Share of (photo, noun) pairs whose count is exact."""
     found: float
     """Share of true parts that a mask of their name covers (IoU above 0.5)."""
+    ap50: float
+    """Average precision of their boxes at an IoU of 0.5, the mean over nouns."""
     mask_iou: float
     """Mean overlap of those masks."""
     colour: float
     """Share of those whose colour name is that of the true pixels."""
     length: float
     """Share of those whose length is within a tenth of the true one."""
+    connected: float
+    """Balanced accuracy of whether two of those touch, against the true masks."""
     matching: float
-    """AUROC of the matching cost: logical defects against good photos."""
+    """AUROC of what the cheapest explanation by a reference costs: logical defects against good photos."""
+    missing: float
+    """The same of missing parts alone."""
+    extra: float
+    """The same of extra parts alone."""
+    swapped: float
+    """The same of swapped parts alone."""
 
 
 def figures(toolbox: Toolbox, name: str, photos: int) -> PartFigures:
@@ -72,14 +85,45 @@ def figures(toolbox: Toolbox, name: str, photos: int) -> PartFigures:
     masks = [_best(t, parts, names[t.name]) for s, parts in zip(tested, found, strict=True) for t in s.parts]
     truth = [(s, t) for s in tested for t in s.parts]
     hits = [(s, t, p) for (s, t), (iou, p) in zip(truth, masks, strict=True) if p is not None and iou > HIT]
+    costs = [_cost(toolbox, scene, types) for scene in tested]
     return PartFigures(
-        fmean(exact),
-        len(hits) / len(truth),
-        fmean(iou for iou, _ in masks),
-        _share([_colour_agrees(*hit) for hit in hits]),
-        _share([_length_agrees(*hit) for hit in hits]),
-        _matching(tested, found, references, good),
+        exact_count=fmean(exact),
+        found=len(hits) / len(truth),
+        ap50=_mean([_precision(tested, found, noun, labels) for noun, labels in names.items()]),
+        mask_iou=fmean(iou for iou, _ in masks),
+        colour=_share([_colour_agrees(*hit) for hit in hits]),
+        length=_share([_length_agrees(*hit) for hit in hits]),
+        connected=_connected(hits),
+        matching=_matching(tested, costs),
+        **{kind: _matching(tested, costs, f"{kind} part") for kind in ("missing", "extra")},
+        swapped=_matching(tested, costs, "swapped parts"),
     )
+
+
+def _cost(toolbox: Toolbox, scene: CachedScene, types: PartTypes) -> float:
+    explanation = toolbox.discoverer.explain(sample_from_array(np.array(scene.image)), types)
+    return 0.0 if explanation is None else explanation.cost
+
+
+def _precision(
+    tested: Sequence[CachedScene], found: Sequence[Sequence[Part]], noun: str, labels: frozenset[str]
+) -> float:
+    """Average precision of one noun; NaN where no photo shows it."""
+    if not any(t.name == noun for s in tested for t in s.parts):
+        return math.nan
+    called = [tuple(replace(p, label=noun) for p in parts if p.label in labels) for parts in found]
+    return average_precision(tested, called, noun)
+
+
+def _connected(hits: Sequence[tuple[CachedScene, Thing, Part]]) -> float:
+    """Balanced accuracy over pairs of parts that were both found on one photo; NaN where none or all touch."""
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    for (scene, thing, part), (other_scene, other, other_part) in combinations(hits, 2):
+        masks = part.region.mask, other_part.region.mask
+        if scene is other_scene and masks[0] is not None and masks[1] is not None:
+            truth = touching(thing.mask, other.mask)
+            right[truth].append(touching(masks[0], masks[1]) == truth)
+    return fmean(fmean(r) for r in right.values()) if all(right.values()) else math.nan
 
 
 def _parts(toolbox: Toolbox, scene: CachedScene, types: PartTypes) -> tuple[Part, ...]:
@@ -153,23 +197,15 @@ def _length_agrees(scene: CachedScene, thing: Thing, part: Part) -> bool:
     return part.measures is not None and abs(part.measures.length - true) <= CLOSE * true
 
 
-def _matching(
-    tested: Sequence[CachedScene],
-    found: Sequence[Sequence[Part]],
-    references: Sequence[Sequence[Part]],
-    good: Sequence[CachedScene],
-) -> float:
-    """AUROC of the cost of the cheapest explanation; NaN where the family has no logical defect."""
-    sizes = [(s.image.shape[1], s.image.shape[0]) for s in good]
-    price = calibrated_price(references, sizes)
-    costs, logical = [], []
-    for scene, parts in zip(tested, found, strict=True):
-        kinds = {d.kind for d in scene.defects}
-        if kinds in (set(), {"logical"}):
-            best = explained(parts, references, sizes[0], sizes, price)
-            costs.append(best[1].cost if best else 0.0)
-            logical.append(bool(kinds))
-    return auroc(np.array(logical), np.array(costs)) if 0 < sum(logical) < len(logical) else math.nan
+def _matching(tested: Sequence[CachedScene], costs: Sequence[float], defect: str | None = None) -> float:
+    """AUROC of costs, of one logical defect or of all; NaN where no photo has it."""
+    kept = []
+    for scene, cost in zip(tested, costs, strict=True):
+        kinds, names = {d.kind for d in scene.defects}, {d.name for d in scene.defects}
+        if not kinds or (kinds == {"logical"} and (defect is None or defect in names)):
+            kept.append((bool(kinds), cost))
+    logical = np.array([bad for bad, _ in kept])
+    return auroc(logical, np.array([cost for _, cost in kept])) if 0 < logical.sum() < len(kept) else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -190,7 +226,7 @@ def main(
     from tools.toolbox import Toolbox
 
     toolbox = Toolbox.open(load_profile(profile), "cpu")
-    keys = ("exact_count", "found", "mask_iou", "colour", "length", "matching")
+    keys = tuple(f.name for f in fields(PartFigures))
     table = Table("family", *(k.replace("_", " ") for k in keys))
     wanted = [n for n in only.split(",") if n]
     for told, names in (("trained", TRAINED), ("held-out", HELDOUT)):
@@ -200,7 +236,7 @@ def main(
         if measured:
             means = [_mean([getattr(row, k) for _, row in measured]) for k in keys]
             table.add_row(f"mean, {told}", *(f"{m:.3f}" for m in means), end_section=True)
-    Console(width=110).print(table)
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tools.plates import placed
 from tools.types import RGB, Box, Mask, Region, ScoreMap
 
 PALETTE: tuple[tuple[int, int, int], ...] = (
@@ -26,6 +27,8 @@ HEAT = ((255, 230, 120), (213, 94, 0), (120, 0, 60))
 """Colours of the map from its visible foot to its summit; darker is higher, also in grey."""
 FOOT = 0.5
 """Of the map's height above its median: below this nothing is shown."""
+PAD = 4
+"""Pixels around the text of a label."""
 OPAQUE = 0.55
 """Share of the map's colour at its summit."""
 
@@ -58,12 +61,15 @@ def overlay(
         if region.mask is not None and region.mask.any():
             _outline(base, region.mask, colour, line)
         _rectangle(pen, _scaled(region.box, scale, size), colour, line)
-    taken: list[Box] = []
-    for index, (region, label) in enumerate(zip(regions, labels, strict=False)):
-        if label:
-            plate = _place(pen, label, font, _scaled(region.box, scale, size), size, taken)
-            taken.append(plate)
-            _plate(pen, plate, label, font, PALETTE[index % len(PALETTE)])
+    named = [n for n, label in enumerate(labels[: len(regions)]) if label]
+    boxes = [_scaled(region.box, scale, size) for region in regions]
+    sizes = [_size(pen, labels[n], font, size) for n in named]
+    for n, plate in zip(named, placed(sizes, [boxes[n] for n in named], boxes, size), strict=True):
+        colour = PALETTE[n % len(PALETTE)]
+        if plate.leader is not None:
+            pen.line(plate.leader, fill=(0, 0, 0), width=line + 2)
+            pen.line(plate.leader, fill=colour, width=line)
+        _plate(pen, plate.box, labels[n], font, colour)
     return np.asarray(base).copy()
 
 
@@ -120,23 +126,12 @@ def _rectangle(pen: ImageDraw.ImageDraw, box: Box, colour: tuple[int, int, int],
     pen.rectangle((x0, y0, x1, y1), outline=colour, width=line)
 
 
-def _place(
-    pen: ImageDraw.ImageDraw,
-    label: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    box: Box,
-    size: tuple[int, int],
-    taken: Sequence[Box],
-) -> Box:
-    """Where a label's plate fits: above the box, below it or inside it, in the picture and off other plates."""
+def _size(
+    pen: ImageDraw.ImageDraw, label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, size: tuple[int, int]
+) -> tuple[float, float]:
+    """Width and height of a label's plate, at most those of the picture."""
     left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
-    pad = 4
-    width, height = min(right - left + 2 * pad, size[0]), min(bottom - top + 2 * pad, size[1])
-    x = min(max(box.x0, 0.0), size[0] - width)
-    tries = [box.y0 - height - 1, box.y1 + 1, box.y0 + 3, *(box.y1 + 1 + i * height for i in range(1, 12))]
-    plates = [Box(x, y, x + width, y + height) for y in tries if 0 <= y <= size[1] - height]
-    plates.append(Box(x, 0.0, x + width, height))
-    return next((p for p in plates if all(p.iou(other) == 0 for other in taken)), plates[0])
+    return min(right - left + 2 * PAD, size[0]), min(bottom - top + 2 * PAD, size[1])
 
 
 def _plate(
@@ -152,7 +147,10 @@ def _plate(
     left, top, _, _ = pen.textbbox((0, 0), label, font=font)
     pen.rectangle(tuple(plate), fill=colour, outline=(0, 0, 0))
     pen.text(
-        (plate.x0 + 4 - left, plate.y0 + 4 - top), _fitting(pen, label, font, plate.width - 8), fill=text, font=font
+        (plate.x0 + PAD - left, plate.y0 + PAD - top),
+        _fitting(pen, label, font, plate.width - 2 * PAD),
+        fill=text,
+        font=font,
     )
 
 

@@ -2,55 +2,12 @@
 
 import numpy as np
 import pytest
+from layouts import SCALE, SIDE, layout, product, references
 
-from tools.parts.arrange import Layout, arrangement_of
-from tools.parts.describe import Descriptors
-from tools.parts.likeness import Scale
-from tools.parts.product import ProductPose
+from tools.parts.arrange import arrangement_of
 from tools.parts.register import overlaid
 
-SIDE = 100
-SORTS = 3
-SCALE = Scale(0.5, 0.5)
 SEEDS = range(12)
-
-
-def product(seed):
-    """Places (N, 2) and sorts (N,) of the parts of a product: five at least, a place apart at least."""
-    random = np.random.default_rng(seed)
-    grid = np.array([(x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)]) + 0.03
-    chosen = random.permutation(9)[: random.integers(5, 9)]
-    sorts = np.concatenate([np.arange(SORTS), random.integers(0, SORTS, len(chosen) - SORTS)])
-    return grid[chosen], sorts
-
-
-def layout(places, sorts, seed, *, colours=None, turn=0.0, scores=None):
-    """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame."""
-    random = np.random.default_rng(seed)
-    sorts, n = np.asarray(sorts), len(sorts)
-    cos, sin = np.cos(turn), np.sin(turn)
-    seen = np.asarray(places) @ np.array([[cos, sin], [-sin, cos]]) + random.normal(0, 0.005, (n, 2))
-    looks = np.eye(8)[sorts]
-    shape = np.zeros((n, 5))
-    shape[:, 0] = -4 + sorts + random.normal(0, 0.02, n)
-    shape[:, 1] = 0.5 * sorts
-    colour = np.zeros((n, 3))
-    colour[:, 0] = 50 + random.normal(0, 1, n)
-    colour[:, 1] = 20.0 * np.asarray(sorts if colours is None else colours)
-    masks = []
-    for x, y in seen:
-        mask = np.zeros((SIDE, SIDE), np.bool_)
-        column, row = int(SIDE / 2 + x * SIDE / 2), int(SIDE / 2 + y * SIDE / 2)
-        mask[row - 4 : row + 4, column - 4 : column + 4] = True
-        masks.append(mask)
-    pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
-    described = Descriptors(shape, colour, colour, seen, looks, looks)
-    scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
-    return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
-
-
-def references(places, sorts, count=4):
-    return [layout(places, sorts, 1000 + n, turn=0.1 * n) for n in range(count)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -11,6 +11,7 @@ from checkpoints import plate
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
 from tools.parts import Grounder, Segmenter, assign, calibrated_price, explained, measure
+from tools.parts.assign import Price
 from tools.parts.measure import colour_name
 from tools.types import Box, Part, Region
 
@@ -324,15 +325,35 @@ def test_the_price_is_set_by_how_alike_good_ones_are():
     tidy = [[part("nut", 50 + n, 20), part("bolt", 120, 50 - n)] for n in range(3)]
     untidy = [[part("nut", 50 + 40 * n, 20), part("bolt", 120, 60 - 25 * n)] for n in range(3)]
     prices = [calibrated_price(shown, [SIZE] * 3) for shown in (tidy, untidy)]
-    assert 0 < prices[0] <= prices[1]
-    assert calibrated_price([], []) == 1.0
+    assert 0 < prices[0].lost <= prices[1].lost
+    assert prices[0].usual <= prices[1].usual
+    assert calibrated_price([], []) == Price(1.0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_photo_that_lacks_a_part_or_has_one_too_many_costs_more_than_any_good_one(seed):
+    random = np.random.default_rng(seed)
+
+    def shown(*places):
+        return [part("nut", *(at + random.normal(0, 3, 2))) for at in places]
+
+    homes = [np.array([x, y]) for x in (30.0, 90.0, 150.0) for y in (20.0, 60.0)]
+    good = [shown(*homes) for _ in range(4)]
+    price = calibrated_price(good, [SIZE] * 4)
+
+    def cost(query):
+        return explained(query, good, SIZE, [SIZE] * 4, price)[1].cost
+
+    usual = max(cost(shown(*homes)) for _ in range(4))
+    assert cost(shown(*homes[1:])) > usual
+    assert cost(shown(*homes, np.array([60.0, 40.0]))) > usual
 
 
 def test_the_cheapest_reference_explains_the_photo():
     two, three = [part("nut", 20, 20), part("nut", 60, 20)], [part("nut", 20 + 40 * n, 20) for n in range(3)]
-    which, found = explained(three, [two, three], SIZE, [SIZE, SIZE], price=1.0)
+    which, found = explained(three, [two, three], SIZE, [SIZE, SIZE], Price(1.0))
     assert (which, found.missing, found.extra) == (1, (), ())
-    assert explained(three, [], SIZE, [], price=1.0) is None
+    assert explained(three, [], SIZE, [], Price(1.0)) is None
 
 
 def test_prices_must_be_prices():

@@ -145,24 +145,28 @@ class Arrangement:
         left_out = [self.cost_without(layout, n, dict(enumerate(unlike))) for n in range(len(unlike))]
         return fmean(left_out)
 
-    def _parts(self, n: int, believed: Sequence[int]) -> tuple[list[int], Array]:
-        """Segments of a reference that are parts, and (N,) what the nearest on the other references cost."""
+    def _parts(self, n: int, believed: Sequence[int]) -> tuple[list[int], Array, Array]:
+        """Segments of a reference that are parts; (N,) what the nearest on the other references cost; how many show it.
+
+        The last is a share of the other references, with one more imagined that does.
+        """
         layout, stored = self.layouts[n], prices()
         nearest = [self.among[n, m].min(axis=1, initial=stored.dearest * 2) for m in believed if m != n]
-        recurs = np.zeros(len(layout.scores))
+        recurs, share = np.zeros(len(layout.scores)), np.ones(len(layout.scores))
         if nearest:
+            share = (1 + (np.stack(nearest) <= stored.dearest / 2).sum(axis=0)) / (1 + len(nearest))
             # Of three other references or more, one may be off.
             kept = np.sort(np.stack(nearest), axis=0)[: max(1, len(nearest) - (len(nearest) > 2))]
             recurs = kept.mean(axis=0)
         bonus = np.zeros(len(recurs))
         bonus[list(layout.items)] = stored.item
         order = np.argsort(recurs - stored.outline * layout.scores - bonus, kind="stable")
-        return apart([k for k in order.tolist() if recurs[k] < stored.dearest], layout.nested), recurs
+        return apart([k for k in order.tolist() if recurs[k] < stored.dearest], layout.nested), recurs, share
 
     def _explained(self, layout: Layout, n: int, unlike: Array, believed: Sequence[int]) -> _Explained:
         """The parts of one reference, each given the segment that is most like it, and what is left of either."""
         stored = prices()
-        parts, recurs = self._parts(n, believed)
+        parts, recurs, share = self._parts(n, believed)
         rest = unlike[:, parts] - stored.clear * layout.scores[:, None]
         rest = np.where(unlike[:, parts] > stored.dearest + 1, np.inf, rest)
         pairs: list[tuple[int, int, float]] = []
@@ -175,7 +179,7 @@ class Arrangement:
             rest[a] = np.inf
         used, taken = {b for _, b, _ in pairs}, [a for a, _, _ in pairs]
         scores = self.layouts[n].scores
-        missing = [(b, self._missing(recurs[b], scores[b])) for b in parts if b not in used]
+        missing = [(b, self._missing(share[b], scores[b])) for b in parts if b not in used]
         extra = [
             (a, stored.extra * min(1.0, float(layout.scores[a]) + 0.2))
             for a in layout.items
@@ -183,10 +187,10 @@ class Arrangement:
         ]
         return _Explained(tuple(pairs), tuple(missing), tuple(extra))
 
-    def _missing(self, recurs: float, outline: float) -> float:
+    def _missing(self, share: float, outline: float) -> float:
         """Price of a part of a reference that nothing stands for."""
         stored = prices()
-        return max(0.3, stored.missing - stored.recurring * float(recurs)) * min(1.0, float(outline) + 0.3)
+        return float(stored.missing * share**stored.recurring * min(1.0, outline + 0.3))
 
     def _told(self, layout: Layout, n: int, pair: _Pair, found: _Explained, cost: float) -> Explanation:
         good = self.layouts[n]
@@ -224,7 +228,8 @@ class _Explained:
 
     @property
     def cost(self) -> float:
-        return float(sum(c for *_, c in (*self.pairs, *self.missing, *self.extra)))
+        power = prices().together
+        return float(sum(c**power for *_, c in (*self.pairs, *self.missing, *self.extra)) ** (1 / power))
 
 
 def arrangement_of(layouts: Sequence[Layout], scale: Scale) -> Arrangement:
@@ -293,7 +298,8 @@ def _compared(one: Layout, other: Layout, scale: Scale) -> _Pair:
 def _unlike(pair: _Pair, usual: Array, place: float) -> Array:
     """(N, M): how unlike each pair is, looks and places together, in units of what good ones differ by."""
     stored = prices()
-    found: Array = (pair.looks / usual).mean(axis=-1) + stored.places * pair.away / place
+    looks = ((pair.looks / usual) ** stored.power).mean(axis=-1) ** (1 / stored.power)
+    found: Array = looks + stored.places * pair.away / place
     return np.minimum(found, 2 * stored.dearest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,15 @@ DEAREST = 4.0
 """A pair never costs more than this, so that a wild measure does not drown the others."""
 
 
+class Price(NamedTuple):
+    """What explaining the parts of a photo by those of a good one costs."""
+
+    lost: float
+    """Of a part that is missing, or one too many."""
+    usual: float = 0.0
+    """What a pair costs among good ones, which it has for free: else a photo would cost less for each part it lacks."""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """The cheapest explanation of the parts of one photo by those of a good one."""
@@ -44,7 +54,7 @@ class Assignment:
     extra: tuple[int, ...]
     """Query parts that stand for nothing."""
     cost: float
-    """Sum over pairs plus the prices of all that is missing or extra."""
+    """Sum over pairs, beyond what they have for free, plus the prices of all that is missing or extra."""
 
 
 def assign(
@@ -54,6 +64,7 @@ def assign(
     *,
     missing_price: float,
     extra_price: float,
+    usual: float = 0.0,
     reference_size: tuple[int, int] | None = None,
 ) -> Assignment:
     """Assigns parts one to one by least total cost, each part that is left over at its price.
@@ -67,6 +78,7 @@ def assign(
         size: (width, height) of the photo in pixels; places are compared relative to it.
         missing_price: cost of a reference part that nothing stands for, 0 or more.
         extra_price: cost of a query part that stands for nothing, 0 or more.
+        usual: what a pair of parts has for free, 0 or more.
         reference_size: (width, height) of the good one's photo, where it differs.
 
     Raises:
@@ -87,7 +99,7 @@ def assign(
     costs[n:, :m] = missing_price
     for i, part in enumerate(query):
         for j, good in enumerate(reference):
-            costs[i, j] = pair_cost(part, good, *sizes)
+            costs[i, j] = max(0.0, pair_cost(part, good, *sizes) - usual)
     rows, columns = linear_sum_assignment(costs)
     chosen = list(zip(rows.tolist(), columns.tolist(), strict=True))
     return Assignment(
@@ -98,18 +110,18 @@ def assign(
     )
 
 
-def calibrated_price(references: Sequence[Sequence[Part]], sizes: Sequence[tuple[int, int]]) -> float:
+def calibrated_price(references: Sequence[Sequence[Part]], sizes: Sequence[tuple[int, int]]) -> Price:
     """The price of a part that is missing or one too many, from how alike the parts of good ones are.
 
-    The parts of every two references are paired; nine tenths of those pairs cost less than twice the price, so that
-    a pair is dearer than leaving both out only where it is dearer than good ones hardly ever are.
+    The parts of every two references are paired. Nine tenths of those pairs cost no more than `usual`; a lost part
+    costs as much again, so that a pair is dearer than leaving both out only where it is far dearer than good ones are.
 
     Args:
         references: parts of each good one.
         sizes: (width, height) of their photos.
 
     Returns:
-        1.0 where there are no two references with parts.
+        1.0, and nothing for free, where there are no two references with parts.
     """
     costs: list[float] = []
     for n, parts in enumerate(references):
@@ -118,7 +130,8 @@ def calibrated_price(references: Sequence[Sequence[Part]], sizes: Sequence[tuple
                 parts, references[m], sizes[n], missing_price=DEAREST, extra_price=DEAREST, reference_size=sizes[m]
             )
             costs += [pair_cost(parts[i], references[m][j], sizes[n], sizes[m]) for i, j in found.pairs]
-    return max(LEAST_PRICE, float(np.quantile(costs, GOOD)) / 2) if costs else 1.0
+    usual = float(np.quantile(costs, GOOD)) if costs else 0.0
+    return Price(max(LEAST_PRICE, usual), usual) if costs else Price(1.0)
 
 
 def explained(
@@ -126,7 +139,7 @@ def explained(
     references: Sequence[Sequence[Part]],
     size: tuple[int, int],
     sizes: Sequence[tuple[int, int]],
-    price: float,
+    price: Price,
 ) -> tuple[int, Assignment] | None:
     """The reference that explains a photo most cheaply, and how; None without references.
 
@@ -138,7 +151,15 @@ def explained(
         price: of a part that is missing or one too many; see `calibrated_price`.
     """
     tries = [
-        assign(query, good, size, missing_price=price, extra_price=price, reference_size=other)
+        assign(
+            query,
+            good,
+            size,
+            missing_price=price.lost,
+            extra_price=price.lost,
+            usual=price.usual,
+            reference_size=other,
+        )
         for good, other in zip(references, sizes, strict=True)
     ]
     return min(enumerate(tries), key=lambda t: t[1].cost) if tries else None

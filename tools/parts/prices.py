@@ -20,6 +20,10 @@ class Prices(BaseModel):
 
     usual: dict[str, float]
     """Mean difference of a part between two good photos, by what differs."""
+    power: float = Field(ge=1)
+    """Of the mean over what differs: the larger, the more a single difference counts."""
+    together: float = Field(ge=1)
+    """Of the sum over parts, likewise."""
     place: float = Field(gt=0)
     """The same of its place, in units of the product, once the photos lie over each other."""
     places: float = Field(ge=0)
@@ -41,7 +45,7 @@ class Prices(BaseModel):
     missing: float = Field(ge=0)
     """Price of a part that recurs perfectly and is missing."""
     recurring: float = Field(ge=0)
-    """What that price falls by for each unit of its cost among the references."""
+    """Power of the share of the other references on which it is found, by which that price falls."""
     extra: float = Field(ge=0)
     """Price of a thing that stands for nothing."""
 

@@ -1,0 +1,60 @@
+"""Figures of parts and of what their prices are worth, on perception that is handed over."""
+
+import numpy as np
+import pytest
+from layouts import SCALE, layout, product, references
+
+from evals.arranging import Shown, measure, searched
+from evals.part_figures import _connected, _matching
+from nano.recipes.cache import EVALUATION_SEED, scenes
+from tools.parts.prices import priced, prices, shipped
+from tools.types import Box, Part, Region
+
+
+def products(count=3):
+    found = []
+    for seed in range(count):
+        places, sorts = product(seed)
+        good = [layout(places, sorts, seed + n) for n in range(4)]
+        bad = [layout(places[1:], sorts[1:], seed + n) for n in range(4)]
+        shown = tuple(references(places, sorts))
+        found.append(Shown(shown, (*good, *bad), np.repeat([False, True], 4), SCALE))
+    return found
+
+
+def test_prices_that_rank_are_measured_and_free_ones_are_worth_nothing():
+    assert measure(prices(), products()).single == 1.0
+    free = prices().model_copy(update={"missing": 0.0, "extra": 0.0})
+    assert measure(free, products()).single < 0.8
+
+
+def test_a_search_never_ends_with_worse_prices_than_it_began_with():
+    poor = prices().model_copy(update={"missing": 0.01, "extra": 0.01})
+    better = searched(poor, products(2), seconds=1.0)
+    before, after = measure(poor, products(2)), measure(better, products(2))
+    assert after.single + after.together >= before.single + before.together
+
+
+def test_prices_that_are_tried_are_put_back():
+    with pytest.raises(KeyError), priced(prices().model_copy(update={"extra": 0.5})):
+        assert prices().extra == 0.5
+        raise KeyError
+    assert prices() == shipped()
+
+
+def test_touching_is_compared_with_the_true_masks_on_each_photo():
+    scene = scenes(["connector"], seed=EVALUATION_SEED, per_family=2, evaluation=True)[0]
+    true = [(scene, t, Part(t.name, Region(t.box, 1.0, t.mask))) for t in scene.parts if t.mask.any()]
+    assert _connected(true) == 1.0
+    corner = np.zeros_like(true[0][1].mask)
+    corner[:2, :2] = True
+    apart = [(s, t, Part(p.label, Region(Box(0, 0, 2, 2), 1.0, corner))) for s, t, p in true]
+    assert _connected(apart) == 0.5
+
+
+def test_matching_is_told_for_each_defect_and_nan_where_there_is_none():
+    shown = scenes(["tray"], seed=EVALUATION_SEED, per_family=8, evaluation=True)
+    costs = [float(any(d.kind == "logical" for d in s.defects)) for s in shown]
+    if any(d.name == "missing part" for s in shown for d in s.defects):
+        assert _matching(shown, costs, "missing part") == 1.0
+    assert np.isnan(_matching(shown, costs, "no such defect"))
