@@ -76,6 +76,16 @@ class Inspector:
         )
         self._graph = build_graph()
 
+    def warm(self) -> None:
+        """Loads all models now rather than when each is first needed, so that every report names the same ones.
+
+        Raises:
+            tools.errors.ModelError: a checkpoint is damaged, or of the wrong class.
+        """
+        tools = self._context.toolbox
+        for tool in ("scorer", "memory", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
+            getattr(tools, tool)
+
     def learn(
         self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None
     ) -> Product:

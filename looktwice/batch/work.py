@@ -93,6 +93,7 @@ def keep(report: InspectionReport, work: Work, decoded: Decoded) -> Outcome:
     seconds = {"decode": decoded.seconds, **{k: v for k, v in report.seconds.items() if k != "total"}}
     seconds["write"] = time.perf_counter() - start
     values: dict[str, Any] = json.loads(report.to_json())
+    values["models"] = dict(sorted(values["models"].items()))  # rather than in the order of loading
     return Outcome(job, "inspected", decoded.digest, report=values, seconds=seconds)
 
 
