@@ -120,11 +120,12 @@ def _observers(out: Path, port: int | None) -> Observer:
 
 def _tell(speaker: Speaker, outcome: Outcome) -> None:
     from agent import InspectionReport
+    from looktwice.batch.job import readable
 
     if outcome.report is not None:
         speaker.report(InspectionReport.model_validate(outcome.report))
     elif outcome.error is not None:
-        speaker.refuse(InputError(outcome.error))
+        speaker.refuse(InputError(readable(outcome.error)))
 
 
 def _summarise(tally: Tally, out: Path, workers: int) -> None:

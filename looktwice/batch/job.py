@@ -12,6 +12,16 @@ Status = Literal["inspected", "refused", "failed"]
 """Inspected; refused for what the file holds; or failed for another reason, and tried again when the run resumes."""
 
 
+def readable(text: str) -> str:
+    """Text for one line: signs that steer a terminal, and bytes of file names that are no characters, are spelled out.
+
+    >>> print(readable("a\\nb \\x1b[31mred"))
+    a\\nb \\x1b[31mred
+    """
+    known = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in known)
+
+
 @dataclass(frozen=True)
 class Job:
     """One photo to inspect."""
@@ -60,11 +70,11 @@ class Line(BaseModel):
     def of(cls, outcome: Outcome) -> Line:
         """The line of an outcome."""
         return cls(
-            file=outcome.job.name,
+            file=readable(outcome.job.name),
             digest=outcome.digest,
             status=outcome.status,
             folder=outcome.job.folder if outcome.status == "inspected" else None,
-            error=outcome.error,
+            error=readable(outcome.error) if outcome.error is not None else None,
             seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
             report=outcome.report,
         )

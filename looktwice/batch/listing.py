@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from looktwice.batch.job import readable
 from tools.errors import InputError
 
 _TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
@@ -35,12 +36,12 @@ def listed(inputs: Sequence[Path], out: Path) -> Iterator[Found]:
 
     for path in inputs:
         if not path.is_dir():
-            yield Found(path, str(path))
+            yield Found(path, readable(str(path)))
             continue
         empty = True
         for photo in walk_images(path, leave_out=out):
             empty = False
-            yield Found(photo, photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo))
+            yield Found(photo, readable(photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo)))
         if empty:
             raise InputError(
                 f"{path}: holds no photos, nor do its subfolders; accepted are {ACCEPTED}; name the folder with them, "
@@ -95,7 +96,7 @@ class Watch:
                     self._given[key] = state
                     self.quiet_since = self._clock()
                     name = photo.relative_to(folder).as_posix() if len(self._folders) == 1 else key
-                    yield Found(photo, name)
+                    yield Found(photo, readable(name))
                 else:
                     self.quiet_since = self._clock()
         self._seen = {key: state for key, state in seen.items() if self._given.get(key) != state}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from looktwice.batch.job import Job, Outcome
+from looktwice.batch.job import Job, Outcome, readable
 from looktwice.batch.journal import file_digest
 from tools.errors import InputError, LookTwiceError
 
@@ -57,7 +57,7 @@ def decode(job: Job) -> Decoded:
     try:
         if job.path.is_file():  # reading a pipe or a device might never end
             digest = file_digest(job.path)
-        sample = load_sample(job.path)
+        sample = replace(load_sample(job.path), path=Path(readable(str(job.path))))
     except (InputError, OSError, ValueError) as error:
         refusal = _unread(job, digest, error)
         return Decoded(job, digest, None, refusal, time.perf_counter() - start)
