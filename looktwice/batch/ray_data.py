@@ -88,7 +88,7 @@ class RayRunner:
                 outcome = self._outcomes.get(timeout=seconds if not found else 0)
                 if isinstance(outcome, Exception):
                     raise InputError(
-                        f"the Ray cluster gave up ({outcome}); what was finished is kept, call again."
+                        f"the Ray cluster gave up ({_last_line(outcome)}); what was finished is kept, call again."
                     ) from outcome
                 found.append(outcome)
                 self._taken -= 1
@@ -117,9 +117,7 @@ class RayRunner:
                 batch_size=BATCH,
                 num_cpus=1,
                 num_gpus=self._gpus,
-                concurrency=self._workers,
-                max_restarts=-1,
-                max_task_retries=-1,
+                compute=ray.data.ActorPoolStrategy(size=self._workers),  # a lost actor's batch is repeated
             )
             for row in mapped.iter_rows():
                 self._outcomes.put(_outcome(json.loads(row["outcome"])))
@@ -145,6 +143,12 @@ class _Actor:
         decoded = decode(job)
         found = inspect_decoded(self._inspector, self._work, decoded)
         return found if isinstance(found, Outcome) else keep(found, self._work, decoded)
+
+
+def _last_line(error: Exception) -> str:
+    """What ended an actor: Ray's messages hold a whole traceback, whose last line says it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^~")]
+    return lines[-1][:200] if lines else type(error).__name__
 
 
 def _job(values: list[Any]) -> Job:

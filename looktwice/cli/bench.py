@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts"],
+        Literal["patch", "memory", "parts", "soak"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
-            "words and masks by boxes."
+            "words and masks by boxes. soak: whether many inspections do."
         ),
     ] = "patch",
     model: Annotated[
@@ -30,7 +30,8 @@ def bench(
     ] = "ViT-B-16-plus-240",
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
-    images: Annotated[int, typer.Option(min=10, help="Photos of the bench of memory.")] = 1000,
+    images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
+    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -47,6 +48,9 @@ def bench(
 
         parts = bench_parts(repeat=repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
+        return
+    if name == "soak":
+        _soak(images, turns, device, json, progress)
         return
     from evals.benches.patch import bench_patch
 
@@ -90,6 +94,21 @@ def _show_patch(out: Console, found: PatchBench) -> None:
     out.print(f"{found.model} on {found.device}, {found.threads} threads; peak {found.peak_gflops:.0f} GFLOP/s")
     differs = f"; windows differ by at most {found.parity:.1e}" if found.parity is not None else ""
     out.print(f"peer: {found.peer}{differs}")
+
+
+def _soak(images: int, turns: int, device: str, json: bool, console: Console) -> None:
+    from evals.benches.soak import bench_soak
+
+    found = bench_soak(images=images, turns=turns, device=device, say=console.print)
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    typer.echo(
+        f"{found.profile}: {found.images} inspections and {found.turns} questions in {found.seconds:.0f} s; memory "
+        f"{found.warm_mib:.0f} to {found.end_mib:.0f} MiB ({found.growth:+.1%}), open files {found.warm_files} to "
+        f"{found.end_files}, an inspection {found.warm_seconds:.2f} to {found.end_seconds:.2f} s of computing "
+        f"({found.slowdown:+.1%})"
+    )
 
 
 def _memory(model: str, images: int, device: str, json: bool, console: Console) -> None:
