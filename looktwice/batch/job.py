@@ -8,18 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from looktwice.batch.naming import readable
+
 Status = Literal["inspected", "refused", "failed"]
 """Inspected; refused for what the file holds; or failed for another reason, and tried again when the run resumes."""
-
-
-def readable(text: str) -> str:
-    """Text for one line: signs that steer a terminal, and bytes of file names that are no characters, are spelled out.
-
-    >>> print(readable("a\\nb \\x1b[31mred"))
-    a\\nb \\x1b[31mred
-    """
-    known = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in known)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from looktwice.batch.job import readable
+from looktwice.batch.naming import readable
 from tools.errors import InputError
-
-_TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
-"""What a run writes beside the reports."""
-_LONGEST = 120
-"""Characters of a report folder's name that come from the photo."""
 
 
 @dataclass(frozen=True)
@@ -111,30 +106,6 @@ def _state(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns
-
-
-class Names:
-    """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder."""
-
-    def __init__(self, taken: set[str]) -> None:
-        """Starts from the names that earlier results have; the set grows with each name given."""
-        self._taken = taken
-
-    def fresh(self, photo: Path) -> str:
-        """A name not given before, made of the photo's own.
-
-        >>> names = Names(set())
-        >>> names.fresh(Path("a/part.png")), names.fresh(Path("b/part.png")), names.fresh(Path("a/...png"))
-        ('part', 'part-2', '_')
-        """
-        stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in photo.stem)
-        stem = stem.lstrip(".").encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore").rstrip(". ") or "_"
-        name, n = stem, 1
-        while name in self._taken or name in _TAKEN:
-            n += 1
-            name = f"{stem}-{n}"
-        self._taken.add(name)
-        return name
 
 
 def monotonic() -> float:

@@ -9,18 +9,18 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from looktwice.batch.job import Job, Outcome, readable
+from looktwice.batch.job import Job, Outcome
 from looktwice.batch.journal import file_digest
+from looktwice.batch.naming import readable
+from looktwice.batch.options import Reports
 from tools.errors import InputError, LookTwiceError
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from tools.types import Sample
 
-Reports = Literal["all", "anomalous", "none"]
-"""Of which photos a report's folder is written, beside the line that each photo has."""
 Opener = Callable[[], "Inspector"]
 """Makes an inspector; it travels to worker processes, so it is a function of a module, or a partial of a class."""
 

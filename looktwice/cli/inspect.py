@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from looktwice.batch.command import BatchOptions
-from looktwice.batch.listing import Names
+from looktwice.batch.naming import Names
+from looktwice.batch.options import BatchOptions
 from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
 
 if TYPE_CHECKING:

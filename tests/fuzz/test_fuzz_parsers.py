@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as arrays
 from agent.propose import read_parts
 from agent.spec import ProductSpec
 from agent.told import read_words
-from looktwice.batch.job import Job, Line, Outcome, readable
+from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
-from looktwice.batch.listing import Names
 from looktwice.batch.manifest import MANIFEST, Manifest, claim
+from looktwice.batch.naming import Names, readable
 from looktwice.cli.inspect import spread_refs
 from tools.errors import InputError, ModelError
 from tools.images import load_sample

@@ -20,7 +20,8 @@ from batch_driver import batch, photo, run
 
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
-from looktwice.batch.listing import Names, Watch
+from looktwice.batch.listing import Watch
+from looktwice.batch.naming import Names
 from looktwice.batch.observe import Counters
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.stop import Stop
