@@ -14,13 +14,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.evidence import Action, Kind
 from agent.induce.spreads import Measuring
 
 LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
-Matcher = Literal["text", "reference", "tracer", "rule", "narrator"]
+Matcher = Literal["text", "reference", "tracer", "rule", "parts", "narrator"]
 
 
 class MatcherMap(BaseModel):
@@ -69,6 +70,77 @@ class MatcherMap(BaseModel):
         return math.log1p(self.share * math.expm1(seen))
 
 
+class LookMap(BaseModel):
+    """What the answer of a second look is worth, given all that the first look said; fitted on the same products."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slope: float = Field(default=0.0, ge=0)
+    """Log-likelihood ratio for one unit more of the answer."""
+    offset: float = 0.0
+    """Log-likelihood ratio of an answer of 0."""
+    limit: float = Field(default=3.0, gt=0)
+    """Where it flattens."""
+    sure: float = Field(default=0.5, ge=0.5, lt=1)
+    """How well the answer tells a defect from none among places that the first look could not tell apart: AUROC."""
+    seconds: float = Field(default=0.3, gt=0)
+    """What one such look takes, on the machine that fitted the maps; they are compared with each other alone."""
+
+    def llr(self, answer: float) -> float:
+        """Log-likelihood ratio of an answer: linear near 0, flattening towards `limit`; it never falls."""
+        linear = self.slope * answer + self.offset
+        return linear / (1 + abs(linear) / self.limit)
+
+    @property
+    def gain(self) -> float:
+        """Expected change of the probability of something that is as likely as not, in [0, 0.5).
+
+        For an answer that is right with probability s it is s - 1/2, and an AUROC of two normal distributions of one
+        spread is Phi(d / sqrt 2), where s is Phi(d / 2).
+
+        >>> LookMap(sure=0.5).gain, round(LookMap(sure=0.92).gain, 2)
+        (0.0, 0.34)
+        """
+        normal = NormalDist()
+        return normal.cdf(normal.inv_cdf(self.sure) / math.sqrt(2)) - 0.5
+
+
+class Looks(BaseModel):
+    """The maps of all second looks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    zoom: LookMap = LookMap()
+    """Change of the tracer's log-odds when the mean over other views takes the place of one."""
+    near: LookMap = LookMap()
+    """Standard deviations of the enlarged place above the differences among good ones there."""
+    compare: LookMap = LookMap()
+    """The narrator's log-odds of a defect beside a good part, debiased."""
+    ask: LookMap = LookMap()
+    """The same on the crop alone."""
+    recount: LookMap = LookMap()
+    """Change of a rule's log-odds of "broken" when the parts are found anew."""
+    segment: LookMap = LookMap()
+    """How small the outlined place is: log of the photo's area over its own."""
+
+    def used(self, action: Action, kind: Kind) -> tuple[LookMap, ...]:
+        """The maps by which a way to look again weighs its answers; what says nothing is not asked."""
+        near = (self.near,) if kind == "structural" else ()
+        maps = {
+            "zoom": (self.zoom,), "compare": (self.compare, *near), "ask": (self.ask,), "recount": (self.recount,),
+            "segment": (self.segment,),
+        }  # fmt: skip
+        return tuple(m for m in maps[action] if m.gain > 0)
+
+    def gain(self, action: Action, kind: Kind) -> float:
+        """Expected change of an even probability by one look, in [0, 0.5)."""
+        return max((m.gain for m in self.used(action, kind)), default=0.0)
+
+    def seconds(self, action: Action, kind: Kind) -> float:
+        """What one look takes; above 0 where it is used at all."""
+        return math.fsum(m.seconds for m in self.used(action, kind))
+
+
 class Fused(BaseModel):
     """What a fused log-likelihood ratio amounts to, and what good parts then score."""
 
@@ -104,7 +176,9 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     tracer: MatcherMap = MatcherMap(slope=0.0)
     rule: MatcherMap = MatcherMap()
+    parts: MatcherMap = MatcherMap(slope=0.0)
     narrator: MatcherMap = MatcherMap()
+    looks: Looks = Looks()
     fused: Fused = Fused()
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
-from agent.evidence import Claim, Evidence, Verdict
-from prompts import load_yaml
+from agent.evidence import Claim, Evidence, Fact, Verdict
+from prompts import in_language, languages_of
 from tools.types import Box
 
 
@@ -19,31 +19,54 @@ class Sentence:
     cites: tuple[str, ...]
 
 
-def sentence_templates() -> dict[str, dict[str, str]]:
-    """The short and long words of each kind of claim, with placeholders in `str.format` braces."""
-    return cast("dict[str, dict[str, str]]", load_yaml("report/sentences"))
+def sentence_templates(language: str = "en") -> dict[str, dict[str, str]]:
+    """The short and long words of each kind of claim, with placeholders in `str.format` braces.
+
+    What a language has no words for is said in English.
+    """
+    return cast("dict[str, dict[str, str]]", in_language("report/sentences", language))
 
 
-def say(claim: Claim) -> str:
+def say(claim: Claim, language: str = "en") -> str:
     """The plain sentence of a claim.
 
     Raises:
         KeyError: the claim names a sentence that does not exist, or lacks one of its facts.
     """
-    return sentence_templates()[claim.key]["long"].format(**claim.facts)
+    return sentence_templates(language)[claim.key]["long"].format(**translated(claim.facts, language))
 
 
-def say_briefly(claim: Claim) -> str:
+def say_briefly(claim: Claim, language: str = "en") -> str:
     """The claim in a few words, for a list of findings; raises like `say`."""
-    return sentence_templates()[claim.key]["short"].format(**claim.facts)
+    return sentence_templates(language)[claim.key]["short"].format(**translated(claim.facts, language))
 
 
-def verdict_claim(verdict: Verdict) -> Claim:
-    """The verdict as a claim, with its certainty in a word."""
-    words = ((0.9, "sure"), (0.7, "fairly sure"), (0.0, "unsure"))
+def tell(key: str, facts: Mapping[str, Fact] | None = None, language: str = "en") -> str:
+    """One of the frames of prompts/report/telling.yaml, filled in; raises like `say`."""
+    frames = cast("dict[str, str]", in_language("report/telling", language))
+    return frames[key].format(**translated(facts or {}, language))
+
+
+def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
+    """Facts with the words that code knows in English (places, colours) in a language."""
+    if language == "en":
+        return dict(facts)
+    words = cast("dict[str, str]", in_language("report/words", language))
+    return {key: words.get(value, value) if isinstance(value, str) else value for key, value in facts.items()}
+
+
+def verdict_key(verdict: Verdict) -> str:
+    """Which frame tells a verdict."""
+    return f"verdict_{verdict.word}"
+
+
+def say_verdict(verdict: Verdict, language: str = "en") -> str:
+    """The verdict, with its score and its certainty in a word."""
+    words = ((0.9, "sure"), (0.0, "fairly_sure"))
     sure = next(word for least, word in words if verdict.confidence >= least)
-    key = "verdict_anomalous" if verdict.anomalous else "verdict_good"
-    return Claim(key, {"score": f"{verdict.score:.2f}", "sure": sure})
+    return tell(
+        verdict_key(verdict), {"score": f"{verdict.score:.2f}", "sure": tell(sure, language=language)}, language
+    )
 
 
 def backed(sentences: Iterable[Sentence], evidence: Iterable[Evidence]) -> tuple[Sentence, ...]:
@@ -68,11 +91,17 @@ def place_in_words(box: Box, width: int, height: int) -> str:
     return f"{column} edge" if column else "centre"
 
 
-def in_words(items: Iterable[str]) -> str:
+def in_words(items: Iterable[str], language: str = "en", joint: Literal["and", "or"] = "and") -> str:
     """A list as people write it.
 
     >>> in_words(["cap", "label", "liquid"])
     'cap, label and liquid'
     """
     words = list(items)
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}"
+    last = f" {tell(joint, language=language)} "
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + last + words[-1]
+
+
+def languages() -> tuple[str, ...]:
+    """Languages that reports can be written in."""
+    return languages_of("report/telling")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agent.calibrate import Calibration
 
 if TYPE_CHECKING:
     from agent.product import Product
     from tools.toolbox import Toolbox
+
+Policy = Literal["none", "fixed", "chosen"]
+"""No second look; the one worth most; or what the narrator chooses, by likelihood, of those worth their time."""
+POLICIES: tuple[Policy, ...] = ("none", "fixed", "chosen")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class Context:
     """Probability of an anomaly before looking, in (0, 1)."""
     false_alarm: float | None = None
     """Share of good parts that may be called anomalous, in (0, 1); by default what is likelier anomalous is."""
+    policy: Policy = "fixed"
+    """How second looks are chosen."""
+    debias: bool = True
+    """Whether the narrator's leaning is taken out of its yes and no; only measuring what that is worth turns it off."""
+    language: str = "en"
+    """Of the explanation."""
+    profile: str = ""
+    """Name of the profile that the tools are from."""
     products: dict[str, Product] = field(default_factory=dict)
     """Products proposed on the way, by digest of references and words, so that a batch learns once."""
 

@@ -10,7 +10,11 @@ from tools.types import Box, Region
 
 Kind = Literal["logical", "structural"]
 Fact = str | int | float
-Action = Literal["compare", "zoom", "recount"]
+Action = Literal["zoom", "compare", "ask", "recount", "segment"]
+"""Ways to look again: turned and mirrored views, beside a good part, a question, parts found anew, an outline."""
+Word = Literal["good", "unsure", "anomalous"]
+SURE = 0.7
+"""A verdict that is right with less probability than this is told as "unsure"."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Evidence:
     llr: float
     """Calibrated log-likelihood ratio, natural log: above 0 speaks for an anomaly."""
     source: str
-    """The tool it comes from: "text", "reference", "tracer", "narrator" or "rule"."""
+    """The tool it comes from: "text", "reference", "tracer", "narrator", "rule" or "parts"."""
     hypothesis: str
     """What it speaks about ("region 1", "count of bolt"); evidence of one hypothesis adds up."""
     part: str | None = None
@@ -48,6 +52,17 @@ def appended(new: Iterable[Evidence], to: Sequence[Evidence]) -> list[Evidence]:
 
 
 @dataclass(frozen=True)
+class Option:
+    """One way to look again, as it stood on the menu."""
+
+    action: Action
+    value: float
+    """Expected change of the verdict's probability per second of compute."""
+    p: float | None = None
+    """How likely the narrator was to choose it, its leaning taken out; None where it was not asked."""
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """A possible defect that a second look could settle."""
 
@@ -58,8 +73,10 @@ class Hypothesis:
     """What the evidence says of it so far."""
     action: Action
     value: float
-    """Expected change of the verdict per second of compute."""
+    """Expected change of the verdict's probability per second of compute."""
     part: str | None = None
+    menu: tuple[Option, ...] = ()
+    """What else could have been done, and why this was chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +97,13 @@ class Look:
     """Name of the reference shown beside the crop."""
     llr: float
     """What the look added to its hypothesis."""
+    answer: float = 0.0
+    """What was measured, in the look's own unit: a change of log-odds, standard deviations, square pixels."""
+    menu: tuple[Option, ...] = ()
+    """What could have been done instead."""
+    calls: int = 0
+    """Runs of a model that it took."""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -95,3 +119,10 @@ class Verdict:
     """Kinds of anomaly that carry the verdict; empty for a good part."""
     threshold: float = 0.5
     """The score above which a part is called anomalous, in (0, 1)."""
+
+    @property
+    def word(self) -> Word:
+        """The verdict in a word; "unsure" where the evidence is thin. `anomalous` still says which side it is on."""
+        if self.confidence < SURE:
+            return "unsure"
+        return "anomalous" if self.anomalous else "good"

@@ -16,6 +16,8 @@ from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
     from agent.calibrate import Calibration
+    from agent.chat import Chat
+    from agent.context import Context, Policy
     from agent.revise import Check
     from agent.state import Update
 
@@ -37,6 +39,9 @@ class Inspector:
         prior: float = 0.5,
         false_alarm: float | None = None,
         calibration: Calibration | None = None,
+        policy: Policy = "fixed",
+        debias: bool = True,
+        language: str = "en",
     ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
 
@@ -48,13 +53,18 @@ class Inspector:
             false_alarm: share of good parts that may be called anomalous, in (0, 1), such as 0.02; by default a part
                 is anomalous when that is likelier than not.
             calibration: what each matcher's score is worth; the profile's own maps by default.
+            policy: how second looks are chosen: "fixed" takes what is worth most for its time, "chosen" lets the
+                narrator pick from what is worth its time, "none" takes none.
+            debias: whether the narrator's leaning is taken out of its yes and no; off only to measure what that gives.
+            language: of the explanation, such as "en"; `agent.claims.languages()` lists them.
 
         Raises:
-            tools.errors.InputError: prior, false_alarm or looks out of range.
+            tools.errors.InputError: prior, false_alarm, looks, policy or language out of range.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
         from agent.calibrate import Calibration
-        from agent.context import Budget, Context
+        from agent.claims import languages
+        from agent.context import POLICIES, Budget, Context
         from agent.graph import build_graph
         from tools.profiles import resolve_profile
         from tools.toolbox import Toolbox
@@ -65,6 +75,10 @@ class Inspector:
             raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
         if looks < 0:
             raise InputError(f"looks is {looks}; give 0 or more second looks.")
+        if policy not in POLICIES:
+            raise InputError(f"the policy is '{policy}'; give one of: {', '.join(POLICIES)}.")
+        if language not in languages():
+            raise InputError(f"no reports are written in '{language}'; there are: {', '.join(languages())}.")
         chosen = resolve_profile(profile)
         self.profile = chosen.name
         self._context = Context(
@@ -73,6 +87,10 @@ class Inspector:
             Budget(looks=looks),
             prior,
             false_alarm,
+            policy,
+            debias,
+            language,
+            chosen.name,
         )
         self._graph = build_graph()
 
@@ -85,6 +103,11 @@ class Inspector:
         tools = self._context.toolbox
         for tool in ("scorer", "memory", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
             getattr(tools, tool)
+
+    @property
+    def context(self) -> Context:
+        """Tools, maps and limits of this inspector."""
+        return self._context
 
     def learn(
         self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None
@@ -198,8 +221,47 @@ class Inspector:
         if final is None:
             raise RuntimeError("the graph ended without a state")
         return InspectionReport.of_state(
-            InspectionState(**final), models=self._context.toolbox.describe(), profile=self.profile
+            InspectionState(**final),
+            models=self._context.toolbox.describe(),
+            profile=self.profile,
+            language=self._context.language,
         )
+
+    def chat(
+        self,
+        report: InspectionReport,
+        *,
+        product: Product | None = None,
+        store: Path | str | None = None,
+        thread: str = "chat",
+    ) -> Chat:
+        """A conversation about a report, fresh or read from a file.
+
+        Args:
+            report: what is spoken about; its photo is read again where a question asks for a look.
+            product: that the photo was inspected with; by default the one that a fresh report was made with.
+            store: SQLite file that keeps the conversation; None for memory.
+            thread: its name in the store; a thread that is there goes on.
+
+        Raises:
+            tools.errors.InputError: the store cannot be used, or the thread is about another photo.
+        """
+        from agent.chat import Chat
+        from agent.chat.case import Case
+
+        case = Case(
+            self._context,
+            report,
+            product,
+            lambda sample, known: self.inspect(sample, product=known),
+            lambda state: InspectionReport.of_state(
+                state,
+                models=self._context.toolbox.describe(),
+                profile=self.profile,
+                language=self._context.language,
+            ),
+        )
+        return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
 
 
 def _photo(photo: Photo) -> Path | Sample:

@@ -88,7 +88,7 @@ def remember(
         return Product(spec, notes=notes)
     bank = toolbox.memory.bank(references)
     encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
-    if types is None and any(part.phrase is None for part in spec.parts):
+    if types is None:
         types = toolbox.discoverer.learn(references)
     return Product(
         spec,
@@ -108,7 +108,7 @@ def known_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: Part
     """The parts of a photo that the specification speaks of, each scored by how likely it is one."""
     found = trusted(find_parts(toolbox, sample, spec, types), spec)
     labels = {part.label for part in spec.parts}
-    return Measured(tuple(p for p in found.parts if p.label in labels))
+    return replace(found, parts=tuple(p for p in found.parts if p.label in labels))
 
 
 def reproved(product: Product, measuring: Measuring | None = None) -> tuple[ProductSpec, tuple[str, ...]]:
@@ -160,7 +160,7 @@ def _seen(
     together = tuple(
         Measured((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
     )
-    return _Seen(both, together, types if more else None)
+    return _Seen(both, together, types)
 
 
 def _steady(label: str, count: int | None, measured: tuple[Measured, ...]) -> bool:
@@ -180,7 +180,7 @@ def _without_odd_one(
 
     Parts without names are too unsure to call a reference bad by.
     """
-    if seen.types is not None:
+    if any(part.phrase is None for part in seen.spec.parts):
         return seen, references, ()
     odd = odd_one(seen.measured, lambda m: induce(m, measuring))
     if odd is None:
@@ -189,7 +189,8 @@ def _without_odd_one(
     note = f"{references[number].name} was left out: it breaks what the other references agree on ({rule})"
     rest = [r for n, r in enumerate(references) if n != number]
     measured = tuple(m for n, m in enumerate(seen.measured) if n != number)
-    return replace(seen, measured=measured), rest, (note,)
+    # What was discovered showed the odd one as well.
+    return replace(seen, measured=measured, types=None), rest, (note,)
 
 
 def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[Rule, ...], tuple[str, ...]]:

@@ -26,7 +26,8 @@ def find_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: PartT
         spec: names the parts; without any, and without types, nothing is found.
         types: what `toolbox.discoverer.learn` made of the references; None where nothing was discovered.
     """
-    return Measured((*_named(toolbox, sample, spec), *_discovered(toolbox, sample, types)))
+    explanation = None if types is None else toolbox.discoverer.explain(sample, types)
+    return Measured((*_named(toolbox, sample, spec), *_discovered(toolbox, sample, types)), explanation)
 
 
 def _named(toolbox: Toolbox, sample: Sample, spec: ProductSpec) -> tuple[Part, ...]:
@@ -50,7 +51,7 @@ def _discovered(toolbox: Toolbox, sample: Sample, types: PartTypes | None) -> tu
 def trusted(measured: Measured, spec: ProductSpec) -> Measured:
     """The same parts, each named one scored by how likely it is one, by the thresholds of the specification."""
     thresholds = {part.label: part.threshold for part in spec.parts if part.phrase is not None}
-    return Measured(tuple(_trusted(part, thresholds.get(part.label)) for part in measured.parts))
+    return replace(measured, parts=tuple(_trusted(part, thresholds.get(part.label)) for part in measured.parts))
 
 
 def _trusted(part: Part, threshold: float | None) -> Part:

@@ -44,14 +44,6 @@ class Product:
         """Name of the product."""
         return self.spec.name
 
-    def counts(self, hypothesis: str) -> bool:
-        """Whether a hypothesis is about the count of a part that words name, and can therefore be counted again."""
-        phrases = {part.label for part in self.spec.parts if part.phrase is not None}
-        return any(
-            rule.name == hypothesis and rule.kind in ("count", "presence") and rule.part in phrases
-            for rule in self.spec.rules
-        )
-
     def save(self, path: Path) -> None:
         """Writes the specification (YAML); the memory is rebuilt from the references when it is loaded."""
         self.spec.save(path)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agent.claims import say_briefly
-from agent.evidence import Evidence, Kind, Look, Verdict
+from agent.evidence import Evidence, Kind, Look, Verdict, Word
 from agent.fuse import by_hypothesis, carrying, probability
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.rle import encode_rle
@@ -29,6 +29,8 @@ class VerdictOut(_Frozen):
     kinds: tuple[Kind, ...]
     threshold: float = Field(default=0.5, ge=0, le=1)
     """The score above which a part is called anomalous."""
+    word: Word = "unsure"
+    """The verdict in a word; "unsure" where the evidence is thin, `anomalous` says on which side it is even then."""
 
 
 class Finding(_Frozen):
@@ -47,6 +49,8 @@ class Finding(_Frozen):
     llr: float
     source: str
     look: str | None
+    hypothesis: str = ""
+    """What it speaks about; evidence of one hypothesis adds up."""
 
 
 class SentenceOut(_Frozen):
@@ -54,6 +58,16 @@ class SentenceOut(_Frozen):
 
     text: str
     cites: tuple[str, ...]
+
+
+class OptionOut(_Frozen):
+    """One way to look again, as it stood on the menu."""
+
+    action: str
+    value: float
+    """Expected change of the verdict's probability per second."""
+    p: float | None
+    """How likely the narrator was to choose it; None where it was not asked."""
 
 
 class LookOut(_Frozen):
@@ -68,6 +82,13 @@ class LookOut(_Frozen):
     p_yes_debiased: float
     reference: str | None
     llr: float
+    answer: float = 0.0
+    """What was measured, in the look's own unit."""
+    menu: tuple[OptionOut, ...] = ()
+    """What could have been done at that moment."""
+    calls: int = 0
+    """Runs of a model that it took."""
+    seconds: float = 0.0
 
 
 class InspectionReport(_Frozen):
@@ -92,12 +113,17 @@ class InspectionReport(_Frozen):
     notes: tuple[str, ...]
     models: dict[str, dict[str, Any]]
     seconds: dict[str, float]
+    language: str = "en"
+    """Of the explanation."""
     _sample: Sample | None = PrivateAttr(default=None)
     _glance: Glance | None = PrivateAttr(default=None)
     _good: tuple[Sample, ...] = PrivateAttr(default=())
+    _state: InspectionState | None = PrivateAttr(default=None)
 
     @classmethod
-    def of_state(cls, state: InspectionState, *, models: dict[str, dict[str, Any]], profile: str) -> InspectionReport:
+    def of_state(
+        cls, state: InspectionState, *, models: dict[str, dict[str, Any]], profile: str, language: str = "en"
+    ) -> InspectionReport:
         """The report of a finished inspection."""
         sample, product, verdict = need_sample(state), need_product(state), state.verdict
         if verdict is None:
@@ -112,18 +138,20 @@ class InspectionReport(_Frozen):
             profile=profile,
             references=tuple(r.name for r in product.references),
             verdict=_verdict(verdict),
-            findings=tuple(_finding(e, w.llr) for w in strong for e in w.evidence if e.llr > 0),
-            evidence=tuple(_finding(e, worth[e.hypothesis]) for e in state.evidence),
+            findings=tuple(_finding(e, w.llr, language) for w in strong for e in w.evidence if e.llr > 0),
+            evidence=tuple(_finding(e, worth[e.hypothesis], language) for e in state.evidence),
             explanation=tuple(SentenceOut(text=s.text, cites=s.cites) for s in state.explanation),
             looks=tuple(_look(look) for look in state.looks),
             answer=state.answer,
             notes=product.notes,
             models=models,
             seconds={k: round(v, 4) for k, v in seconds.items()},
+            language=language,
         )
         report._sample = sample
         report._glance = need_glance(state)
         report._good = product.references
+        report._state = state
         return report
 
     def to_json(self) -> str:
@@ -153,6 +181,17 @@ class InspectionReport(_Frozen):
         """The references; empty where there were none."""
         return self._good
 
+    def with_pixels_of(self, other: InspectionReport) -> InspectionReport:
+        """The same report, with the photo, the references and the state of another one of the same photo."""
+        made = self.model_copy()
+        made._sample, made._glance, made._good, made._state = other._sample, other._glance, other._good, other._state
+        return made
+
+    @property
+    def state(self) -> InspectionState | None:
+        """What the inspection found out, for looking again; None on a report that was read from a file."""
+        return self._state
+
     def save(self, folder: Path | str) -> Path:
         """Writes report.json, report.html and overlay.png into a folder, and returns it."""
         from agent.show import write_report
@@ -167,22 +206,24 @@ def _verdict(verdict: Verdict) -> VerdictOut:
         confidence=verdict.confidence,
         kinds=verdict.kinds,
         threshold=verdict.threshold,
+        word=verdict.word,
     )
 
 
-def _finding(evidence: Evidence, llr: float) -> Finding:
+def _finding(evidence: Evidence, llr: float, language: str) -> Finding:
     region = evidence.region
     return Finding(
         id=evidence.id,
         kind=evidence.kind,
         part=evidence.part,
-        what=say_briefly(evidence.claim),
+        what=say_briefly(evidence.claim, language),
         box=_rounded(region),
         mask=dict(encode_rle(region.mask)) if region is not None and region.mask is not None else None,
         score=round(probability(llr), 6),
         llr=round(evidence.llr, 4),
         source=evidence.source,
         look=evidence.look,
+        hypothesis=evidence.hypothesis,
     )
 
 
@@ -204,4 +245,8 @@ def _look(look: Look) -> LookOut:
         p_yes_debiased=round(look.p_yes_debiased, 4),
         reference=look.reference,
         llr=round(look.llr, 4),
+        answer=round(look.answer, 4),
+        menu=tuple(OptionOut(action=o.action, value=round(o.value, 5), p=o.p) for o in look.menu),
+        calls=look.calls,
+        seconds=round(look.seconds, 4),
     )

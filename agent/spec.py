@@ -19,6 +19,8 @@ class PartSpec(BaseModel):
     label: str = Field(min_length=1)
     phrase: str | None = Field(default=None, min_length=1)
     """Words for the grounder, usually the label; none for a part that was discovered without words."""
+    called: str | None = Field(default=None, min_length=1, max_length=40)
+    """What people call it, where that is not its label."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Detection score that is worth one half; found on the references."""
 

@@ -30,7 +30,9 @@ FIRST = 5000
 """Of the unseen medleys, those from this number on are fitted on, the ones before are for measuring."""
 SEED = 3
 """Decides which photos are references."""
-LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "tracer": 6.0, "rule": 6.0, "narrator": 3.0}
+LIMITS: dict[Matcher, float] = {
+    "text": 4.0, "reference": 6.0, "tracer": 6.0, "rule": 6.0, "parts": 6.0, "narrator": 3.0,
+}  # fmt: skip
 """Where each map flattens: what one matcher alone may be worth."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
@@ -59,7 +61,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
             thresholds += _collect(inspector, category, count, seen, inspected)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
-    fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    fitted = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     detection = round(float(np.median(thresholds or [0.5])), 4)
     fitted_maps = Calibration.model_validate({**fitted, "measuring": maps.measuring, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
@@ -123,6 +125,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             else {},
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
+            "parts": _PLAIN,
             "measuring": Calibration.of_profile(inspector.profile).measuring,
             "narrator": _PLAIN,
         }
@@ -143,7 +146,7 @@ def _collect(
         report = inspector.inspect(case.photo(), product=product)
         inspected.append((product, case))
         for source, value in _scores(report, case):
-            if source == "rule" and not shots:
+            if source in ("rule", "parts") and not shots:
                 continue
             (seen[source].good if case.label == "good" else seen[source].bad).append(value)
     return [part.threshold for part in product.spec.parts if part.phrase] if shots else []
@@ -157,11 +160,13 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
             continue
         source = cast("Matcher", item.source)
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
-    blind = {"logical": ("text", "reference", "tracer", "narrator"), "structural": ("rule",), "good": ()}[case.label]
+    blind = {"logical": ("text", "reference", "tracer", "narrator"), "structural": ("rule", "parts"), "good": ()}[
+        case.label
+    ]
     return [(source, value) for source, value in strongest.items() if source not in blind]
 
 
-def _fitted(plain: MatcherMap, seen: Seen, limit: float) -> MatcherMap:
+def fitted_map(plain: MatcherMap, seen: Seen, limit: float) -> MatcherMap:
     """The map that makes the labels likeliest, both classes weighing the same; it never falls."""
     from scipy.optimize import minimize
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evals.metrics import TruthRegion
+from tools.errors import InputError
 from tools.types import FloatMap, Mask
 
 if TYPE_CHECKING:
@@ -21,28 +22,38 @@ LONGER = 256
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A map beside its truth, both at the truth's size."""
+    """A map beside its truth, both at the photo's size."""
 
     values: FloatMap
     """(H, W) in [0, 1]."""
-    truth: Mask
-    """(H, W)."""
+    truth: Mask | None
+    """(H, W); None where the data set does not say."""
     regions: tuple[TruthRegion, ...]
 
 
-def keep_map(folder: Path, category: str, case: Case, values: FloatMap) -> None:
-    """Keeps the map of a case whose truth is known; nothing of one whose truth is not."""
-    truth = case.truth()
+def keep_map(folder: Path, category: str, case: Case, values: FloatMap) -> InputError | None:
+    """Keeps the map of a case, beside its truth where that is known.
+
+    Returns:
+        What is wrong with the truth, where it cannot be read; the map is then kept without it.
+    """
+    path = _file(folder, category, case.id)
+    try:
+        truth, regions = case.truth(), case.regions()
+    except InputError as error:
+        np.savez_compressed(path, map=_shrunk(values), size=np.array(values.shape))
+        return error
     if truth is None:
-        return
-    regions = case.regions()
+        np.savez_compressed(path, map=_shrunk(values), size=np.array(values.shape))
+        return None
     np.savez_compressed(
-        _file(folder, category, case.id),
+        path,
         map=_shrunk(values),
         truth=truth,
         masks=np.stack([r.mask for r in regions]) if regions else np.zeros((0, *truth.shape), dtype=np.bool_),
         saturations=np.array([r.saturation for r in regions], dtype=np.float64),
     )
+    return None
 
 
 def kept_map(folder: Path, category: str, case_id: str) -> Kept | None:
@@ -51,6 +62,8 @@ def kept_map(folder: Path, category: str, case_id: str) -> Kept | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as kept:
+        if "truth" not in kept:
+            return Kept(_at_size(kept["map"], tuple(kept["size"].tolist())), None, ())
         truth = kept["truth"]
         regions = zip(kept["masks"], kept["saturations"].tolist(), strict=True)
         return Kept(_at_size(kept["map"], truth.shape), truth, tuple(TruthRegion(m, s) for m, s in regions))

@@ -2,70 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from evals.datasets import Category, Label
-from evals.kept import keep_map, kept_map
-from evals.metrics import Regions, ranking_metrics
+from evals.datasets import Case, Category
+from evals.kept import keep_map
+from evals.provenance import now, record
+from evals.results import (
+    PREDICTIONS,
+    REFUSED,
+    RESULTS,
+    Prediction,
+    Refusal,
+    Results,
+    Settings,
+    claim,
+    read_lines,
+    write_lines,
+    write_text,
+)  # fmt: skip
+from evals.summary import summarise
 from tools.errors import InputError
+from tools.types import Sample
 
 if TYPE_CHECKING:
-    from agent import Inspector
+    from agent import InspectionReport, Inspector, Product
 
+__all__ = ["Prediction", "Results", "Settings", "run", "summarise"]
 
-class Settings(BaseModel):
-    """What a run is; a folder that holds another run is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    benchmark: str
-    profile: str
-    shots: int
-    seed: int
-    limit: int | None
-    split: str
-    style: str
-    categories: tuple[str, ...]
-    looks: int
-    words: bool
-    """Whether the data set's sentence on what good means was given."""
-
-
-class Prediction(BaseModel):
-    """One line of predictions.jsonl."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    category: str
-    id: str
-    label: Label
-    score: float
-    anomalous: bool
-    looks: int
-    seconds: float
-
-
-class Results(BaseModel):
-    """What results.json holds; metrics are fractions, means over the categories."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    benchmark: str
-    profile: str
-    shots: int
-    metrics: dict[str, float]
-    categories: dict[str, dict[str, float]]
-    images: int
-    settings: Settings
-
-
+REFERENCES = "references.json"
 Progress = Callable[[int, int, Prediction], None]
+Key = tuple[str, str]
 
 
 def run(
@@ -77,129 +48,129 @@ def run(
 ) -> Results:
     """Inspects every case that has no prediction yet, and writes results.json.
 
+    Images that cannot be read are written to refused.jsonl, tried again by the next run, and counted in the results.
+
     Raises:
-        tools.errors.InputError: `out` holds another run.
+        tools.errors.InputError: `out` holds another run, or predictions of another copy of the data set.
     """
-    _claim(out, settings)
-    maps = out / "maps"
+    claim(out, settings)
+    maps, started = out / "maps", now()
     maps.mkdir(exist_ok=True)
-    done = _read(out / "predictions.jsonl")
+    done = {(p.category, p.id): p for p in read_lines(out / PREDICTIONS, Prediction)}
+    _same_images(out, done, categories)
+    refused = {(r.category, r.id): r for r in read_lines(out / REFUSED, Refusal) if (r.category, r.id) in done}
+    device = ""
     total = sum(len(c.cases) for c in categories)
-    with (out / "predictions.jsonl").open("a", encoding="utf-8") as stream:
+    with (out / PREDICTIONS).open("a", encoding="utf-8") as stream:
         for category in categories:
-            for prediction in _inspect(inspector, category, settings, done, maps):
+            for case, found in _inspect(inspector, category, settings, done, out):
+                key = (category.name, case.id)
+                if isinstance(found, InputError):
+                    refused[key] = Refusal(category=category.name, id=case.id, why=str(found))
+                    continue
+                prediction, report = found
+                device = next((m["device"] for m in report.models.values()), device)
+                fault = keep_map(maps, category.name, case, report.glance.map.values)
+                if fault is not None:
+                    refused[key] = Refusal(category=category.name, id=case.id, why=f"its mask: {fault}")
                 stream.write(prediction.model_dump_json() + "\n")
                 stream.flush()
-                done[prediction.category, prediction.id] = prediction
+                done[key] = prediction
                 if progress is not None:
-                    progress(len(done), total, prediction)
-    results = summarise(list(done.values()), settings, maps)
-    (out / "results.json").write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+                    progress(len(done) + sum(k not in done for k in refused), total, prediction)
+    write_lines(out / REFUSED, refused.values())
+    seconds = math.fsum(p.seconds for p in done.values())
+    about = record(device=device, models=settings.models, seed=settings.seed, started=started, seconds=seconds)
+    results = summarise(list(done.values()), settings, maps, refused=tuple(refused.values()), run=about)
+    write_text(out / RESULTS, results.model_dump_json(indent=2) + "\n")
+    _write_shown(results, categories, done, out)
     return results
 
 
+def _write_shown(results: Results, categories: list[Category], done: Mapping[Key, Prediction], out: Path) -> None:
+    """What people read: a page, a table, a row of a leaderboard."""
+    from evals.pages import csv_of, leaderboard, write_page
+
+    write_text(out / "results.csv", csv_of(results))
+    write_text(out / "leaderboard.md", leaderboard(results))
+    cases = {(category.name, case.id): case for category in categories for case in category.cases}
+    write_page(results, list(done.values()), cases, out)
+
+
 def _inspect(
-    inspector: Inspector,
-    category: Category,
-    settings: Settings,
-    done: Mapping[tuple[str, str], Prediction],
-    maps: Path,
-) -> Iterator[Prediction]:
+    inspector: Inspector, category: Category, settings: Settings, done: Mapping[Key, Prediction], out: Path
+) -> Iterator[tuple[Case, tuple[Prediction, InspectionReport] | InputError]]:
     """Learns the category and inspects what has no prediction yet."""
     open_cases = [case for case in category.cases if (category.name, case.id) not in done]
     if not open_cases:
         return
-    references = category.references(settings.shots, settings.seed) if settings.shots else []
-    describe = category.normal if settings.words else ""
-    product = inspector.learn(category.name, references, describe=describe, product=category.product)
+    shared = None
+    if not all(case.template for case in open_cases):
+        references = category.references(settings.shots, settings.seed) if settings.shots else []
+        _note_references(out, category.name, settings, references)
+        shared = _learned(inspector, category, settings, references)
     for case in open_cases:
         start = time.perf_counter()
-        photo = case.photo()
-        report = inspector.inspect(photo, product=product)
+        try:
+            photo = case.photo()
+            product = shared
+            if case.template is not None:
+                product = _learned(inspector, category, settings, [case.template()] if settings.shots else [])
+            report = inspector.inspect(photo, product=product)
+        except InputError as error:
+            yield case, error
+            continue
         seconds = time.perf_counter() - start
-        keep_map(maps, category.name, case, report.glance.map.values)
-        yield Prediction(
-            category=category.name,
-            id=case.id,
-            label=case.label,
-            score=report.verdict.score,
-            anomalous=report.verdict.anomalous,
-            looks=len(report.looks),
-            seconds=round(seconds, 4),
-        )
+        yield case, (_prediction(category, case, report, seconds), report)
 
 
-def summarise(predictions: Sequence[Prediction], settings: Settings, maps: Path) -> Results:
-    """Metrics of each category, and their means over the categories that have them."""
-    by_category: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        by_category.setdefault(prediction.category, []).append(prediction)
-    categories = {name: _metrics(found, maps) for name, found in by_category.items()}
-    names = {key for metrics in categories.values() for key in metrics}
-    means = {
-        key: math.fsum(m[key] for m in categories.values() if key in m) / sum(key in m for m in categories.values())
-        for key in sorted(names)
-    }
-    return Results(
-        benchmark=settings.benchmark,
-        profile=settings.profile,
-        shots=settings.shots,
-        metrics=means,
-        categories=categories,
-        images=len(predictions),
-        settings=settings,
+def _learned(inspector: Inspector, category: Category, settings: Settings, references: list[Sample]) -> Product:
+    """The product as the inspector may know it: name, references, and what good means where that is told."""
+    describe = category.normal if settings.words else ""
+    return inspector.learn(category.name, references, describe=describe, product=category.product)
+
+
+def _prediction(category: Category, case: Case, report: InspectionReport, seconds: float) -> Prediction:
+    return Prediction(
+        category=category.name,
+        id=case.id,
+        label=case.label,
+        score=report.verdict.score,
+        anomalous=report.verdict.anomalous,
+        looks=len(report.looks),
+        seconds=round(seconds, 4),
+        confidence=report.verdict.confidence,
+        defect=case.defect,
     )
 
 
-def _metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
-    metrics = ranking_metrics([p.label for p in found], [p.score for p in found], [p.anomalous for p in found])
-    metrics["seconds_per_image"] = math.fsum(p.seconds for p in found) / len(found)
-    metrics["looks_per_image"] = sum(p.looks for p in found) / len(found)
-    return metrics | _region_metrics(found, maps)
+def _same_images(out: Path, done: dict[Key, Prediction], categories: list[Category]) -> None:
+    """Refuses predictions of images that the data set does not have."""
+    known = {(category.name, case.id) for category in categories for case in category.cases}
+    foreign = [key for key in done if key not in known]
+    if foreign:
+        raise InputError(
+            f"{out} holds predictions of {len(foreign)} images that this data set does not have, such as "
+            f"{'/'.join(foreign[0])}; give another --out folder, or the data set that it was begun with."
+        )
 
 
-def _region_metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
-    """What the maps are worth, at the photos' own size; pixels and components of structural defects alone."""
-    by_kind = {"structural": Regions(), "logical": Regions()}
-    for prediction in found:
-        kept = kept_map(maps, prediction.category, prediction.id)
-        if kept is None:
-            continue
-        for kind, regions in by_kind.items():
-            if prediction.label in ("good", kind):
-                regions.add(kept.values, kept.truth, kept.regions)
-    structural = by_kind["structural"]
-    values = {"pixel_auroc": structural.pixel_auroc(), "aupro": structural.aupro()}
-    values |= {f"au_spro_{kind}": regions.au_spro() for kind, regions in by_kind.items()}
-    known = {name: value for name, value in values.items() if value is not None}
-    overlaps = [value for name, value in known.items() if name.startswith("au_spro")]
-    return {**known, "au_spro": math.fsum(overlaps) / len(overlaps)} if overlaps else known
+def _note_references(out: Path, category: str, settings: Settings, references: list[Sample]) -> None:
+    """Writes down which images are references; refuses others than those that the run was begun with."""
+    path = out / REFERENCES
+    noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    chosen = [{"image": _where(sample), "sha256": sample.digest} for sample in references]
+    before = noted.get(category, {}).get("references", chosen)
+    differing = [new["image"] for old, new in zip(before, chosen, strict=False) if old["sha256"] != new["sha256"]]
+    if differing or len(before) != len(chosen):
+        changed = differing[0] if differing else f"{len(chosen)} rather than {len(before)}"
+        raise InputError(
+            f"{out}: {category} was begun with other references ({changed} differs); give another --out folder."
+        )
+    noted[category] = {"seed": settings.seed, "references": chosen}
+    write_text(path, json.dumps(noted, indent=2) + "\n")
 
 
-def _claim(out: Path, settings: Settings) -> None:
-    """Makes the folder this run's own, or finds that it already is."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "settings.json"
-    if not path.exists():
-        path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return
-    try:
-        before = Settings.model_validate_json(path.read_text(encoding="utf-8")).model_dump()
-    except ValueError as error:
-        raise InputError(f"{path}: not the settings of a run; give another --out folder.") from error
-    now = settings.model_dump()
-    differing = [f"{key} {before[key]} there, {now[key]} here" for key in now if before[key] != now[key]]
-    if differing:
-        raise InputError(f"{out} holds another run ({'; '.join(differing)}); give another --out folder.")
-
-
-def _read(path: Path) -> dict[tuple[str, str], Prediction]:
-    """Predictions already made; a last line that was torn by a kill is cut off and made again."""
-    if not path.exists():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    found = (Prediction.model_validate_json(line) for line in whole.splitlines())
-    return {(p.category, p.id): p for p in found}
+def _where(sample: Sample) -> str:
+    """The last folders and the name of a reference, which say where it is in its data set."""
+    return "/".join(sample.path.parts[-3:]) if sample.path is not None else "rendered"

@@ -3,6 +3,6 @@
 Nothing here decides anything; no other room is imported.
 """
 
-from prompts._load import load_yaml, questions, ready_made, render, strings
+from prompts._load import in_language, languages_of, load_yaml, questions, ready_made, render, strings
 
-__all__ = ["load_yaml", "questions", "ready_made", "render", "strings"]
+__all__ = ["in_language", "languages_of", "load_yaml", "questions", "ready_made", "render", "strings"]

@@ -24,6 +24,24 @@ def load_yaml(name: str) -> Any:
     return yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+@cache
+def in_language(name: str, language: str) -> dict[str, Any]:
+    """A file of words in a language, such as "report/telling"; what it lacks there is taken from the English one.
+
+    The English file has the plain name (telling.yaml), another language its code before the ending (telling.zh.yaml).
+    """
+    words: dict[str, Any] = dict(load_yaml(name)) if (_HERE / f"{name}.yaml").exists() else {}
+    if language != "en" and (_HERE / f"{name}.{language}.yaml").exists():
+        words |= load_yaml(f"{name}.{language}")
+    return words
+
+
+def languages_of(name: str) -> tuple[str, ...]:
+    """The languages in which a file of words is there, English first."""
+    found = (path.name.split(".")[1] for path in (_HERE / f"{name}.yaml").parent.glob(f"{Path(name).name}.*.yaml"))
+    return ("en", *sorted(found))
+
+
 def questions() -> dict[str, str]:
     """Questions to the narrator by name; placeholders are in `str.format` braces."""
     data: dict[str, str] = load_yaml("questions")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.checkpoint import brief, checked_weights, digest_of, locate, read_config
 from tools.errors import InputError, ModelError
+from tools.placing import placement, plain_where_packing_fails
 from tools.profiles.spec import FeaturesSpec, ModelSpec, Role
 from tools.quiet import quiet
 
@@ -69,7 +70,10 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
     Raises:
         ModelError: missing, unsafe, damaged, incomplete, or of the wrong class for the role.
         InputError: the device is not there.
+        torch.OutOfMemoryError: the device has too little memory.
     """
+    from torch import OutOfMemoryError
+
     from tools.linear import quicken
 
     device = resolve_device(device)
@@ -81,7 +85,11 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
         files = checked_weights(folder)
         try:
             model, processor = build(folder, spec, role, device, dtype)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
+        except (OutOfMemoryError, ModelError):
+            raise
+        except ImportError as error:
+            raise ModelError(f"{folder}: needs a package that is not installed ({brief(error)}).") from error
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{folder}: cannot be loaded as {role} ({brief(error)}); fetch or copy the checkpoint again, whole."
             ) from error
@@ -209,8 +217,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     import transformers
 
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": spec.attention}
-    if spec.quantisation is not None:
-        options |= {"quantization_config": _bitsandbytes(spec.quantisation, dtype), "device_map": {"": device}}
+    options |= placement(spec, device, dtype)
     if isinstance(spec, FeaturesSpec) and spec.layers:
         options["out_features"] = list(spec.layers)
     model, loading = _class_of(folder, role).from_pretrained(
@@ -222,6 +229,8 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
         **options,
     )
     _check_complete(folder, loading)
+    if spec.quantisation == "4bit" and device == "cpu":
+        plain_where_packing_fails(model)
     safe = {"local_files_only": True, "trust_remote_code": False}
     if role not in ("features", "tracer"):
         processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
@@ -229,7 +238,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
         processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
     else:
         processor = None
-    return model if spec.quantisation is not None else model.to(device), processor
+    return model if "device_map" in options else model.to(device), processor
 
 
 def _class_of(folder: Path, role: Role) -> Any:
@@ -249,25 +258,6 @@ def _class_of(folder: Path, role: Role) -> Any:
         "narrator": "AutoModelForImageTextToText",
     }
     return getattr(transformers, names[role])
-
-
-def _bitsandbytes(bits: str, dtype: torch.dtype) -> Any:
-    """4 bit is NF4 with double quantisation (Dettmers et al. 2023, QLoRA, section 3).
-
-    Raises:
-        ModelError: bitsandbytes is not installed.
-    """
-    from importlib.util import find_spec
-
-    from transformers import BitsAndBytesConfig
-
-    if find_spec("bitsandbytes") is None:
-        raise ModelError(f"quantisation to {bits} needs bitsandbytes; install it by `pip install bitsandbytes`.")
-    if bits == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-    )
 
 
 def _check_complete(folder: Path, loading: dict[str, Any]) -> None:
@@ -295,7 +285,8 @@ def _check_finite(folder: Path, stored: Iterable[tuple[str, Any]]) -> None:
     import torch
 
     for name, values in stored:
-        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+        # What was left on disk has no values here.
+        if values.is_floating_point() and not values.is_meta and not bool(torch.isfinite(values).all()):
             raise ModelError(
                 f"{folder}: {name} holds NaN or infinity, so the checkpoint is damaged or was saved from a training "
                 "that diverged; fetch it again, or train it anew."

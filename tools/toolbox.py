@@ -11,6 +11,7 @@ from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
 if TYPE_CHECKING:
     from tools.loading import Loaded
     from tools.narrate import Narrator
+    from tools.narrate.served import ServedNarrator
     from tools.parts import Discoverer, Grounder, Segmenter
     from tools.patches import PatchMemory, PatchScorer
     from tools.patches.trace import PhotoTracer
@@ -24,6 +25,7 @@ class Toolbox:
         self._profile = profile
         self._device = device
         self._models: dict[Role, Loaded] = {}
+        self._served: ServedNarrator | None = None
 
     @classmethod
     def open(cls, profile: Profile, device: str = "auto") -> Toolbox:
@@ -88,8 +90,12 @@ class Toolbox:
     def narrator(self) -> Narrator:
         """Answers in words."""
         from tools.narrate import Narrator
+        from tools.narrate.served import ServedNarrator
 
         spec: NarratorSpec = self._profile.roles.narrator
+        if spec.served is not None:
+            self._served = ServedNarrator(spec.served, image_size=spec.image_size)
+            return self._served
         return Narrator(self._model("narrator"), image_size=spec.image_size)
 
     @cached_property
@@ -101,8 +107,8 @@ class Toolbox:
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""
-        return {
-            role: {
+        described = {
+            str(role): {
                 "name": loaded.name,
                 "class": type(loaded.model).__name__,
                 "digest": loaded.digest,
@@ -112,6 +118,9 @@ class Toolbox:
             }
             for role, loaded in self._models.items()
         }
+        if self._served is not None:
+            described["narrator"] = self._served.describe()
+        return described
 
     def _model(self, role: Role) -> Loaded:
         from tools.loading import load_model

@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.evidence import Claim
 from agent.rules.surprise import doubtful, log_odds_of
 from tools.types import Part
+
+if TYPE_CHECKING:
+    from tools.parts import Explanation
 
 Origin = Literal["told", "proposed", "induced"]
 
@@ -40,6 +43,8 @@ class Measured:
     """The parts of one photo, by label."""
 
     parts: tuple[Part, ...]
+    explanation: Explanation | None = None
+    """How a good product would have to differ to be this one; None where no reference says so."""
 
     def of(self, label: str) -> tuple[Part, ...]:
         """Detections of one label (`ANY`: of all), best first."""

@@ -6,59 +6,88 @@ from collections.abc import Iterator
 
 from langgraph.runtime import Runtime
 
-from agent.claims import Sentence, backed, in_words, say, say_briefly, verdict_claim
+from agent.claims import Sentence, backed, say_verdict
 from agent.context import Context
-from agent.evidence import Claim, Evidence, Verdict
-from agent.fuse import by_hypothesis, carrying
-from agent.state import InspectionState, OutOfOrderError, Update, need_sample
+from agent.crop import crop_box, crop_pair
+from agent.evidence import Evidence, Verdict, appended
+from agent.fuse import Weighed, by_hypothesis
+from agent.infer import Story, kind_of, story_of, tell_inferred
+from agent.prose import Familiar, familiarity, name_of, story_in_words
+from agent.settle import tell_settling
+from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
+from agent.telling import holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
 from tools.narrate import Turn
-
-LISTED = 5
-"""So many of the rules that hold are named; the others are counted."""
-TOLD_FIRST = ("count", "total", "presence", "part")
-"""Beginnings of the keys of claims that come before others."""
 
 
 def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
-    """Claims first: the verdict, what speaks for it hypothesis by hypothesis, then what is as expected."""
+    """The verdict, what speaks for it, what it may mean, what holds, and where it is in doubt what would settle it."""
     if state.verdict is None:
         raise OutOfOrderError("`explain` needs `judge` to have run")
-    sentences = [*_head(state.verdict, state.evidence), *_body(state.verdict, state.evidence)]
-    update = Update(explanation=backed(sentences, state.evidence))
+    context = runtime.context
+    named, familiar, story = _asked(state, state.verdict, context)
+    evidence = [*state.evidence, *named]
+    sentences = _told(state, state.verdict, evidence, context)
+    if familiar is not None and not familiar.known:
+        sentences.append(tell_unfamiliar(familiar, _leading(state.evidence), context.language))
+    if state.verdict.word == "anomalous":
+        sentences += tell_inferred(_leading(evidence), need_sample(state), story, context.language)
+    elif state.verdict.word == "unsure":
+        sentences.append(
+            tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
+        )
+    update = Update(explanation=backed(sentences, evidence), evidence=named)
     if state.question:
         turns = [Turn("user", state.question, images=1)]
-        update["answer"] = runtime.context.toolbox.narrator.answer([need_sample(state).image], turns)
+        update["answer"] = context.toolbox.narrator.answer([need_sample(state).image], turns)
     return update
 
 
-def _head(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
-    """The verdict, citing what carries it; a good part is good by all that was measured."""
-    told = carrying(evidence) if verdict.anomalous else by_hypothesis(evidence)
-    yield Sentence(say(verdict_claim(verdict)), tuple(e.id for w in told for e in w.evidence))
+def _leading(evidence: list[Evidence]) -> Weighed:
+    return by_hypothesis(evidence)[0]
 
 
-def _body(verdict: Verdict, evidence: list[Evidence]) -> Iterator[Sentence]:
-    """What carries an anomaly, in full; of a good part the nearest place; and the rules that hold."""
+def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[list[Evidence], Familiar | None, Story]:
+    """(the name of the defect as evidence, whether the narrator knows the product, what lies behind the finding).
+
+    The narrator is asked of an anomaly that is not in doubt, and believed only where it knows the product.
+    """
+    if verdict.word != "anomalous":
+        return [], None, Story()
+    sample, product, leading = need_sample(state), need_product(state), _leading(state.evidence)
+    usual = story_of(kind_of(leading.evidence[0]), context.language)
+    region = next((e.region for e in leading.evidence if e.region is not None), None)
+    if region is None:
+        return [], None, usual
+    narrator = context.toolbox.narrator
+    pair = crop_pair(sample, crop_box(region.box, sample), product.references)
+    familiar = familiarity(narrator, product, sample, pair)
+    if not familiar.known:
+        return [], familiar if leading.kind == "structural" else None, usual
+    named: list[Evidence] = []
+    claim = name_of(narrator, pair, product) if leading.kind == "structural" else None
+    if claim is not None:
+        named = appended([Evidence("structural", claim, 0.0, "narrator", leading.name, region=region)], state.evidence)
+        usual = story_of(str(claim.facts["name"]), context.language)
+    told = list(tell_hypothesis(leading, sample, context.language, sure=True))
+    found = " ".join(s.text for s in told[:1])
+    evidence = [*leading.evidence, *named]
+    return named, familiar, story_in_words(narrator, product, sample, evidence, found, usual, context.language)
+
+
+def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], context: Context) -> list[Sentence]:
+    """The verdict, citing what carries it; the hypotheses that do; and the rules that hold."""
     weighed = by_hypothesis(evidence)
-    told = carrying(evidence) if verdict.anomalous else tuple(w for w in weighed if w.kind == "structural")[:1]
+    told = in_question(evidence, verdict)
+    language, sample = context.language, need_sample(state)
+    cited = told if verdict.word != "good" else weighed
+    sentences = [Sentence(say_verdict(verdict, language), tuple(e.id for w in cited for e in w.evidence))]
     for hypothesis in told:
-        yield from (Sentence(say(e.claim), (e.id,)) for e in hypothesis.evidence)
+        sentences += tell_hypothesis(hypothesis, sample, language, sure=verdict.word == "anomalous")
     names = {w.name for w in told}
-    held = [w.evidence[0] for w in weighed if w.name not in names and _holds(w.evidence[0])]
-    if held:
-        yield _as_expected(held)
+    held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]
+    return [*sentences, *_maybe(tell_held(held, need_product(state), language))]
 
 
-def _as_expected(held: list[Evidence]) -> Sentence:
-    """The few rules that hold which say most to a person: what is there and how many, then where and how."""
-    told: dict[str, Evidence] = {}
-    for item in sorted(held, key=lambda e: (not e.claim.key.startswith(TOLD_FIRST), e.llr)):
-        told.setdefault(say_briefly(item.claim).removesuffix(", as expected").removesuffix(" as expected"), item)
-    listed, more = list(told)[:LISTED], len(told) - LISTED
-    key = "parts_as_expected_and_more" if more > 0 else "parts_as_expected"
-    claim = Claim(key, {"parts": ", ".join(listed) if more > 0 else in_words(listed), "more": more})
-    return Sentence(say(claim), tuple(e.id for e in held))
-
-
-def _holds(evidence: Evidence) -> bool:
-    return evidence.source == "rule" and evidence.claim.key.endswith(("_as_expected", "_present"))
+def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:
+    if sentence is not None:
+        yield sentence

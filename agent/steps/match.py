@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from langgraph.runtime import Runtime
 
+from agent.arranged import arranged
 from agent.ask import answer_to
 from agent.calibrate import Calibration, log_of_excess
 from agent.claims import place_in_words
@@ -39,6 +40,7 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
     found = [
         *_places(sample, product, glance, calibration),
         *_rules(sample, product, glance, calibration),
+        *arranged(sample, product, glance.measured, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
     weighed = replace(glance, together=together(glance.maps, product, calibration))

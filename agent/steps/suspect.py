@@ -1,54 +1,74 @@
-"""Asks which open question, if settled, would move the verdict most for its price."""
+"""Asks which open question, if looked at again, would move the verdict most for the time it takes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from langgraph.runtime import Runtime
 
-from agent.context import Budget, Context
-from agent.evidence import Action, Evidence, Hypothesis
+from agent.context import Context
+from agent.evidence import Action, Evidence, Hypothesis, Look, Option
 from agent.fuse import Weighed, anomaly_llr, by_hypothesis, probability
+from agent.looks import able, choose
 from agent.product import Product
-from agent.state import InspectionState, Update, need_product
-from tools.types import Region
+from agent.state import InspectionState, Update, need_product, need_sample
+from tools.types import Box, Region, Sample
 
-PRICE: dict[Action, float] = {"compare": 1.0, "zoom": 1.0, "recount": 1.5}
-"""Relative cost of each way to look again."""
-WORTH = 0.05
-"""Below this expected change of the verdict's probability, per unit of price, no look is taken."""
+EVERYWHERE: tuple[Action, ...] = ("zoom", "recount")
+"""Actions that see the whole photo: once they are done they have said what they can about every hypothesis."""
+WORTH = 0.01
+"""Below this expected change of the verdict's probability a look is not taken, however quick it is."""
 
 
 def suspect(state: InspectionState, runtime: Runtime[Context]) -> Update:
-    """The hypothesis to look at again, or none when the verdict is decided or the budget is spent."""
-    budget = runtime.context.budget
-    if len(state.looks) >= budget.looks or sum(state.seconds.values()) > budget.seconds:
+    """The hypothesis to look at again and how, or none when the verdict is decided or the budget is spent."""
+    context, budget = runtime.context, runtime.context.budget
+    spent = len(state.looks) >= budget.looks or sum(state.seconds.values()) > budget.seconds
+    if spent or context.policy == "none" or _decided(state.evidence, context):
         return Update(hypothesis=None)
-    return Update(hypothesis=_best(state.evidence, need_product(state), budget, {k.hypothesis for k in state.looks}))
+    product, sample = need_product(state), need_sample(state)
+    open_ones = list(_hypotheses(state.evidence, state.looks, product, sample, context))
+    best = max(open_ones, key=lambda h: h.value, default=None)
+    if best is not None and context.policy == "chosen":
+        best = choose(context.toolbox.narrator, best, sample, product.spec.product)
+    return Update(hypothesis=best)
 
 
-def _best(evidence: list[Evidence], product: Product, budget: Budget, seen: set[str]) -> Hypothesis | None:
+def _decided(evidence: list[Evidence], context: Context) -> bool:
+    """Whether the log-odds lie so far from the threshold that no look is worth it."""
+    log_odds = context.calibration.fused.worth(anomaly_llr(evidence)) + context.prior_log_odds
+    return abs(log_odds - context.threshold) > context.budget.decided
+
+
+def _hypotheses(
+    evidence: list[Evidence], taken: list[Look], product: Product, sample: Sample, context: Context
+) -> Iterator[Hypothesis]:
+    """Every hypothesis with its menu, its best action first."""
+    done = {("" if look.action in EVERYWHERE else look.hypothesis, str(look.action)) for look in taken}
+    looks = context.calibration.looks
     total = anomaly_llr(evidence)
-    if abs(total) > budget.decided:
-        return None
-    candidates = [_as_hypothesis(w, product, total) for w in by_hypothesis(evidence) if w.name not in seen]
-    worthwhile = [c for c in candidates if c is not None and c.value >= WORTH]
-    return max(worthwhile, key=lambda c: c.value, default=None)
+    for weighed in by_hypothesis(evidence):
+        # An answer that is right with probability s changes p by 2 p (1 - p) (2 s - 1) on average.
+        moves = _spread(weighed.llr) * _share(weighed.llr, total)
+        gains = {a: moves * looks.gain(a, weighed.kind) for a in able(weighed, product, context, done)}
+        menu = [Option(a, gain / looks.seconds(a, weighed.kind)) for a, gain in gains.items() if gain >= WORTH]
+        menu.sort(key=lambda option: -option.value)
+        if menu:
+            part = next((e.part for e in weighed.evidence if e.part), None)
+            place = _place(weighed, sample)
+            action, value = menu[0].action, menu[0].value
+            yield Hypothesis(weighed.name, weighed.kind, place, weighed.llr, action, value, part, tuple(menu))
 
 
-def _as_hypothesis(weighed: Weighed, product: Product, total: float) -> Hypothesis | None:
-    """A hypothesis with its place and its value, or None where there is no place to look at."""
-    places = [e.region for e in weighed.evidence if e.region is not None]
-    if not places:
-        return None
-    part = next((e.part for e in weighed.evidence if e.part), None)
-    action: Action = "recount" if product.counts(weighed.name) else "compare" if product.references else "zoom"
-    value = _uncertainty(weighed.llr) * _share(weighed.llr, total) / PRICE[action]
-    place: Region = places[0]
-    return Hypothesis(weighed.name, weighed.kind, place, weighed.llr, action, value, part)
+def _place(weighed: Weighed, sample: Sample) -> Region:
+    """Where the hypothesis is; the whole photo where it has no place."""
+    placed = (e.region for e in weighed.evidence if e.region is not None)
+    width, height = sample.size
+    return next(placed, Region(Box(0.0, 0.0, float(width), float(height)), probability(weighed.llr)))
 
 
-def _uncertainty(llr: float) -> float:
+def _spread(llr: float) -> float:
     """1 where the odds are even, falling to 0 where they are clear: 4 p (1 - p)."""
     p = probability(llr)
     return 4 * p * (1 - p)

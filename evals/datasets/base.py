@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from evals.metrics.region import TruthRegion
 from tools.types import Mask, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Label = Literal["good", "logical", "structural"]
 T = TypeVar("T")
@@ -28,6 +32,10 @@ class Case:
     """Which pixels are anomalous, (H, W); None where the data set does not say."""
     regions: Callable[[], tuple[TruthRegion, ...]] = lambda: ()
     """Each defect with how much of it must be found; empty where the data set does not say."""
+    defect: str = ""
+    """The data set's name of what is wrong; empty for good ones and where it gives none."""
+    template: Callable[[], Sample] | None = None
+    """The good one that this very photo is to be compared with, in data sets of pairs; its only reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +71,42 @@ def alternating(kinds: list[tuple[Label, str]]) -> list[tuple[Label, str]]:
     return [kind for pair in pairs for kind in pair]
 
 
+def noun(name: str) -> str:
+    """The noun phrase that models are told for a category: the known one, or the folder's name in words.
+
+    >>> noun("pcb1"), noun("screw_bag")
+    ('printed circuit board', 'screw bag')
+    """
+    from prompts import load_yaml
+
+    known: dict[str, str] = load_yaml("benchmarks")["products"]
+    return known.get(name, name.replace("_", " "))
+
+
+def by_stem(paths: Sequence[Path]) -> dict[str, Path]:
+    """Photos of one folder by their names without ending, by which masks are joined.
+
+    Raises:
+        tools.errors.InputError: two of them have the same.
+    """
+    from tools.errors import InputError
+
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise InputError(
+                f"{path}: has the same name as {found[path.stem].name} but for its ending, so that a mask could belong "
+                "to either; rename or remove one."
+            )
+        found[path.stem] = path
+    return found
+
+
+def references_of(pool: Sequence[Path]) -> Callable[[int, int], list[Sample]]:
+    """(shots, seed) -> that many photos of a pool of good ones, read when they are asked for."""
+    return lambda shots, seed: [read_photo(path)() for path in choose(pool, shots, seed)]
+
+
 def read_photo(path: Path) -> Callable[[], Sample]:
     """Reads a photo when it is asked for."""
 
@@ -75,18 +119,48 @@ def read_photo(path: Path) -> Callable[[], Sample]:
 
 
 def read_mask(path: Path | None, size_of: Callable[[], Sample]) -> Callable[[], Mask | None]:
-    """Reads a mask when it is asked for: anything but 0 is anomalous; without a file nothing is."""
+    """Reads a mask when it is asked for: anything but 0 is anomalous; without a file nothing is.
+
+    Reading raises tools.errors.InputError where the file is damaged or is not of the photo's size.
+    """
 
     def read() -> Mask | None:
         import numpy as np
-        from PIL import Image
 
+        size = size_of().image.shape[:2]
         if path is None:
-            return np.zeros(size_of().image.shape[:2], dtype=np.bool_)
-        with Image.open(path) as image:
-            return np.asarray(image.convert("I")) > 0
+            return np.zeros(size, dtype=np.bool_)
+        mask: Mask = read_grey(path) > 0
+        if mask.shape != size:
+            from tools.errors import InputError
+
+            found, wanted = (f"{w} x {h}" for h, w in (mask.shape, size))
+            raise InputError(f"{path}: is {found} pixels, its photo {wanted}; take both from one copy of the data set.")
+        return mask
 
     return read
+
+
+def read_grey(path: Path) -> NDArray[np.int32]:
+    """(H, W) grey values of a mask; of a coloured one the largest of its channels.
+
+    Raises:
+        tools.errors.InputError: the file is damaged.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from tools.errors import InputError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode in ("RGB", "RGBA"):
+                largest: NDArray[np.int32] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
+                return largest
+            # A palette's indices are the classes; their colours may be black.
+            return np.asarray(image if image.mode in ("P", "L", "1") else image.convert("I")).astype(np.int32)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: is damaged or no image; copy the mask from the data set again.") from error
 
 
 def no_mask() -> None:

@@ -55,10 +55,13 @@ def _category(number: int, cases: int) -> Category:
         "",
         references,
         tuple(
-            Case(f"{index:04d}-{defect or 'good'}", label, _photo(number, index, defect), _truth(number, index, defect))
+            Case(
+                f"{index:04d}-{defect or 'good'}", label, _photo(number, index, defect), _truth(number, index, defect),
+                defect=defect or "",
+            )
             for index, (label, defect) in enumerate(plan)
         ),
-    )
+    )  # fmt: skip
 
 
 def _photo(number: int, index: int, defect: str | None) -> Callable[[], Sample]:

@@ -1,4 +1,4 @@
-"""MVTec AD and MVTec LOCO: train/good, test/<defect>, ground_truth/<defect>."""
+"""MVTec AD, MVTec LOCO and VisA as prepared: train/good, test/<defect>, ground_truth/<defect>."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from evals.datasets.base import Case, Category, Label, choose, read_mask, read_photo
+from evals.datasets.base import (
+    Case,
+    Category,
+    Label,
+    by_stem,
+    noun,
+    read_grey,
+    read_mask,
+    read_photo,
+    references_of,
+)  # fmt: skip
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.images import find_images
@@ -48,19 +58,19 @@ def _category(folder: Path) -> Category:
         raise InputError(f"{folder}: has no folder 'test'; the layout is train/good, test/<defect>, ground_truth.")
     pool = find_images(folder / "train" / "good")
     defects = sorted(p for p in (folder / "test").iterdir() if p.is_dir())
-    cases = [_case(folder, defect.name, photo) for defect in defects for photo in find_images(defect)]
+    cases = [_case(folder, defect.name, photo) for defect in defects for photo in _photos(defect)]
+    return Category(folder.name, noun(folder.name), "", references_of(pool), tuple(cases))
 
-    def references(shots: int, seed: int) -> list[Sample]:
-        return [read_photo(p)() for p in choose(pool, shots, seed)]
 
-    return Category(folder.name, folder.name.replace("_", " "), "", references, tuple(cases))
+def _photos(folder: Path) -> list[Path]:
+    return sorted(by_stem(find_images(folder)).values())
 
 
 def _case(folder: Path, defect: str, photo: Path) -> Case:
     label: Label = "good" if defect == "good" else "logical" if defect == "logical_anomalies" else "structural"
     read = read_photo(photo)
     truth, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
-    return Case(f"{defect}/{photo.name}", label, read, truth, regions)
+    return Case(f"{defect}/{photo.name}", label, read, truth, regions, "" if label == "good" else defect)
 
 
 def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -> Callable[[], Mask | None]:
@@ -68,12 +78,13 @@ def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -
     if defect == "good":
         return read_mask(None, read)
     truth = folder / "ground_truth" / defect
-    single = truth / f"{photo.stem}_mask.png"
-    if single.exists():
-        return read_mask(single, read)
+    singles = [truth / f"{photo.stem}_mask.png", truth / f"{photo.stem}.png"]
+    for single in singles:
+        if single.exists():
+            return read_mask(single, read)
     several = sorted((truth / photo.stem).glob("*.png")) if (truth / photo.stem).is_dir() else []
     if not several:
-        raise InputError(f"{photo}: its mask is missing; expected {single} or {truth / photo.stem}/000.png.")
+        raise InputError(f"{photo}: its mask is missing; expected {singles[0]} or {truth / photo.stem}/000.png.")
 
     def union() -> Mask | None:
         import numpy as np
@@ -90,16 +101,12 @@ def _regions(folder: Path, defect: str, photo: Path) -> Callable[[], tuple[Truth
     config, masks = folder / "defects_config.json", folder / "ground_truth" / defect / photo.stem
 
     def read() -> tuple[TruthRegion, ...]:
-        import numpy as np
-        from PIL import Image
-
         if not config.is_file():
             return ()
         known = {line.pixel_value: line for line in _read_config(config)}
         found = []
         for path in sorted(masks.glob("*.png")):
-            with Image.open(path) as image:
-                grey = np.asarray(image.convert("L"))
+            grey = read_grey(path)
             mask: Mask = grey > 0
             line = known.get(int(grey.max()))
             if line is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,11 +10,24 @@ from evals.datasets.base import Category
 from evals.datasets.folder import open_folder
 from evals.datasets.medleys import open_medleys
 from evals.datasets.mvtec import open_mvtec
+from evals.datasets.pairs import open_pairs
+from evals.datasets.visa import open_visa
 from evals.datasets.world import Split, open_world
 from tools.errors import InputError
 
-Benchmark = Literal["world", "medleys", "mvtec-ad", "mvtec-loco", "folder"]
+Benchmark = Literal["world", "medleys", "mvtec-ad", "mvtec-loco", "visa", "pairs", "folder"]
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
+READERS: dict[str, Callable[[Path, list[str] | None], list[Category]]] = {
+    "mvtec-ad": open_mvtec,
+    "mvtec-loco": open_mvtec,
+    "visa": open_visa,
+    "pairs": open_pairs,
+    "folder": open_folder,
+}
+"""Of those that are on disk."""
+Questioned = Literal["visa-dr", "mmad"]
+QUESTIONED: tuple[Questioned, ...] = get_args(Questioned)
+"""Benchmarks of questions and answers."""
 MEDLEY_CASES = 8
 """Cases of each medley."""
 WORLD_CASES = 240
@@ -45,11 +59,23 @@ def open_benchmark(
         count = max(1, (limit or WORLD_CASES) // MEDLEY_CASES)
         return open_medleys(first=seed, count=count, per_category=MEDLEY_CASES)
     if name not in BENCHMARKS:
-        raise InputError(f"benchmark '{name}' is not known; there are: {', '.join(BENCHMARKS)}.")
-    if root is None or not root.is_dir():
-        raise InputError(f"benchmark '{name}': --root {root} is not a folder; give the folder of the data set.")
-    opened = open_folder(root, categories) if name == "folder" else open_mvtec(root, categories)
+        known = ", ".join((*BENCHMARKS, *QUESTIONED))
+        raise InputError(f"benchmark '{name}' is not known; there are: {known}.")
+    opened = READERS[name](data_folder(name, root), categories)
     return [_limited(c, limit, len(opened)) for c in opened]
+
+
+def data_folder(name: str, root: Path | None) -> Path:
+    """The folder of a data set.
+
+    Raises:
+        tools.errors.InputError: none was given, or it is no folder.
+    """
+    if root is None:
+        raise InputError(f"benchmark '{name}' needs its data set; give its folder by --root (see docs/benchmarks).")
+    if not root.is_dir():
+        raise InputError(f"benchmark '{name}': --root {root} is not a folder; give the folder of the data set.")
+    return root
 
 
 def _limited(category: Category, limit: int | None, categories: int) -> Category:

@@ -49,7 +49,7 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
 
     cases = tuple(
         Case(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
-             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style))
+             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style), defect or "")
         for index, (label, defect) in enumerate(plan)
     )  # fmt: skip
     return Category(name, about.product, about.normal, references, cases)

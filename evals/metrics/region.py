@@ -82,6 +82,15 @@ class Regions:
         below = np.cumsum(self._good) - self._good
         return float((self._bad * (below + self._good / 2)).sum() / (good * bad))
 
+    def pixel_ap(self) -> float | None:
+        """Average precision over all pixels; None without both classes."""
+        found, wrong = np.cumsum(self._bad[::-1]), np.cumsum(self._good[::-1])
+        if not found[-1] or not wrong[-1]:
+            return None
+        called = found + wrong
+        precision = np.divide(found, called, out=np.zeros_like(called), where=called > 0)
+        return float((precision * np.diff(found, prepend=0.0)).sum() / found[-1])
+
     def aupro(self, limit: float = PRO_LIMIT) -> float | None:
         """Mean covered share of the truth's components against the false-positive rate, up to a limit.
 

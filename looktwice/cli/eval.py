@@ -1,25 +1,50 @@
-"""`looktwice eval`: a benchmark, measured on the reports that users get."""
+"""`looktwice eval`: a benchmark, measured on the reports that users get; and two runs compared."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from looktwice.cli.options import Device, Looks, Profile, writable_folder
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evals.results import Results
+
+COMPARE = "compare"
+
 
 def evaluate(
-    bench: Annotated[str, typer.Argument(help="world, medleys, mvtec-ad, mvtec-loco or folder.")],
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set; the world needs none.")] = None,
+    bench: Annotated[
+        str,
+        typer.Argument(
+            help="world, medleys, mvtec-ad, mvtec-loco, visa, pairs, folder, visa-dr or mmad; or 'compare', and then "
+            "the folders of two runs."
+        ),
+    ],
+    runs: Annotated[list[Path] | None, typer.Argument(help="With 'compare': the folders of two runs.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set; world and medleys need none.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="A category; repeat for several.")] = None,
-    shots: Annotated[int, typer.Option(min=0, help="References for each category.")] = 4,
+    shots: Annotated[
+        int | None,
+        typer.Option(min=0, help="References for each category; 4, but 1 on pairs and mmad, 0 on visa-dr."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Cases over all categories.")] = None,
     seed: Annotated[int, typer.Option(help="Of the references, and of rendered images; of the first medley.")] = 0,
     split: Annotated[Literal["trained", "heldout", "all"], typer.Option(help="Families of the world.")] = "heldout",
     style: Annotated[Literal["plain", "shift"], typer.Option(help="Style of the world.")] = "plain",
     words: Annotated[bool, typer.Option(help="Give the data set's sentence on what good means.")] = True,
+    by: Annotated[
+        Literal["both", "narrator", "agent"],
+        typer.Option(help="On visa-dr and mmad: who answers, the bare narrator, the whole agent, or both in turn."),
+    ] = "both",
+    sbert: Annotated[str, typer.Option(help="Folder or Hub id of the sentence encoder that grades answers.")] = "",
+    judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server that grades answers.")] = "",
+    judge_model: Annotated[str, typer.Option(help="The judge's model.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for results; a run that was stopped goes on there.")] = Path(
         "looktwice-eval"
     ),
@@ -27,30 +52,155 @@ def evaluate(
     device: Device = "auto",
     looks: Looks = 3,
 ) -> None:
-    """Measure the inspector on a benchmark; writes results.json and predictions.jsonl, and resumes."""
-    from rich.console import Console
-    from rich.progress import Progress
-    from rich.table import Table
+    """Measure the inspector on a benchmark; writes results, predictions and a page, and resumes."""
+    from tools.errors import InputError
 
-    from agent import Inspector
-    from evals.datasets import open_benchmark
-    from evals.runner import Settings, run
+    if bench == COMPARE:
+        _compare(runs or [], json=json)
+        return
+    if runs:
+        raise InputError(f"'{runs[0]}' follows the benchmark '{bench}'; only 'compare' takes folders of runs.")
+    from evals.datasets.registry import QUESTIONED
 
     writable_folder(out)
+    if bench in QUESTIONED:
+        from looktwice.cli.eval_answers import Asked, ask
+
+        asked = Asked(
+            bench, root, category, shots if shots is not None else {"mmad": 1}.get(bench, 0), limit, seed, by, sbert,
+            judge, judge_model, profile, device, looks,
+        )  # fmt: skip
+        for name, found in ask(asked, out, json=json).items():
+            _shown(found, out / name, json=json)
+        return
+    from agent import Inspector
+    from evals.datasets import open_benchmark
+    from evals.provenance import digests
+    from evals.runner import Settings, run
+    from tools.profiles import resolve_profile
+
+    if bench == "world" and category:
+        split = "all"
     categories = open_benchmark(bench, root=root, categories=category, split=split, seed=seed, limit=limit, style=style)
     inspector = Inspector(profile, device=device, looks=looks)
     settings = Settings(
-        benchmark=bench, profile=inspector.profile, shots=shots, seed=seed, limit=limit, split=split,
-        style=style, categories=tuple(c.name for c in categories), looks=looks, words=words,
+        benchmark=bench, profile=inspector.profile, shots=shots if shots is not None else {"pairs": 1}.get(bench, 4),
+        seed=seed, limit=limit, split=split, style=style, categories=tuple(c.name for c in categories), looks=looks,
+        words=words, models=digests(resolve_profile(profile)),
     )  # fmt: skip
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("inspecting", total=None)
-        results = run(
-            inspector, categories, settings, out,
-            lambda done, total, _: progress.update(task, completed=done, total=total),
+    with Progress("inspecting") as progress:
+        results = run(inspector, categories, settings, out, lambda done, total, _: progress.tell(done, total))
+    _shown(results, out, json=json)
+
+
+class Progress:
+    """Says on standard error how far a run is and when it will end: a bar on a terminal, else a line now and then."""
+
+    EVERY = 30.0
+    """Seconds between two lines."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Bar(
+            TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ends in"),
+            TimeRemainingColumn(), console=self._console, transient=True, disable=not self._console.is_terminal,
         )  # fmt: skip
-    table = Table("metric", "mean", *(c.name for c in categories))
-    for name, value in results.metrics.items():
-        cells = (results.categories[c.name].get(name) for c in categories)
-        table.add_row(name, f"{value:.3f}", *("" if v is None else f"{v:.3f}" for v in cells))
-    Console().print(table)
+        self._what = what
+        self._task = self._bar.add_task(what, total=None)
+        self._begun: tuple[float, int] | None = None
+        self._told = 0.0
+
+    def __enter__(self) -> Progress:
+        """Shows the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Takes it away."""
+        self._bar.stop()
+
+    def tell(self, done: int, total: int) -> None:
+        """So many photos of all are done; those of an earlier session do not count for the speed."""
+        import time
+
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = (now, done)
+            self._bar.reset(self._task, total=total, completed=done)
+        self._bar.update(self._task, total=total, completed=done)
+        if self._console.is_terminal or now - self._told < self.EVERY:
+            return
+        self._told = now
+        since, first = self._begun
+        left = f", ends in {(now - since) / (done - first) * (total - done):.0f} s" if done > first else ""
+        self._console.print(f"{self._what}: {done} of {total}{left}")
+
+
+def _shown(results: Results, out: Path, *, json: bool) -> None:
+    """The results as JSON, or as a table with the place of the page."""
+    from rich.console import Console
+
+    if json:
+        typer.echo(results.model_dump_json())
+        return
+    console = Console(highlight=False)
+    _print(console, results)
+    for note in results.notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"{results.images} photos; page: {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _print(console: Console, results: Results) -> None:
+    from rich.table import Table
+
+    from evals.pages import ordered
+
+    table = Table("metric", "mean", "95 % interval", *results.categories)
+    for name in ordered(list(results.metrics)):
+        span = results.intervals.get(name)
+        cells = (found.get(name) for found in results.categories.values())
+        table.add_row(
+            name,
+            f"{results.metrics[name]:.3f}",
+            f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
+            *("" if v is None else f"{v:.3f}" for v in cells),
+        )
+    console.print(table)
+
+
+def _compare(runs: list[Path], *, json: bool) -> None:
+    """Two runs over the same photos, with a paired bootstrap."""
+    import dataclasses
+    import json as json_format
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from evals.compare import compare
+    from evals.pages import ordered
+    from tools.errors import InputError
+
+    if len(runs) != 2:
+        raise InputError(f"compare takes the folders of two runs, {len(runs)} were given: looktwice eval compare A B.")
+    found = compare(*runs)
+    by_name = {d.metric: d for d in found.differences}
+    rows = [by_name[name] for name in ordered(list(by_name))]
+    if json:
+        told = {"images": found.images, "notes": list(found.notes)}
+        typer.echo(json_format.dumps(told | {"differences": [dataclasses.asdict(row) for row in rows]}))
+        return
+    table = Table("metric", str(runs[0]), str(runs[1]), "change", "95 % interval", "p", "")
+    for row in rows:
+        span = f"{row.low:+.3f} to {row.high:+.3f}" if row.low is not None and row.high is not None else ""
+        p = "" if row.p is None else f"{row.p:.3f}"
+        sure = "sure" if row.sure else ""
+        table.add_row(row.metric, f"{row.first:.3f}", f"{row.second:.3f}", f"{row.change:+.3f}", span, p, sure)
+    console = Console(highlight=False)
+    console.print(table)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"{found.images} photos in both; paired bootstrap, 1000 resamples", markup=False)

@@ -13,9 +13,11 @@ import typer
 from looktwice.batch.naming import Names
 from looktwice.batch.options import BatchOptions
 from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
+from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
+    from agent.inspector import OnStep
 
 
 def inspect(
@@ -30,6 +32,12 @@ def inspect(
     device: Device = "auto",
     looks: Looks = 3,
     false_alarm: FalseAlarm = None,
+    policy: Annotated[
+        str, typer.Option(help="How second looks are chosen: fixed, chosen (by the narrator), none.")
+    ] = "fixed",
+    language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en",
+    trace: Annotated[bool, typer.Option("--trace", help="Print each step as it ends, on standard error.")] = False,
+    trace_out: Annotated[Path | None, typer.Option(help="A file that gets each step as a line of JSON.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes of a batch with --out; by default as many as the machine bears.")
     ] = None,
@@ -50,7 +58,12 @@ def inspect(
     from tools.errors import InputError
 
     batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port)
-    many = len(images) > 1 or images[0].is_dir() or batch.asked
+    traced = trace or trace_out is not None
+    if batch.asked and traced:
+        raise InputError(
+            "a trace follows photos one by one; leave out --trace and --trace-out, or the batch's options."
+        )
+    many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
     if batch.asked and out is None:
         raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")
     photos = [] if many and out is not None else list(_photos(images))
@@ -59,7 +72,15 @@ def inspect(
     speaker = Speaker(json=json)
     from agent import Inspector
 
-    open_inspector = partial(Inspector, profile, device=device, looks=looks, false_alarm=false_alarm)
+    open_inspector = partial(
+        Inspector,
+        profile,
+        device=device,
+        looks=looks,
+        false_alarm=false_alarm,
+        policy=policed(policy),
+        language=language,
+    )
     if many and out is not None:
         from looktwice.batch.command import inspect_many
 
@@ -71,12 +92,13 @@ def inspect(
         )
         raise typer.Exit(status)
     inspector = open_inspector()
+    tracer = Tracer(printed=trace, file=trace_out)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
     names = Names(set())
     refused = anomalous = 0
     for photo in photos:
         try:
-            report = _inspect(inspector, photo, known, normal, question)
+            report = _inspect(inspector, photo, known, normal, question, tracer.of(photo))
         except InputError as error:
             refused += 1
             speaker.refuse(error)
@@ -89,10 +111,13 @@ def inspect(
     raise typer.Exit(2 if refused else 1 if anomalous else 0)
 
 
-def _inspect(inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str) -> InspectionReport:
+def _inspect(
+    inspector: Inspector, photo: Path, known: Product | None, normal: str, question: str, on_step: OnStep | None
+) -> InspectionReport:
     from tools.images import load_sample
 
-    return inspector.inspect(load_sample(photo), product=known, normal=normal, question=question)
+    sample = load_sample(photo)
+    return inspector.inspect(sample, product=known, normal=normal, question=question, on_step=on_step)
 
 
 def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from agent.calibrate import Calibration, MatcherMap
+from agent.calibrate import Calibration, LookMap, Looks, MatcherMap
 from agent.context import Budget, Context
 from tools.images import sample_from_array
 from tools.parts import pose_of
@@ -53,9 +53,11 @@ class Toolbox:
     named: str = "[]"
     asked: list = field(default_factory=list)
     banks: int = 0
-    kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=()))
+    kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=(), arrangement=None))
     """What is discovered without words, and by digest of the photo where it is."""
     recurring: dict = field(default_factory=dict)
+    explained: dict = field(default_factory=dict)
+    """How a good one would have to differ, by digest of the photo."""
 
     scorer = memory = grounder = segmenter = narrator = discoverer = property(lambda self: self)
 
@@ -67,6 +69,9 @@ class Toolbox:
 
     def find(self, sample, types):
         return self.recurring.get(sample.digest, ())
+
+    def explain(self, sample, types):
+        return self.explained.get(sample.digest)
 
     def bank(self, samples):
         self.banks += 1
@@ -141,7 +146,9 @@ class Toolbox:
 def context(toolbox, **budget):
     """A context with steep, simple maps."""
     steep = MatcherMap(slope=1.0, offset=-2.0, spread=0.2)
+    yes_no = LookMap(slope=1.0, limit=4.0, sure=0.9, seconds=1.0)
     maps = Calibration(
+        looks=Looks(compare=yes_no, ask=yes_no),
         text=steep,
         reference=steep,
         tracer=MatcherMap(slope=1.0, offset=-2.0),

@@ -1,27 +1,126 @@
-"""What holds is told briefly: a few rules by name, the others by number, all of them cited."""
+"""What a report says: readings where it is unsure, facts where the evidence is strong, inference marked as such."""
 
-from agent.evidence import Claim, Evidence
-from agent.steps.explain import LISTED, _as_expected
+import numpy as np
+import pytest
+from scripted import GOOD, Toolbox, context, parts, photo
+
+from agent.claims import languages, say_verdict, sentence_templates, tell
+from agent.evidence import Claim, Evidence, Verdict
+from agent.fuse import Weighed
+from agent.graph import build_graph
+from agent.infer import kind_of, severity_of, story_of
+from agent.product import Product
+from agent.spec import PartSpec, ProductSpec
+from agent.state import InspectionState, Request
+from agent.telling import LISTED, tell_held, tell_hypothesis
+from tools.types import Box, Region
+
+NAMED = Product(
+    ProductSpec(name="tray", product="tray", parts=tuple(PartSpec(label=f"part {n}", phrase="x") for n in range(20))),
+    references=(photo(0), photo(1)),
+)
 
 
 def held(number, key="count_as_expected"):
     claim = Claim(key, {"part": f"part {number}", "found": 1, "expected": "1"})
-    return Evidence("logical", claim, -0.5, "rule", f"count of part {number}", id=f"E{number}")
+    return Evidence("logical", claim, -0.5, "rule", f"count of part {number}", part=f"part {number}", id=f"E{number}")
 
 
-def test_few_rules_are_all_named():
-    said = _as_expected([held(1), held(2)])
-    assert said.text == "As expected: 1 part 1 and 1 part 2."
+def missing(llr):
+    claim = Claim("count_differs", {"part": "bolt", "found": 1, "expected": "2"})
+    item = Evidence("logical", claim, llr, "rule", "count of bolt", part="bolt", id="E1")
+    return Weighed("count of bolt", "logical", llr, (item,))
+
+
+def report(toolbox, references=3, **budget):
+    request = Request(photo(99), references=tuple(photo(n) for n in range(references)))
+    return InspectionState(**build_graph().invoke(request, context=context(toolbox, **budget)))
+
+
+def test_few_rules_are_all_named_and_cited():
+    said = tell_held([held(1), held(2)], NAMED, "en")
+    assert said.text == "As on the good ones by measurement: 1 part 1 and 1 part 2."
     assert said.cites == ("E1", "E2")
 
 
 def test_of_many_rules_the_others_are_counted_and_all_are_cited():
-    said = _as_expected([held(n) for n in range(LISTED + 4)])
-    assert said.text.endswith("and 4 more things that the rules measure.")
-    assert "part 0" in said.text and f"part {LISTED}" not in said.text
+    said = tell_held([held(n) for n in range(LISTED + 4)], NAMED, "en")
+    assert said.text.endswith("and further rules (4).")
     assert len(said.cites) == LISTED + 4
 
 
 def test_how_many_there_are_is_said_before_where_they_are():
-    place = held(9, "turn_as_expected")
-    assert _as_expected([place, *(held(n) for n in range(LISTED))]).text.startswith("As expected: 1 part 0")
+    said = tell_held([held(9, "turn_as_expected"), *(held(n) for n in range(LISTED))], NAMED, "en")
+    assert "part 0" in said.text and "straight" not in said.text
+
+
+def test_with_one_reference_no_rule_is_named_since_nobody_knows_what_may_vary():
+    said = tell_held([held(1)], Product(NAMED.spec, references=(photo(0),)), "en")
+    assert said.text == "Rules on parts that hold by measurement: 1."
+
+
+def test_a_strong_count_is_stated_and_a_weak_one_is_told_as_a_reading():
+    strong, weak = (next(tell_hypothesis(missing(llr), photo(0), "en", sure=True)).text for llr in (4.0, 0.5))
+    assert strong == "1 of the part 'bolt' found where 2 belong."
+    assert weak == "'bolt': the part finder counts 1, expected 2; it is not sure of that."
+    assert next(tell_hypothesis(missing(4.0), photo(0), "en", sure=False)).text == weak
+
+
+@pytest.mark.parametrize(("confidence", "word"), [(0.95, "anomalous"), (0.69, "unsure")])
+def test_a_verdict_that_is_likely_wrong_says_so(confidence, word):
+    verdict = Verdict(True, confidence, confidence, ())
+    assert verdict.word == word
+    assert say_verdict(verdict).startswith({"anomalous": "Anomalous, 0.95 (sure)", "unsure": "Unsure, 0.69"}[word])
+
+
+def test_an_unsure_verdict_says_what_would_settle_it_and_names_no_cause():
+    state = report(Toolbox(distance=2.1 * GOOD), looks=0)
+    assert state.verdict.word == "unsure"
+    texts = [s.text for s in state.explanation]
+    assert any(text.startswith("What would settle it: 5 more good photos") for text in texts)
+    assert not any("inferred" in text for text in texts)
+
+
+def test_a_sure_anomaly_says_severity_and_advice_and_marks_what_is_inferred():
+    toolbox = Toolbox(usual=parts("bolt", 0.97, 0.97), named='["bolt"]')
+    toolbox.found[photo(99).digest] = parts("bolt", 0.97)
+    state = report(toolbox, looks=0)
+    texts = [s.text for s in state.explanation]
+    assert state.verdict.word == "anomalous"
+    assert any(t.startswith("*Severity (inferred):* severe") for t in texts)
+    assert any(t.startswith("*Likely cause (inferred):*") for t in texts)
+
+
+def test_a_narrator_that_calls_good_parts_defective_names_nothing():
+    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, bias=0.9), looks=0)
+    texts = " ".join(s.text for s in state.explanation)
+    assert "does not know this product" in texts
+    assert "takes it for" not in texts
+
+
+def test_a_narrator_that_knows_the_product_names_the_defect():
+    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, bias=0.1), looks=0)
+    assert any("the narrator takes it for a scratch" in s.text for s in state.explanation)
+
+
+def test_fewer_parts_are_missing_and_more_are_extra():
+    assert kind_of(missing(1.0).evidence[0]) == "missing"
+    many = Evidence("logical", Claim("count_differs", {"found": 4, "expected": "1 to 2"}), 1.0, "rule", "x")
+    assert kind_of(many) == "extra"
+    assert story_of("missing", "en").cause
+    assert story_of(None, "en").cause is None
+
+
+def test_severity_grows_with_the_place():
+    def of(side):
+        region = Region(Box(0, 0, side, side), 0.5, np.zeros((64, 64), bool))
+        item = Evidence("structural", Claim("region_differs", {}), 1.0, "reference", "region 1", region=region)
+        return severity_of(Weighed("region 1", "structural", 1.0, (item,)), photo(0))[0]
+
+    assert [of(side) for side in (2, 8, 30)] == ["minor", "moderate", "severe"]
+
+
+def test_what_a_language_has_no_words_for_is_said_in_english():
+    for language in languages():
+        assert set(sentence_templates()) <= set(sentence_templates(language))
+        assert tell("sure", language=language)

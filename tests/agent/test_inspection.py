@@ -71,7 +71,7 @@ def test_a_second_look_that_sees_a_defect_raises_the_score_and_one_that_sees_non
     _, refuted = inspect(Toolbox(**undecided, says_yes=0.05), looks=1)
     assert confirmed.verdict.score > before.verdict.score > refuted.verdict.score
     assert confirmed.looks[0].action == "compare"
-    assert any("Looked twice" in s.text for s in confirmed.explanation)
+    assert any("Looked again" in s.text for s in confirmed.explanation)
 
 
 def test_a_narrator_that_always_says_yes_changes_nothing():

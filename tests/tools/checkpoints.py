@@ -22,8 +22,20 @@ ROLE_OF = {
     "qwen_vl": "narrator",
     "tracer": "tracer",
     "preact": "features",
+    "siglip": "scorer",
+    "dinov2": "features",
+    "dinov3": "features",
+    "owlv2": "grounder",
+    "mm_dino": "grounder",
+    "sam2": "segmenter",
+    "sam2_film": "segmenter",
+    "llava_next": "narrator",
+    "llava_onevision": "narrator",
+    "qwen3_vl": "narrator",
+    "smolvlm": "narrator",
+    "internvl": "narrator",
 }
-"""What each kind of checkpoint is loaded as; `save_<kind>` makes it."""
+"""What each kind of checkpoint is loaded as; `save_<kind>` of a checkpoints module makes it."""
 NOUNS = ["bolt", "nut", "metal", "tray", "red", "screw", "washer", "label"]
 CHAT = (
     "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}"

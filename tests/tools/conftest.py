@@ -1,6 +1,8 @@
 """Checkpoints of every class, built once a run, and photos to try the tools on."""
 
 import checkpoints
+import checkpoints_language
+import checkpoints_vision
 import pytest
 import torch
 from checkpoints import ROLE_OF, plate
@@ -8,6 +10,8 @@ from checkpoints import ROLE_OF, plate
 from tools.images import sample_from_array
 from tools.loading import load_model
 from tools.profiles import ModelSpec
+
+MODULES = (checkpoints, checkpoints_language, checkpoints_vision)
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +22,8 @@ def folder_of(tmp_path_factory):
     def folder(kind):
         if kind not in made:
             made[kind] = tmp_path_factory.mktemp(kind)
-            getattr(checkpoints, f"save_{kind}")(made[kind])
+            (save,) = {s for module in MODULES if (s := getattr(module, f"save_{kind}", None))}
+            save(made[kind])
         return made[kind]
 
     return folder

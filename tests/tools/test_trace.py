@@ -45,3 +45,11 @@ def test_traces_that_are_no_numbers_are_refused(loaded):
     torch.nn.init.constant_(model.read_out.bias, float("nan"))
     with pytest.raises(ModelError, match="not finite"):
         PhotoTracer(replace(spoiled, model=model)).trace([sample_from_array(plate(1))])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
+    photo = plate(4, (96, 128))
+    (plain,), (mirrored,) = (tracer.trace([sample_from_array(p)]) for p in (photo, np.flip(photo, axis).copy()))
+    np.testing.assert_allclose(np.flip(mirrored.items, axis), plain.items, atol=1e-4)
+    np.testing.assert_allclose(np.flip(mirrored.flaws.raw, axis), plain.flaws.raw, atol=1e-3)

@@ -3,6 +3,7 @@
 Nothing here knows a rule or says what is wrong.
 """
 
+from tools.parts.arrange import Arrangement, Explanation, Misfit
 from tools.parts.assign import Assignment, assign, calibrated_price, explained
 from tools.parts.discover import OTHER, Discoverer, PartType, PartTypes
 from tools.parts.ground import Grounder
@@ -13,11 +14,14 @@ from tools.parts.segment import EncodedImage, MaskResult, Segmenter
 
 __all__ = [
     "OTHER",
+    "Arrangement",
     "Assignment",
     "Discoverer",
     "EncodedImage",
+    "Explanation",
     "Grounder",
     "MaskResult",
+    "Misfit",
     "PartType",
     "PartTypes",
     "ProductPose",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import InputError
+from tools.parts.arrange import Arrangement, Explanation, Layout, arrangement_of
 from tools.parts.describe import Array, Descriptors, describe
 from tools.parts.divide import Divider, divided
 from tools.parts.likeness import Comparer, Scale, likeness, scale_of
@@ -29,6 +30,8 @@ ONE = 0.5
 """Two masks that overlap more than this (IoU) are one part, of the likelier type."""
 STEEP = 6.0
 """Log-odds from half a fall below the line between parts and phantoms to half a fall above."""
+KEPT = 8
+"""Photos whose segments are kept for the moment: references are learned from and then looked at."""
 CLEAR = 0.5
 """Least strength of the outline of a segment that is told as "other"."""
 
@@ -103,6 +106,8 @@ class PartTypes:
     """What finds them."""
     scale: Scale = field(default_factory=lambda: Scale(1.0, 1.0))
     """Feature distances that are usual on this product."""
+    arrangement: Arrangement | None = None
+    """How the references' parts lie and differ, without types; None where types were made by hand."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -117,6 +122,7 @@ class Discoverer:
         """Takes what proposes segments, and the patch features that describe what is inside them."""
         self._proposer = proposer
         self._memory = memory
+        self._kept: dict[str, tuple[Proposals, Descriptors]] = {}
 
     def learn(self, references: Sequence[Sample]) -> PartTypes:
         """Types of parts that recur on the references, surest first.
@@ -130,7 +136,15 @@ class Discoverer:
         if not references:
             raise InputError("no reference was given; part types are discovered on one or more photos of good ones.")
         unique = list({r.digest: r for r in references}.values())
-        return types_of([seen_of(*self.described(sample)) for sample in unique])
+        shown = [(r, *self.described(r)) for r in unique]
+        types = types_of([seen_of(proposals, described) for _, proposals, described in shown])
+        return replace(types, arrangement=arrangement_of([layout_of(*s) for s in shown], types.scale))
+
+    def explain(self, sample: Sample, types: PartTypes) -> Explanation | None:
+        """How a good product would have to differ to be this one; None where `types` know no arrangement."""
+        if types.arrangement is None:
+            return None
+        return types.arrangement.explain(layout_of(sample, *self.described(sample)))
 
     def find(self, sample: Sample, types: PartTypes) -> tuple[Part, ...]:
         """Parts of the types, and what else stands out as a thing, as "other"; surest first.
@@ -150,8 +164,24 @@ class Discoverer:
 
     def described(self, sample: Sample) -> tuple[Proposals, Descriptors]:
         """The segments of a photo, and what they look like."""
-        proposals = self._proposer.propose(sample)
-        return proposals, describe(proposals.image, proposals.masks, proposals.pose, self._memory)
+        if sample.digest not in self._kept:
+            proposals = self._proposer.propose(sample)
+            described = describe(proposals.image, proposals.masks, proposals.pose, self._memory)
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[sample.digest] = proposals, described
+        return self._kept[sample.digest]
+
+
+def layout_of(sample: Sample, proposals: Proposals, described: Descriptors) -> Layout:
+    """A photo's segments as they are compared with a reference's: all but the product's own."""
+    parts = list(range(1, len(proposals.masks)))
+    _, nested = proposals.overlaps()
+    items = tuple(n - 1 for n in proposals.items)
+    return Layout(
+        described.of(parts), proposals.scores[1:], nested[1:, 1:], items, proposals.masks[1:], proposals.pose,
+        sample.digest,
+    )  # fmt: skip
 
 
 def seen_of(proposals: Proposals, described: Descriptors) -> Seen:

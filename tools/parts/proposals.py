@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.parts.items import items
 from tools.parts.product import LEAST, MOST, ProductPose, find_product, pose_of
 from tools.parts.regions import regions, working_size
 from tools.types import RGB, Mask, Sample
@@ -27,6 +28,12 @@ OUTSIDE = 0.5
 """A segment of which a smaller share lies on the product is of the background."""
 SIDE = 10
 """Points along each side of the grid that a segmenter is asked for, where there is no tracer."""
+SAME = 0.7
+"""A proposal that overlaps a traced thing more than this (IoU) shows it."""
+CLEAR = 0.5
+"""Least strength of the outline of a thing, where there is no tracer."""
+OVER = 0.5
+"""Of two things that overlap by more than this share of the smaller, one is kept."""
 EDGE = 0.35
 """Mean likelihood of an edge along the outline of a traced region that is worth proposing."""
 
@@ -43,6 +50,8 @@ class Proposals:
     """(N,) in [0, 1]: how sure each is one thing, by its outline."""
     pose: ProductPose
     """Of the product, in pixels of the working size."""
+    items: tuple[int, ...] = ()
+    """Of the masks those that are taken for single things, none of which overlaps another much."""
 
     def overlaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N, N) each: intersection over union, and over the smaller of two masks."""
@@ -60,14 +69,12 @@ class Proposer:
     def propose(self, sample: Sample) -> Proposals:
         """Segments of a photo of any size, the product first, then surest first."""
         small = _shrunk(sample)
-        if self._tracer is not None:
-            traces = self._tracer.trace([small])[0]
-            pose = _traced_product(traces)
-            offers = _traced(small, traces)
-        else:
-            pose = find_product(small.image)
-            offers = self._drawn(small)
-        return _chosen(small.image, pose, offers)
+        if self._tracer is None:
+            chosen = _chosen(small.image, find_product(small.image), self._drawn(small))
+            return replace(chosen, items=_standing_out(chosen))
+        traces = self._tracer.trace([small])[0]
+        chosen = _chosen(small.image, _traced_product(traces), _traced(small, traces))
+        return replace(chosen, items=_kept_of(items(traces), chosen))
 
     def pose(self, sample: Sample) -> ProductPose:
         """The product's mask and pose alone, in pixels of the photo."""
@@ -84,6 +91,32 @@ class Proposer:
         grid = [((i + 0.5) * width / SIDE, (j + 0.5) * height / SIDE) for j in range(SIDE) for i in range(SIDE)]
         everything = self._segmenter.everything(self._segmenter.encode(sample), grid)
         return found + [(r.mask, r.iou * r.stability) for r in everything]
+
+
+def _kept_of(things: Sequence[Mask], chosen: Proposals) -> tuple[int, ...]:
+    """Of the proposals the one that shows each thing, where one does."""
+    if not things:
+        return ()
+    count = len(chosen.masks)
+    iou, _ = _overlaps(np.stack([*chosen.masks, *things]))
+    nearest = [(int(iou[n, :count].argmax()), float(iou[n, :count].max())) for n in range(count, count + len(things))]
+    return _apart([n for n, like in nearest if like > SAME], chosen)
+
+
+def _standing_out(chosen: Proposals) -> tuple[int, ...]:
+    """Proposals with a clear outline, the clearest of those that overlap."""
+    order = np.argsort(-chosen.scores, kind="stable").tolist()
+    return _apart([n for n in order if chosen.scores[n] >= CLEAR], chosen)
+
+
+def _apart(order: Sequence[int], chosen: Proposals) -> tuple[int, ...]:
+    """Proposals in order, without the product's own mask and without those that overlap an earlier one."""
+    _, nested = chosen.overlaps()
+    kept: list[int] = []
+    for n in order:
+        if n != 0 and all(nested[n, k] <= OVER for k in kept):
+            kept.append(n)
+    return tuple(kept)
 
 
 def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
@@ -123,7 +156,7 @@ def _traced(sample: Sample, traces: Traces) -> list[tuple[Mask, float]]:
     from scipy.ndimage import binary_fill_holes, grey_dilation
     from skimage.measure import label
 
-    from tools.parts.items import SURE, items
+    from tools.parts.items import SURE
 
     edges = grey_dilation(traces.edges, size=(3, 3))
     blobs = label(traces.items > SURE)

@@ -33,14 +33,21 @@ def is_resnet(visual: object) -> bool:
     return hasattr(visual, "layer4") and hasattr(getattr(visual, "attnpool", None), "v_proj")
 
 
+def is_pooled(visual: object) -> bool:
+    """Whether an image tower is timm's VisionTransformer with attention pooling, as in SigLIP (Zhai et al. 2023)."""
+    return getattr(getattr(visual, "trunk", None), "attn_pool", None) is not None
+
+
 def embed(visual: Any, pixels: Tensor, layers: int = 1) -> Embedded:
     """Embeddings of photos and of their patches, from one pass; of any length.
 
     Args:
-        visual: the image tower of an open_clip model, a VisionTransformer or a ModifiedResNet.
+        visual: the image tower of an open_clip model, a VisionTransformer, a ModifiedResNet or a SigLIP's.
         pixels: (N, 3, H, W), normalised.
-        layers: so many of a transformer's last blocks give the patches; a ResNet has its last layer alone for that.
+        layers: so many of a VisionTransformer's last blocks give the patches; the others have their pool alone.
     """
+    if is_pooled(visual):
+        return _embed_pooled(visual, pixels)
     return _embed_resnet(visual, pixels) if is_resnet(visual) else _embed_vit(visual, pixels, layers)
 
 
@@ -49,6 +56,20 @@ def _embed_resnet(visual: Any, pixels: Tensor) -> Embedded:
     maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(pixels)))))
     pool = visual.attnpool
     return Embedded(pool(maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1))), None)
+
+
+def _embed_pooled(visual: Any, pixels: Tensor) -> Embedded:
+    """The attention pool over all patches for the photo, over each patch by itself for the patch.
+
+    Attention over a single token is its value, so that this too leaves out what mixes patches.
+    """
+    trunk = visual.trunk
+    tokens = trunk.forward_features(pixels)
+    patches = tokens[:, trunk.num_prefix_tokens :]
+    alone = trunk.attn_pool(patches.reshape(-1, 1, patches.shape[-1]))
+    dense = visual.head(trunk.head(trunk.fc_norm(alone)))
+    grid = as_grid(dense.reshape(len(patches), -1, dense.shape[-1]), trunk.patch_embed.grid_size)
+    return Embedded(visual.head(trunk.forward_head(tokens)), grid, None)
 
 
 def _embed_vit(visual: Any, pixels: Tensor, layers: int) -> Embedded:

@@ -65,11 +65,14 @@ def stages(loaded: Loaded, pixels: Tensor) -> Sequence[Tensor]:
         return _resnet_stages(visual, pixels)
     if visual is not None and hasattr(visual, "transformer"):
         return _vit_stages(visual, pixels)
+    trunk = getattr(visual, "trunk", None)
+    if hasattr(trunk, "forward_intermediates"):
+        return _timm_stages(trunk, pixels)
     output = model(pixel_values=pixels) if visual is None else None
     if output is None or not hasattr(output, "feature_maps"):
         raise ModelError(
             f"{loaded.name}: {type(visual or model).__name__} gives no feature maps; accepted are transformers "
-            "backbones (ResNetBackbone, Dinov2Backbone, ...) and open_clip's VisionTransformer and ModifiedResNet."
+            "backbones (ResNetBackbone, Dinov2Backbone, ...) and open_clip's VisionTransformer, ModifiedResNet, SigLIP."
         )
     maps: Sequence[Tensor] = output.feature_maps
     return maps
@@ -91,6 +94,13 @@ def _vit_stages(visual: Any, pixels: Tensor) -> list[Tensor]:
             maps.append(as_grid(tokens[:, 1:], visual.grid_size).permute(0, 3, 1, 2))
         if len(maps) == len(wanted):
             break
+    return maps
+
+
+def _timm_stages(trunk: Any, pixels: Tensor) -> list[Tensor]:
+    """Feature maps of timm's VisionTransformer after some of its blocks."""
+    wanted = sorted({max(1, round(len(trunk.blocks) * depth)) - 1 for depth in VIT_DEPTHS})
+    maps: list[Tensor] = trunk.forward_intermediates(pixels, indices=wanted, intermediates_only=True)
     return maps
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tools.errors import InputError, ModelError
 from tools.patches.association import association
-from tools.patches.dense import Embedded, embed, is_resnet
+from tools.patches.dense import Embedded, embed, is_pooled, is_resnet
 from tools.patches.pixels import input_format, smoothed, to_pixels, upsampled
 from tools.patches.sentences import sentences
 from tools.patches.tiles import assembled, cut_tiles
@@ -93,10 +93,10 @@ class PatchScorer:
             ModelError: the model has no image tower of a known kind, or of one that has no windows.
         """
         visual = getattr(loaded.model, "visual", None)
-        if visual is None or not (hasattr(visual, "transformer") or is_resnet(visual)):
+        if visual is None or not (hasattr(visual, "transformer") or is_resnet(visual) or is_pooled(visual)):
             raise ModelError(
                 f"{loaded.name}: {type(visual or loaded.model).__name__} cannot score patches by words; accepted are "
-                "open_clip models whose image tower is a VisionTransformer or a ModifiedResNet."
+                "open_clip models whose image tower is a VisionTransformer, a ModifiedResNet or a SigLIP's."
             )
         if getattr(visual, "attn_pool", None) is not None:
             raise ModelError(

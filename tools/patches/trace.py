@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's photos, by channel."""
+MIRRORS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
+"""Axes along which a photo is mirrored; what the views say is averaged, which is steadier than any of them."""
 STEP = 32
 """Sides are brought to multiples of this."""
 WORST = 12
@@ -56,10 +58,11 @@ class PhotoTracer:
     def _one(self, sample: Sample) -> Traces:
         import torch
 
-        pixels = self._pixels(sample)
+        pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
+        views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
         with torch.inference_mode():
-            said = self._loaded.model(pixels.to(self._loaded.device, self._loaded.dtype))
-        parts, edges, flaws, items = (logits[0].float().cpu() for logits in said)
+            said = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
+        parts, edges, flaws, items = (_mean_of_views(logits.float().cpu()) for logits in said)
         if not bool(torch.isfinite(flaws).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         raw = _at_size(flaws, sample.size)
@@ -79,6 +82,15 @@ class PhotoTracer:
         resized = np.asarray(Image.fromarray(sample.image).resize((across, down), Image.Resampling.BICUBIC))
         values = torch.from_numpy(resized.copy()).permute(2, 0, 1).float() / 255
         return ((values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1))[None]
+
+
+def _mean_of_views(logits: Tensor) -> Tensor:
+    """(views, h, w) in the order of `MIRRORS`, each mirrored back, as their mean (h, w)."""
+    import torch
+
+    # The axes of a map are one fewer than those of the photos that were mirrored: no channels.
+    back = [view.flip([axis - 2 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
+    return torch.stack(back).mean(dim=0)
 
 
 def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:

@@ -40,7 +40,8 @@ def best_profile() -> Choice:
     """
     memory = _gpu_gib()
     passed: list[str] = []
-    for profile in sorted(map(load_profile, available_profiles()), key=lambda p: -p.rank):
+    shipped = [profile for profile in map(load_profile, available_profiles()) if profile.auto]
+    for profile in sorted(shipped, key=lambda p: -p.rank):
         obstacle = _obstacle(profile, memory)
         if obstacle is None:
             reasons = f" ({'; '.join(passed)})" if passed else ""

@@ -26,6 +26,8 @@ class Profile(BaseModel):
     """For whom it is, and what it cannot do."""
     rank: int = 0
     """Of two profiles that are ready, `auto` takes the higher."""
+    auto: bool = True
+    """Whether `auto` may take it at all."""
     gpu_gib: float = Field(default=0.0, ge=0)
     """GPU memory that it wants, in GiB."""
     cpu: bool = True
@@ -37,6 +39,8 @@ class Profile(BaseModel):
     def role(self, role: Role) -> ModelSpec:
         """The checkpoint of one role, its folder made absolute; a shared one is that of the role it shares.
 
+        That of a narrator on a server has no source.
+
         Raises:
             ModelError: the profile does without this role.
         """
@@ -46,6 +50,8 @@ class Profile(BaseModel):
         shared: Role | None = getattr(spec, "shared", None)
         if shared is not None:
             return self.role(shared)
+        if not spec.source:
+            return spec
         return spec.model_copy(update={"source": self._absolute(spec.source)})
 
     def _absolute(self, source: str) -> str:

@@ -24,7 +24,8 @@ class RoleState:
 def readiness(profile: Profile) -> list[RoleState]:
     """Looks for each role's checkpoint on disk and in the Hub's cache; the network is not used.
 
-    The files are looked for, not read: a damaged one shows when it is loaded.
+    The files are looked for, not read: a damaged one shows when it is loaded. A server is not asked:
+    one that is named counts as ready.
     """
     from tools.checkpoint import locate, weight_files
 
@@ -33,6 +34,10 @@ def readiness(profile: Profile) -> list[RoleState]:
         known: Role = role  # type: ignore[assignment]  # the field names are the roles
         written = getattr(profile.roles, role)
         if written is None:
+            continue
+        served = getattr(written, "served", None)
+        if served is not None:
+            states.append(RoleState(known, f"served at {served.url}", ready=True, missing=""))
             continue
         source = f"shared with {written.shared}" if getattr(written, "shared", None) else written.source
         try:

@@ -19,6 +19,17 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and narrator."""
 
 
+class Limits(BaseModel):
+    """What one model may take; what does not fit the GPU lies in the machine's memory, and what not there, on disk."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpu_gib: float | None = Field(default=None, gt=0)
+    """Of each GPU, in GiB; by default what is free."""
+    cpu_gib: float | None = Field(default=None, gt=0)
+    """Of the machine's memory, in GiB; by default what is free."""
+
+
 class ModelSpec(BaseModel):
     """One checkpoint and how it is loaded."""
 
@@ -31,6 +42,8 @@ class ModelSpec(BaseModel):
     dtype: Precision = "auto"
     quantisation: Literal["4bit", "8bit"] | None = None
     """By bitsandbytes while loading; not for a scorer."""
+    limits: Limits | None = None
+    """Spread over GPUs, memory and disk within these bounds; on one device by default. Not for a scorer."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
     """Attention kernel of a transformers model; its own choice by default."""
 
@@ -44,8 +57,8 @@ class ScorerSpec(ModelSpec):
 
     @model_validator(mode="after")
     def _only_what_open_clip_has(self) -> Self:
-        if self.quantisation is not None or self.attention is not None:
-            raise ValueError("a scorer takes neither quantisation nor attention; leave both out")
+        if self.quantisation is not None or self.attention is not None or self.limits is not None:
+            raise ValueError("a scorer takes neither quantisation nor limits nor attention; leave them out")
         return self
 
 
@@ -84,11 +97,45 @@ class SegmenterSpec(ModelSpec):
     """A SAM or SAM 2 folder."""
 
 
-class NarratorSpec(ModelSpec):
-    """A vision-language model that transformers calls image-text-to-text."""
+class ServedSpec(BaseModel):
+    """An OpenAI-compatible server of chat completions with images, such as vLLM, llama.cpp's or Ollama."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    """Up to and with the version, such as "http://localhost:8000/v1"; LOOKTWICE_SERVER_URL in the environment wins. No
+    user or password: a key comes from the environment alone."""
+    model: str | None = Field(default=None, min_length=1)
+    """As the server names it; by default the only one that it has. LOOKTWICE_SERVER_MODEL wins."""
+    key_from: str = Field(default="LOOKTWICE_SERVER_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Environment variable that holds the key, where the server wants one."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one answer may take."""
+    retries: int = Field(default=3, ge=0, le=20)
+    """So often a request is sent again where the server was busy, broken or not there."""
+    at_once: int = Field(default=4, ge=1, le=256)
+    """Requests under way at a time; further ones wait."""
+    samples: int = Field(default=24, ge=1, le=1000)
+    """Answers drawn for each question, where the server gives no log-probabilities."""
+
+
+class NarratorSpec(ModelSpec):
+    """A vision-language model that transformers calls image-text-to-text, or one on a server."""
+
+    source: str = ""
+    """As for any role; left out where `served` is given."""
+    served: ServedSpec | None = None
+    """Ask this server rather than a checkpoint of its own."""
     image_size: int | None = Field(default=None, ge=32, le=8192)
     """Photos are scaled down until their longer side has so many pixels; no limit by default."""
+
+    @model_validator(mode="after")
+    def _source_or_served(self) -> Self:
+        if bool(self.source) == (self.served is not None):
+            raise ValueError("give either `source` or `served`")
+        if self.served is not None and (self.quantisation or self.limits or self.attention or self.dtype != "auto"):
+            raise ValueError("a server loads its own model; leave out dtype, quantisation, limits and attention")
+        return self
 
 
 class TracerSpec(ModelSpec):

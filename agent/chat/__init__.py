@@ -1,0 +1,9 @@
+"""Conversations about a report: a second small graph on the same state, answered from evidence or by looking again.
+
+Every sentence cites evidence; words of a photo, a file name or a model are content and are never obeyed.
+"""
+
+from agent.chat.chat import Chat
+from agent.chat.reply import ChatTurn, Proposal, Reply
+
+__all__ = ["Chat", "ChatTurn", "Proposal", "Reply"]

@@ -1,0 +1,219 @@
+"""What a conversation is about: the report, the product and, while it can be had, the photo itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langgraph.runtime import Runtime
+
+from agent import steps
+from agent.chat.parts import PartFact, facts_of
+from agent.context import Context
+from agent.evidence import Claim, Evidence, Hypothesis, Kind
+from agent.learn import known_parts
+from agent.report import Finding, InspectionReport
+from agent.state import InspectionState
+from tools.errors import LookTwiceError
+from tools.types import Box, Region, Sample
+
+if TYPE_CHECKING:
+    from agent.product import Product
+
+ASKED = "M"
+"""Ids of what was measured because somebody asked begin so; it says nothing for or against the part."""
+
+
+class BlindError(LookTwiceError):
+    """The photo would have to be looked at, and cannot be."""
+
+
+class Case:
+    """The report and what stands behind it; what is measured in a conversation is added to the report."""
+
+    def __init__(
+        self,
+        context: Context,
+        report: InspectionReport,
+        product: Product | None,
+        inspect: Callable[[Sample, Product | None], InspectionReport],
+        report_of: Callable[[InspectionState], InspectionReport],
+    ) -> None:
+        """Takes a report, fresh or read from a file.
+
+        Args:
+            context: tools and maps of the inspector.
+            report: what is spoken about.
+            product: as learned; by default the one that a fresh report was made with.
+            inspect: makes a fresh report of a photo.
+            report_of: the report of a state.
+        """
+        self.context = context
+        self.report = report
+        self.product = product or (report.state.product if report.state is not None else None)
+        self._inspect = inspect
+        self._report_of = report_of
+        self._state = report.state
+        self._parts: tuple[PartFact, ...] | None = None
+        self.digest = self._state.sample.digest if self._state is not None and self._state.sample is not None else ""
+
+    def adopt(
+        self, report: InspectionReport, digest: str, parts: Sequence[PartFact] | None, product: Product | None
+    ) -> None:
+        """Goes on from what a thread has kept: its report, with what was added, takes the place of the given one."""
+        self.digest = self.digest or digest
+        self._parts = tuple(parts) if parts is not None else None
+        self.product = product
+        self.report = report
+        if self._state is not None:
+            self._state = _with_added(self._state, report)
+
+    @property
+    def name(self) -> str:
+        """The photo's file name."""
+        return Path(self.report.image).name
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of all evidence that the report holds."""
+        return frozenset(e.id for e in self.report.evidence)
+
+    @property
+    def live(self) -> bool:
+        """Whether the photo has been looked at in this process."""
+        return self._state is not None
+
+    def state(self) -> InspectionState:
+        """What the inspection found out; a report from a file is inspected again for it.
+
+        Raises:
+            BlindError: the photo is not there any more, or is another one.
+        """
+        if self._state is None:
+            fresh = self._inspect(self.sample(), self.product)
+            if fresh.state is None:
+                raise RuntimeError("an inspection ended without a state")
+            self.product = self.product or fresh.state.product
+            self._state = _with_added(fresh.state, self.report)
+            asked = [e for e in self.report.evidence if e.id.startswith(ASKED)]
+            self._settle(self._state, asked)
+        return self._state
+
+    def sample(self) -> Sample:
+        """The photo; raises like `state`."""
+        from tools.images import load_sample
+
+        if self._state is not None and self._state.sample is not None:
+            return self._state.sample
+        try:
+            sample = load_sample(Path(self.report.image))
+        except LookTwiceError as error:
+            raise BlindError(str(error)) from error
+        if self.digest and sample.digest != self.digest:
+            raise BlindError(f"{self.name} now holds another photo than the one that was inspected")
+        self.digest = sample.digest
+        return sample
+
+    def good(self) -> tuple[Sample, ...]:
+        """The photos of good ones that are at hand."""
+        if self._state is not None and self._state.good:
+            return self._state.good
+        return self.product.references if self.product is not None else ()
+
+    def kept_parts(self) -> tuple[PartFact, ...] | None:
+        """The parts where they are known without looking; else None."""
+        if self._parts is None and self._state is not None and self._state.glance is not None:
+            self._parts = facts_of(self._state.glance.measured)
+        return self._parts
+
+    def parts(self) -> tuple[PartFact, ...]:
+        """The parts that the product speaks of, as measured; raises like `state`."""
+        known = self.kept_parts()
+        if known is None:
+            if self.product is None:
+                self.state()
+                return self.kept_parts() or ()
+            found = known_parts(self.context.toolbox, self.sample(), self.product.spec, self.product.types)
+            known = self._parts = facts_of(found)
+        return known
+
+    def note(
+        self, what: str, *, box: Box | None = None, part: str | None = None, kind: Kind = "logical",
+        source: str = "measured",
+    ) -> str:  # fmt: skip
+        """Adds what was measured on request to the report, without weight in the verdict, and returns its id."""
+        known = next((e for e in self.report.evidence if e.id.startswith(ASKED) and e.what == what), None)
+        if known is not None:
+            return known.id
+        number = sum(e.id.startswith(ASKED) for e in self.report.evidence) + 1
+        rounded = None if box is None else (round(box.x0, 1), round(box.y0, 1), round(box.x1, 1), round(box.y1, 1))
+        noted = Finding(
+            id=f"{ASKED}{number}", kind=kind, part=part, what=what, box=rounded, mask=None, score=0.5, llr=0.0,
+            source=source, look=None,
+        )  # fmt: skip
+        self.report = self.report.model_copy(update={"evidence": (*self.report.evidence, noted)})
+        return noted.id
+
+    def look(self, hypothesis: Hypothesis) -> tuple[Finding, ...]:
+        """Looks at a place again by the same step as an inspection; the verdict is fused anew.
+
+        Raises:
+            BlindError: as `state`.
+        """
+        state = replace(self.state(), hypothesis=hypothesis)
+        update = steps.look_again(state, Runtime(context=self.context))
+        found = update.get("evidence", [])
+        looked = replace(
+            state, looks=[*state.looks, *update.get("looks", [])], evidence=[*state.evidence, *found], hypothesis=None
+        )
+        self._settle(looked, [e for e in self.report.evidence if e.id.startswith(ASKED)])
+        ids = {e.id for e in found}
+        return tuple(e for e in self.report.evidence if e.id in ids)
+
+    def append(self, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+        """Adds evidence, ids given here, and fuses the verdict anew; raises like `state`."""
+        from agent.evidence import appended
+
+        state = self.state()
+        more = appended(evidence, state.evidence)
+        asked = [e for e in self.report.evidence if e.id.startswith(ASKED)]
+        self._settle(replace(state, evidence=[*state.evidence, *more]), asked)
+        return tuple(e.id for e in more)
+
+    def renew(self, product: Product) -> None:
+        """Inspects the photo by a changed product; raises like `state`."""
+        sample = self.sample()
+        self.product = product
+        self.report = self._inspect(sample, product)
+        self._state, self._parts = self.report.state, None
+
+    def _settle(self, state: InspectionState, asked: Sequence[Finding]) -> None:
+        """Judges and explains a state, and takes its report, with what was measured on request behind it."""
+        runtime = Runtime(context=self.context)
+        state = replace(state, **steps.judge(state, runtime))
+        state = replace(state, **steps.explain(replace(state, question=""), runtime))
+        made = self._report_of(state)
+        self.report = made.model_copy(
+            update={"evidence": (*made.evidence, *asked), "answer": self.report.answer, "image": self.report.image}
+        )
+        self._state = state
+
+
+def _with_added(state: InspectionState, report: InspectionReport) -> InspectionState:
+    """A fresh state with the evidence that a kept report has beyond it, such as second looks that were asked for."""
+    known = {e.id for e in state.evidence}
+    added = [e for e in report.evidence if e.id not in known and not e.id.startswith(ASKED)]
+    return replace(state, evidence=[*state.evidence, *(_restored(e) for e in added)])
+
+
+def _restored(finding: Finding) -> Evidence:
+    region = None if finding.box is None else Region(Box(*finding.box), finding.score)
+    claim = Claim("noted", {"what": finding.what, "said": f"{finding.what[:1].upper()}{finding.what[1:]}."})
+    hypothesis = finding.hypothesis or re.sub(r"\W+", " ", finding.what)
+    return Evidence(
+        finding.kind, claim, finding.llr, finding.source, hypothesis, part=finding.part, region=region,
+        look=finding.look, id=finding.id,
+    )  # fmt: skip

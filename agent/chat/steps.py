@@ -1,0 +1,148 @@
+"""The steps of a conversation, each a function `(state, runtime) -> update`; the wiring is in graph.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from langgraph.runtime import Runtime
+
+from agent.chat import changing, looking, measures, recall
+from agent.chat.case import BlindError, Case
+from agent.chat.intent import Intent, Task, read
+from agent.chat.reply import ChatTurn, plain, restored
+from agent.chat.state import ChatContext, ChatState, ChatUpdate
+from agent.chat.subject import on_topic, subject_of
+from agent.chat.words import line
+from agent.claims import Sentence
+
+Step = Callable[[ChatState, Runtime[ChatContext]], ChatUpdate]
+FREE: tuple[Intent, ...] = ("help", "off_topic")
+"""Intents that are answered by a sentence of their own name."""
+
+
+def understand(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Reads the question, and nothing but the question, for what is wanted."""
+    case = runtime.context.case
+    product = case.product.spec.product if case.product is not None else case.report.product
+    tasks = read(
+        state.question, pending=state.pending is not None, on_topic=on_topic(state.question, case), product=product,
+        narrator=runtime.context.narrator,
+    )  # fmt: skip
+    update = ChatUpdate(tasks=[[t.intent, t.clause] for t in tasks], sentences=[])
+    update["intent"] = " ".join(t.intent for t in tasks)
+    if state.pending is not None and tasks[0].intent not in ("confirm", "decline"):
+        update["pending"] = None
+        update["sentences"] = plain((line("still_pending"),))
+        runtime.stream_writer(line("still_pending").text)
+    return update
+
+
+def answer(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Answers from what is known: the report's evidence and the measured parts."""
+    task, case = _task(state), runtime.context.case
+    subject = subject_of(task.clause, case)
+    found = {**recall.ANSWERS, **measures.ANSWERS}.get(task.intent)
+    if found is not None:
+        return _said(state, found(case, subject, state.focus))
+    key = task.intent if task.intent in FREE else "unsure_intent"
+    return _said(state, [line(key)])
+
+
+def look(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Looks at the photo again."""
+    task, case = _task(state), runtime.context.case
+    subject = subject_of(task.clause, case)
+    if task.intent == "ask":
+        return _said(state, looking.ask(case, task.clause, runtime.context.narrator))
+    looked = looking.compare if task.intent == "compare" else looking.zoom
+    return _said(state, looked(case, subject, state.focus))
+
+
+def change(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Leaves something out, takes it back, or proposes a change of the product."""
+    task, case = _task(state), runtime.context.case
+    subject = subject_of(task.clause, case)
+    if task.intent == "remember":
+        proposed = changing.remember(case, task.clause)
+        update = _said(state, proposed.sentences)
+        if proposed.spec is not None:
+            update["pending"] = {"words": proposed.words, "spec": proposed.spec.model_dump(mode="json")}
+        return update
+    if task.intent == "ignore":
+        left = changing.ignore(case, subject, state.focus, state.ignored)
+    else:
+        left = changing.restore(case, subject, state.ignored)
+    update = _said(state, left.sentences)
+    update["ignored"] = left.ignored
+    return update
+
+
+def settle(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """A yes or a no to what was proposed."""
+    from agent.spec import ProductSpec
+
+    task, case = _task(state), runtime.context.case
+    if state.pending is None:
+        return _said(state, [line("nothing_pending")])
+    if task.intent == "decline":
+        update = _said(state, [line("declined")])
+    else:
+        spec = ProductSpec.model_validate(state.pending["spec"])
+        update = _said(state, changing.settle(case, str(state.pending["words"]), spec))
+        update["spec"] = state.pending["spec"]
+        update["ignored"] = {}
+    update["pending"] = None
+    return update
+
+
+def tell(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Puts question and answer behind what was said, and keeps what was added to the report."""
+    case = runtime.context.case
+    sentences = restored(state.sentences)
+    said = ChatTurn("assistant", " ".join(s.text for s in sentences), sentences)
+    known = case.kept_parts()
+    return ChatUpdate(
+        turns=[ChatTurn("user", state.question).as_dict(), said.as_dict()],
+        tasks=[],
+        report=case.report.to_json(),
+        digest=case.digest,
+        parts=None if known is None else [p.as_dict() for p in known],
+    )
+
+
+def spoken(step: Step) -> Step:
+    """The same step, whose sentences are checked and passed on as they come; what cannot be looked at is said."""
+
+    def run(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+        case = runtime.context.case
+        try:
+            update = step(state, runtime)
+        except BlindError as error:
+            update = _said(state, [line("no_pixels", why=str(error).rstrip("."))])
+        fresh = backed(restored(update["sentences"])[len(state.sentences) :], case)
+        for sentence in fresh:
+            runtime.stream_writer(sentence.text)
+        update["sentences"] = [*state.sentences, *plain(fresh)]
+        update["tasks"] = state.tasks[1:]
+        cited = [i for s in fresh for i in s.cites]
+        if cited and len(cited) <= 4 * len(fresh):
+            update["focus"] = list(dict.fromkeys(cited))
+        return update
+
+    run.__name__ = step.__name__
+    return run
+
+
+def backed(sentences: Sequence[Sentence], case: Case) -> tuple[Sentence, ...]:
+    """The sentences whose every citation exists in the report."""
+    return tuple(s for s in sentences if case.ids.issuperset(s.cites))
+
+
+def _task(state: ChatState) -> Task:
+    intent, clause = state.tasks[0]
+    return Task(cast("Intent", intent), clause)
+
+
+def _said(state: ChatState, sentences: Sequence[Sentence]) -> ChatUpdate:
+    return ChatUpdate(sentences=[*state.sentences, *plain(tuple(sentences))])

@@ -1,0 +1,243 @@
+"""What a question is about: parts by any of their names, places, defects, or what was spoken of before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.chat.case import Case
+from agent.chat.intent import plain
+from agent.claims import place_in_words
+from agent.report import Finding
+from agent.told import singular
+from prompts import load_yaml
+from tools.types import Box
+
+_ID = re.compile(r"\b([em]\d{1,4})\b")
+_SIDES = {
+    "left": "left", "right": "right", "top": "upper", "upper": "upper", "above": "upper", "bottom": "lower",
+    "lower": "lower", "centre": "middle", "center": "middle", "middle": "middle", "central": "middle",
+}  # fmt: skip
+_NOUN = (
+    re.compile(r"\b(?:how many|number of|count(?: of)?)\s+(?:the |all |of )*([a-z-]+(?: [a-z-]+){0,2})"),
+    re.compile(r"\b(?:is|are) there (?:still )?(?:a|an|any|one|some|no)\s+([a-z-]+(?: [a-z-]+){0,2})"),
+    re.compile(r"\b(?:have|has|see|contain|hold|show|find)\s+(?:a|an|any|one|some|the)\s+([a-z-]+(?: [a-z-]+){0,2})"),
+    re.compile(r"\b(?:the|a|an|any|all|each|every|both)\s+([a-z-]+(?: [a-z-]+){0,2})"),
+)
+_STOP = frozenset(
+    [
+        "are",
+        "is",
+        "do",
+        "does",
+        "did",
+        "there",
+        "on",
+        "in",
+        "at",
+        "of",
+        "for",
+        "with",
+        "and",
+        "or",
+        "the",
+        "a",
+        "an",
+        "to",
+        "you",
+        "we",
+        "i",
+        "it",
+        "be",
+        "can",
+        "see",
+        "has",
+        "have",
+        "missing",
+        "here",
+        "this",
+        "that",
+        "good",
+        "one",
+        "bad",
+        "ok",
+        "fine",
+        "left",
+        "right",
+        "upper",
+        "lower",
+        "top",
+        "bottom",
+        "middle",
+        "centre",
+        "center",
+        "again",
+        "now",
+        "still",
+        "same",
+        "as",
+        "than",
+        "please",
+        "side",
+        "present",
+        "absent",
+        "visible",
+        "called",
+        "from",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a clause speaks of."""
+
+    parts: tuple[str, ...] = ()
+    """Labels of known parts, in the order of mention."""
+    unknown: str | None = None
+    """A noun that is no known part and nothing else that is known."""
+    place: Box | None = None
+    """A side or corner of the photo."""
+    words: str = ""
+    """That place in words."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the evidence that is meant by id, by a defect's name, or by the place."""
+    defect: str | None = None
+    """The word for a defect that was used."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is named, so that what was spoken of before is meant."""
+        return not (self.parts or self.place or self.evidence or self.defect)
+
+
+def names(case: Case) -> dict[str, str]:
+    """Labels of known parts by what a person may call them, longest first."""
+    found: dict[str, str] = {}
+    for part in case.product.spec.parts if case.product is not None else ():
+        found[part.label.lower()] = part.label
+        if part.called is not None:
+            found[part.called.lower()] = part.label
+    for fact in case.kept_parts() or ():
+        found.setdefault(fact.label.lower(), fact.label)
+    for finding in case.report.evidence:
+        if finding.part not in (None, "any") and not finding.id.startswith("M"):
+            found.setdefault(str(finding.part).lower(), str(finding.part))
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+def called(case: Case, label: str) -> str:
+    """What people call a part: the name that they gave it, or its label."""
+    parts = case.product.spec.parts if case.product is not None else ()
+    return next((p.called for p in parts if p.label == label and p.called is not None), label)
+
+
+def subject_of(clause: str, case: Case) -> Subject:
+    """What a clause is about."""
+    words = plain(clause)
+    parts = mentioned(words, names(case))
+    width, height = case.report.size
+    place, told = place_of(words, width, height)
+    defect = next((w for w in re.findall(r"[a-z]+", words) if w in load_yaml("chat_menu")["structural"]), None)
+    ids = tuple(m.upper() for m in _ID.findall(words) if m.upper() in case.ids)
+    found = ids or _by_defect(defect, place, case.report.evidence)
+    unknown = None if parts or defect else _noun(words)
+    return Subject(parts, unknown, place, told, found, defect)
+
+
+def mentioned(words: str, known: dict[str, str]) -> tuple[str, ...]:
+    """Labels in the order in which a text mentions them; a head noun stands for all parts that have it."""
+    text = " " + " ".join(_singular(w) for w in re.findall(r"[a-z0-9-]+", words)) + " "
+    places: dict[str, int] = {}
+    for name, label in known.items():
+        one = " ".join(_singular(w) for w in name.split())
+        if (at := text.find(f" {one} ")) >= 0:
+            places.setdefault(label, at)
+            text = text[: at + 1] + "#" * len(one) + text[at + 1 + len(one) :]
+    if not places:
+        for name, label in known.items():
+            head = name.split()[-1]
+            if len(head) > 2 and (at := text.find(f" {_singular(head)} ")) >= 0:
+                places.setdefault(label, at)
+    return tuple(sorted(places, key=lambda label: places[label]))
+
+
+def place_of(words: str, width: int, height: int) -> tuple[Box | None, str]:
+    """The half, quarter or middle of a photo that words name, and that place in words.
+
+    >>> place_of("zoom on the upper left", 90, 60)
+    (Box(x0=0.0, y0=0.0, x1=45.0, y1=30.0), 'upper left')
+    """
+    said = [_SIDES[w] for w in re.findall(r"[a-z]+", words) if w in _SIDES]
+    if "left" in said and re.search(r"\bis left\b|\bleft (over|out|behind)\b", words):
+        said.remove("left")
+    if not said:
+        return None, ""
+    w, h = float(width), float(height)
+    x0, x1 = (0.0, w / 2) if "left" in said else (w / 2, w) if "right" in said else (0.0, w)
+    y0, y1 = (0.0, h / 2) if "upper" in said else (h / 2, h) if "lower" in said else (0.0, h)
+    if set(said) == {"middle"}:
+        x0, x1, y0, y1 = w / 4, 3 * w / 4, h / 4, 3 * h / 4
+    order = ("upper", "lower", "middle", "left", "right")
+    return Box(x0, y0, x1, y1), " ".join(s for s in order if s in said)
+
+
+def inside(finding: Finding, place: Box) -> bool:
+    """Whether the middle of a finding lies in a place."""
+    if finding.box is None:
+        return False
+    x, y = Box(*finding.box).centre
+    return place.x0 <= x <= place.x1 and place.y0 <= y <= place.y1
+
+
+def where(box: Box, case: Case) -> str:
+    """A place in words."""
+    return place_in_words(box, *case.report.size)
+
+
+def strongest(case: Case, kinds: Sequence[str] = ("structural", "logical")) -> Finding | None:
+    """The finding that speaks most for an anomaly, or failing one the evidence that is nearest to it."""
+    found = [f for f in case.report.findings if f.kind in kinds]
+    if found:
+        return found[0]
+    rest = [e for e in case.report.evidence if e.kind in kinds and not e.id.startswith("M")]
+    return max(rest, key=lambda e: (e.score, e.llr), default=None)
+
+
+def _by_defect(defect: str | None, place: Box | None, evidence: Sequence[Finding]) -> tuple[str, ...]:
+    """Evidence that a defect's word means: what was named so, else what stands out (in the place)."""
+    if defect is None:
+        return ()
+    standing = [e for e in evidence if e.kind == "structural" and e.llr > 0 and e.box is not None]
+    standing = [e for e in standing if place is None or inside(e, place)]
+    named = [e for e in evidence if defect in e.what.lower().split() and e.kind == "structural"]
+    hypotheses = {e.hypothesis for e in named if e.hypothesis}
+    found = [e for e in standing if e.hypothesis in hypotheses] if hypotheses else standing
+    return tuple(e.id for e in sorted(found, key=lambda e: -e.score))
+
+
+def _noun(words: str) -> str | None:
+    """The noun that a question asks about, if it names one."""
+    for pattern in _NOUN:
+        for match in pattern.finditer(words):
+            kept: list[str] = []
+            for word in match[1].split():
+                if word in _STOP:
+                    break
+                kept.append(word)
+            if kept and kept[-1] not in load_yaml("chat_menu")["topic"]:
+                return " ".join([*kept[:-1], singular(kept[-1])])
+    return None
+
+
+def _singular(word: str) -> str:
+    return singular(word) if len(word) > 2 else word
+
+
+def on_topic(clause: str, case: Case) -> bool:
+    """Whether a clause names a part, a place, a defect, or another word that belongs to a photo of a product."""
+    words = set(re.findall(r"[a-z]+", plain(clause)))
+    noun = case.product.spec.product if case.product is not None else case.report.product
+    known = {*load_yaml("chat_menu")["topic"], *load_yaml("chat_menu")["structural"], *noun.lower().split()}
+    return bool(words & known) or not subject_of(clause, case).empty

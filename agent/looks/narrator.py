@@ -1,0 +1,107 @@
+"""Asks the narrator yes or no about a crop, reads likelihoods instead of prose, and takes its leaning out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from agent.crop import CropPair, crop_box, crop_pair
+from agent.evidence import Claim, Evidence, Look
+from agent.fuse import log_odds, probability
+from agent.looks.base import Again, Found, weight
+from prompts import questions
+from tools.narrate import Turn, debias
+from tools.types import RGB, Region
+
+if TYPE_CHECKING:
+    from tools.narrate import Narrator
+
+GREY = 128
+"""Level of an image without content."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """P(defect) of a place."""
+
+    raw: float
+    """As said, the mean of both polarities in log-odds."""
+    debiased: float
+    """After what was said of a good place (of a grey image where none is known)."""
+
+    def used(self, debias: bool) -> float:
+        """The one that counts."""
+        return self.debiased if debias else self.raw
+
+
+def p_defect(narrator: Narrator, pair: CropPair, product: str) -> Answer:
+    """Asks in two phrasings of opposite polarity, of the place and of one that should carry no news.
+
+    Contextual calibration (Zhao et al. 2021, section 5) with a good part beside a good part in the place of the
+    content-free text.
+
+    Args:
+        narrator: who is asked; four questions.
+        pair: the place, and the same place on good parts where there are any.
+        product: noun for the question.
+    """
+    shown: list[RGB] = [pair.crop]
+    empty: list[RGB] = [np.full_like(pair.crop, GREY)]
+    question: Literal["compare", "detect"] = "detect"
+    if pair.reference is not None and pair.other is not None:
+        shown, empty, question = [pair.crop, pair.reference], [pair.reference, pair.other], "compare"
+    said: list[float] = []
+    corrected: list[float] = []
+    for key, sign in ((question, 1.0), (f"{question}_good", -1.0)):
+        turns = [Turn("user", questions()[key].format(product=product), images=len(shown))]
+        asked, baseline = (narrator.yes_no(images, turns) for images in (shown, empty))
+        said.append(sign * log_odds(asked))
+        corrected.append(sign * log_odds(debias(asked, baseline)))
+    return Answer(*(probability(float(np.mean(x))) for x in (said, corrected)))
+
+
+def ask(again: Again) -> Found:
+    """Whether the crop alone shows a defect."""
+    pair = crop_pair(again.sample, crop_box(again.hypothesis.region.box, again.sample), ())
+    return answered(again, pair, (), 0.0)
+
+
+def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: float) -> Found:
+    """The narrator's answer on a place as a look, beside what else the look measured.
+
+    Args:
+        again: what is known.
+        pair: the place, beside a good part or not.
+        more: evidence of the same look.
+        answer: what else was measured, in its own unit.
+    """
+    looks, aimed = again.context.calibration.looks, again.hypothesis
+    which = looks.compare if pair.reference is not None else looks.ask
+    found, raw, debiased, calls = list(more), probability(aimed.llr), probability(aimed.llr), 0
+    if which.gain > 0:
+        said = p_defect(again.context.toolbox.narrator, pair, again.product.spec.product)
+        raw, debiased, calls = said.raw, said.debiased, 4
+        llr = which.llr(log_odds(said.used(again.context.debias)))
+        region = Region(aimed.region.box, said.debiased, aimed.region.mask)
+        claim = _claim(again, pair, said, llr)
+        found.append(
+            Evidence(aimed.kind, claim, llr, "narrator", aimed.name, part=aimed.part, region=region, look=again.id)
+        )
+        answer = answer if more else log_odds(said.used(again.context.debias))
+    key = "compare" if pair.reference is not None else "detect"
+    asked = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
+    look = Look(
+        again.id, aimed.name, aimed.action, pair.box, asked, raw, debiased, pair.reference_name,
+        sum(e.llr for e in found), answer=answer, menu=aimed.menu, calls=calls + (2 if more else 0),
+    )  # fmt: skip
+    return Found(look, tuple(found))
+
+
+def _claim(again: Again, pair: CropPair, said: Answer, llr: float) -> Claim:
+    facts = {"place": again.place, "raw": f"{said.raw:.2f}", "debiased": f"{said.debiased:.2f}", **weight(llr)}
+    if pair.reference_name is None:
+        return Claim("looked_ask", facts)
+    return Claim("looked_compare", {**facts, "reference": pair.reference_name})

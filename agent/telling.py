@@ -1,0 +1,153 @@
+"""Sentences on what was found: a place with what every matcher measured there, a rule, what holds.
+
+What a matcher measured is told as its reading; that something is missing or wrong is asserted only where the evidence
+for it is strong, so that a report on a product that no model knows stays true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from agent.claims import Sentence, in_words, place_in_words, say, say_briefly, tell
+from agent.evidence import Evidence, Fact, Verdict
+from agent.fuse import NOTABLE, Weighed, by_hypothesis, probability
+from agent.product import Product
+from tools.types import Box, Sample
+
+if TYPE_CHECKING:
+    from agent.prose import Familiar
+
+ASSERTED = 0.8
+"""Probability of a hypothesis, taken alone, from which on a broken rule is stated as a fact."""
+FAR = 2.0
+"""Log-likelihood ratio from which on a place stands out, and not only slightly."""
+SLIGHT_SD = 1.5
+"""Standard deviations from which on a reading is not called usual, whatever the others say."""
+MOST = 3
+"""Hypotheses that are told one by one; the others stand in the evidence."""
+LISTED = 5
+"""So many of the rules that hold are named; the others are counted."""
+TOLD_FIRST = ("count", "total", "presence", "part")
+"""Beginnings of the keys of claims that come before others."""
+COMPARED = 2
+"""References from which on it is named which rules hold; with fewer, too little is known of what may vary."""
+PLACES = ("region_differs", "region_within", "surface_damaged", "surface_sound", "words_differ", "words_fit")
+"""Claims of the patch matchers."""
+NAMED = "looks_like"
+"""The claim by which the narrator names a defect."""
+_CLAUSES = {"reference": "clause_reference", "tracer": "clause_tracer", "text": "clause_text"}
+
+
+def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[Weighed, ...]:
+    """The hypotheses that are told one by one: what carries an anomaly, or what comes nearest to it.
+
+    A rule that holds is never among them, unless nothing else was measured.
+    """
+    weighed = by_hypothesis(evidence)
+    against = [w for w in weighed if w.kind == "structural" or not holds(w.evidence[0])]
+    strong = [w for w in against if w.llr >= NOTABLE]
+    if verdict.word == "anomalous" and strong:
+        return tuple(strong[:MOST])
+    places = [w for w in against if w.kind == "structural"][:1]
+    rules = [w for w in against if w.kind == "logical"][:MOST]
+    found = places if verdict.word == "good" else [*places, *rules]
+    return tuple(sorted(found, key=lambda w: -w.llr)) or weighed[:1]
+
+
+def tell_hypothesis(weighed: Weighed, sample: Sample, language: str, *, sure: bool) -> Iterator[Sentence]:
+    """What was measured about one hypothesis, and what each second look at it added.
+
+    Args:
+        weighed: the hypothesis.
+        sample: the photo.
+        language: of the report.
+        sure: whether the verdict itself is not in doubt; else nothing is asserted.
+    """
+    glanced = [e for e in weighed.evidence if e.look is None and e.claim.key != NAMED]
+    if weighed.kind == "structural":
+        yield tell_place(weighed, glanced, language)
+    else:
+        yield from (tell_rule(e, weighed, sample, language, sure=sure) for e in glanced[:1])
+    yield from (Sentence(say(e.claim, language), (e.id,)) for e in weighed.evidence if e not in glanced)
+
+
+def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:
+    """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
+    first = glanced[0]
+    clauses = [_clause(e, language) for e in glanced if e.claim.key in PLACES]
+    before = sum(e.llr for e in glanced)
+    highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.key in PLACES)
+    slight = before >= NOTABLE or highest >= SLIGHT_SD
+    frame = "place_far" if before >= FAR else "place_slight" if slight else "place_none"
+    facts: dict[str, Fact] = {**first.claim.facts, "clauses": "; ".join(clauses)}
+    return Sentence(tell(frame, facts, language), tuple(e.id for e in glanced))
+
+
+def _clause(evidence: Evidence, language: str) -> str:
+    key = _CLAUSES[evidence.source]
+    if evidence.source == "reference" and evidence.claim.facts["references"] == 1:
+        key = "clause_reference_one"
+    deviation = float(evidence.claim.facts["sd"])
+    side = tell("above" if deviation >= 0 else "below", language=language)
+    return tell(key, {**evidence.claim.facts, "sd": f"{abs(deviation):.1f}", "side": side}, language)
+
+
+def tell_rule(evidence: Evidence, weighed: Weighed, sample: Sample, language: str, *, sure: bool) -> Sentence:
+    """A broken rule, stated as a fact where it is likely enough, else as a reading; with its place."""
+    place = None if evidence.region is None else place_in_words(evidence.region.box, *sample.size)
+    at: dict[str, Fact] = {} if place is None else {"place": place}
+    suffix = "" if place is None else "_at"
+    if sure and probability(weighed.llr) >= ASSERTED:
+        text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
+    elif evidence.claim.key == "count_differs":
+        text = tell("count_measured", evidence.claim.facts, language)
+    else:
+        text = tell(f"rule_measured{suffix}", {"brief": say_briefly(evidence.claim, language), **at}, language)
+    return Sentence(text, (evidence.id,))
+
+
+def tell_held(held: Sequence[Evidence], product: Product, language: str) -> Sentence | None:
+    """The few rules that hold which say most to a person: what is there and how many, then where and how.
+
+    Only parts that words name are named, and only where several references say what may vary; the others are counted.
+    """
+    told = _listed(held, product, language)
+    listed, more = list(told)[:LISTED], len(held) - len(list(told)[:LISTED])
+    cites = tuple(e.id for e in held)
+    if not held:
+        return None
+    if not listed:
+        return Sentence(tell("held_counted", {"more": len(held)}, language), cites)
+    facts: dict[str, Fact] = {"parts": ", ".join(listed) if more > 0 else in_words(listed, language), "more": more}
+    return Sentence(tell("held_named_and_more" if more > 0 else "held_named", facts, language), cites)
+
+
+def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[str, Evidence]:
+    """The rules that are worth naming, by what is said of them."""
+    named = {p.label for p in product.spec.parts if p.phrase is not None}
+    if len(product.references) < COMPARED:
+        return {}
+    told: dict[str, Evidence] = {}
+    for item in sorted(held, key=lambda e: (not e.claim.key.startswith(TOLD_FIRST), e.llr)):
+        if item.part in named and item.claim.facts.get("found") != 0:
+            said = say_briefly(item.claim, language)
+            told.setdefault(said.removesuffix(", as expected").removesuffix(" as expected"), item)
+    return told
+
+
+def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sentence:
+    """That the narrator does not know the product, and what shows it."""
+    why = tell(familiar.why, {"p": f"{familiar.p:.2f}"}, language)
+    return Sentence(tell("unfamiliar", {"why": why}, language), tuple(e.id for e in weighed.evidence))
+
+
+def holds(evidence: Evidence) -> bool:
+    """Whether a rule is kept, as far as was measured."""
+    return evidence.source == "rule" and evidence.claim.key.endswith(("_as_expected", "_present"))
+
+
+def share_of(box: Box, sample: Sample) -> float:
+    """Area of a box over that of the photo, in [0, 1]."""
+    width, height = sample.size
+    return box.area / (width * height)

@@ -1,0 +1,95 @@
+"""MMAD (Jiang et al. 2025): multiple-choice questions about photos of four data sets, with a good one beside each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from evals.datasets.base import noun, read_photo
+from evals.datasets.questions import Item, Question
+from tools.errors import InputError
+
+FILE = "mmad.json"
+TOPICS = (
+    "Anomaly Detection", "Defect Classification", "Defect Localization", "Defect Description", "Defect Analysis",
+    "Object Classification", "Object Analysis",
+)  # fmt: skip
+MERGED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
+"""Types that the benchmark's own tables count as another."""
+
+
+class Asked(BaseModel):
+    """One question of a photo's conversation."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    Question: str
+    Answer: str
+    Options: dict[str, str] = Field(min_length=2)
+    type: str
+
+
+class Record(BaseModel):
+    """What mmad.json holds of a photo."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    image_path: str = ""
+    conversation: tuple[Asked, ...]
+    similar_templates: tuple[str, ...] = ()
+    random_templates: tuple[str, ...] = ()
+
+
+def open_mmad(root: Path, shots: int = 1) -> list[Item]:
+    """Every photo with its questions; each question is asked on its own.
+
+    Args:
+        root: holds mmad.json and the folders of its data sets.
+        shots: so many of each photo's own random templates are shown, as the benchmark's tables do with one.
+
+    Raises:
+        tools.errors.InputError: the file is not there or not what it should be, a photo or template is missing, or
+            there are fewer templates than shots.
+    """
+    path = root / FILE
+    if not path.is_file():
+        raise InputError(
+            f"{root}: has no {FILE}; give the folder that holds it beside DS-MVTec, MVTec-LOCO, VisA, GoodsAD."
+        )
+    try:
+        records = TypeAdapter(dict[str, Record]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the benchmark again.") from error
+    return [_item(root, name, record, shots) for name, record in records.items()]
+
+
+def _item(root: Path, name: str, record: Record, shots: int) -> Item:
+    if len(record.random_templates) < shots:
+        raise InputError(
+            f"{root / FILE}: {name} has {len(record.random_templates)} random_templates, {shots} are asked for; lower "
+            "--shots."
+        )
+    used = record.random_templates[:shots]
+    for file in (name, *used):
+        if not (root / file).is_file():
+            raise InputError(f"{root / file}: is named in {FILE} but not there; unpack all four data sets.")
+    parts = Path(name).parts
+    product = noun(parts[1]) if len(parts) > 2 else "object"
+    questions = tuple(_question(root, name, asked) for asked in record.conversation)
+    return Item(
+        name, parts[0], product, read_photo(root / name), questions, tuple(read_photo(root / file) for file in used)
+    )
+
+
+def _question(root: Path, name: str, asked: Asked) -> Question:
+    letter = asked.Answer.strip().rstrip(".:)").upper()
+    options = {key.strip().upper(): text for key, text in asked.Options.items()}
+    if letter not in options:
+        raise InputError(
+            f"{root / FILE}: {name}: the answer '{asked.Answer}' is none of the options {', '.join(options)}; copy the "
+            "file from the benchmark again."
+        )
+    return Question("choose", asked.Question, MERGED.get(asked.type, asked.type), letter, options)

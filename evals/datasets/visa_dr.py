@@ -1,0 +1,156 @@
+"""VisA-D&R (Xu et al. 2025): is there a defect, and what, where, why; on VisA's test photos less pcb2 and pcb4."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from evals.datasets.base import noun, read_photo
+from evals.datasets.questions import Item, Question
+from evals.datasets.visa import SPLIT, read_split
+from prompts import load_yaml
+from tools.errors import InputError
+
+DETECTION, REASONING = "test_data.json", "visa_dr.json"
+LEFT_OUT = ("pcb2", "pcb4")
+"""The benchmark leaves them out: too many boards."""
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Detected(BaseModel):
+    """One record of test_data.json."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    image: str
+    anomaly: bool
+
+
+class Reasoned(BaseModel):
+    """One record of visa_dr.json; a conversation in LLaVA's shape gives its answers as well."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    image: str
+    questions: tuple[str, ...] = Field(min_length=1)
+    answers: tuple[str, ...] = Field(
+        default=(),
+        validation_alias=AliasChoices("answers", "gt_answers", "ground_truths", "references", "conversations"),
+    )
+
+    @field_validator("answers", mode="before")
+    @classmethod
+    def _said_by_the_model(cls, value: Any) -> Any:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return tuple(turn.get("value", "") for turn in value if turn.get("from") in ("gpt", "assistant"))
+        return value
+
+
+def open_visa_dr(root: Path) -> list[Item]:
+    """The photos of the detection part, then the conversations of the reasoning part.
+
+    `root` is the folder that holds VisA/ with the two JSON files in it, or that VisA folder. Without test_data.json
+    the detection part is that of VisA's own one-class split, which is the same.
+
+    Raises:
+        tools.errors.InputError: neither part is there, a file is not what it should be, or a photo is missing.
+    """
+    visa = root / "VisA" if (root / "VisA").is_dir() else root
+    items = _detection(visa) + _reasoning(visa)
+    if not items:
+        raise InputError(
+            f"{root}: has neither {DETECTION} nor {SPLIT} (detection) nor {REASONING} (reasoning); put the benchmark's "
+            "files into the folder of VisA."
+        )
+    return items
+
+
+def detection_split(path: Path) -> list[Detected]:
+    """The detection part by VisA's one-class split: 761 normal and 1000 anomalous test photos of ten objects.
+
+    Raises:
+        tools.errors.InputError: the file is no such split.
+    """
+    return [
+        Detected(image=row.image, anomaly=not row.good)
+        for row in read_split(path)
+        if row.split == "test" and row.object not in LEFT_OUT
+    ]
+
+
+def topic_of(question: str) -> str:
+    """The topic "complex" where cause, consequence or remedy is asked for, else "low_level".
+
+    The words that tell are in prompts/benchmarks.yaml.
+
+    >>> topic_of("What could have caused this?"), topic_of("Where is the defect?")
+    ('complex', 'low_level')
+    """
+    words = " ".join(re.findall(r"[a-z]+", question.lower()))
+    told = load_yaml("benchmarks")["visa_dr"]["complex"]
+    return "complex" if any(re.search(rf"\b{re.escape(word)}\b", words) for word in told) else "low_level"
+
+
+def _detection(visa: Path) -> list[Item]:
+    if (visa / DETECTION).is_file():
+        records = _read(visa / DETECTION, Detected)
+    elif (visa / SPLIT).is_file():
+        records = detection_split(visa / SPLIT)
+    else:
+        return []
+    prompt = load_yaml("benchmarks")["visa_dr"]["detect"]
+    items = []
+    for record in records:
+        name = _inside(record.image)
+        if name.split("/")[0] in LEFT_OUT:
+            continue
+        truth = "yes" if record.anomaly else "no"
+        items.append(_item(visa, name, f"detect/{name}", (Question("detect", prompt, "detection", truth),)))
+    return items
+
+
+def _reasoning(visa: Path) -> list[Item]:
+    if not (visa / REASONING).is_file():
+        return []
+    items = []
+    for record in _read(visa / REASONING, Reasoned):
+        name = _inside(record.image)
+        if name.split("/")[0] in LEFT_OUT:
+            continue
+        if record.answers and len(record.answers) != len(record.questions):
+            raise InputError(
+                f"{visa / REASONING}: {record.image} has {len(record.questions)} questions and {len(record.answers)} "
+                "answers; copy the file from the benchmark again."
+            )
+        answers = record.answers or (None,) * len(record.questions)
+        asked = tuple(
+            Question("tell", text, topic_of(text), answer)
+            for text, answer in zip(record.questions, answers, strict=True)
+        )
+        items.append(_item(visa, name, f"reason/{name}", asked))
+    return items
+
+
+def _inside(image: str) -> str:
+    """A photo's path inside of VisA's folder."""
+    return image.removeprefix("./").removeprefix("VisA/")
+
+
+def _item(visa: Path, name: str, key: str, questions: tuple[Question, ...]) -> Item:
+    path = visa / name
+    if not path.is_file():
+        raise InputError(f"{path}: is named in the benchmark but not there; unpack VisA into {visa}.")
+    category = Path(name).parts[0]
+    return Item(key, category, noun(category), read_photo(path), questions)
+
+
+def _read(path: Path, kind: type[Record]) -> list[Record]:
+    try:
+        return TypeAdapter(list[kind]).validate_json(path.read_bytes())  # type: ignore[valid-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the benchmark again.") from error

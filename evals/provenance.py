@@ -1,0 +1,105 @@
+"""What a result was made with: versions, weights, seeds, hardware and time."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from tools.profiles.profile import Profile
+
+LIBRARIES = (
+    "looktwice", "torch", "torchvision", "transformers", "open_clip_torch", "langgraph", "numpy", "scipy",
+    "scikit-learn", "scikit-image", "pillow",
+)  # fmt: skip
+"""Whose versions can change a figure."""
+
+
+class RunRecord(BaseModel):
+    """One session of a run; a resumed run keeps that of its last."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    python: str
+    platform: str
+    processor: str
+    cores: int
+    device: str
+    versions: dict[str, str]
+    models: dict[str, str]
+    """SHA-256 of each role's checkpoint."""
+    seed: int
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    """Spent on images over all sessions, by their own clocks."""
+
+
+def record(*, device: str, models: dict[str, str], seed: int, started: str, seconds: float) -> RunRecord:
+    """The record of this process."""
+    return RunRecord(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        device=device,
+        versions={name: found for name in LIBRARIES if (found := _version(name))},
+        models=models,
+        seed=seed,
+        started=started,
+        seconds=round(seconds, 3),
+    )
+
+
+def now() -> str:
+    """The time, in ISO 8601 and UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def digests(profile: Profile) -> dict[str, str]:
+    """SHA-256 (hex) of each role's weights, without loading them; the name of one that is served elsewhere."""
+    from tools.checkpoint import digest_of, locate, weight_files
+    from tools.errors import ModelError
+    from tools.profiles.spec import Roles
+
+    found = {}
+    for role in Roles.model_fields:
+        written = getattr(profile.roles, role)
+        if written is None or getattr(written, "shared", None) is not None:
+            continue
+        try:
+            found[role] = digest_of(weight_files(locate(profile.role(role))))  # type: ignore[arg-type]  # a field's name is a role
+        except ModelError:
+            found[role] = f"not on disk: {written.source}"
+    return found
+
+
+def device_name(device: str) -> str:
+    """What people call a device: the GPU's own name beside "cuda"."""
+    import torch
+
+    if device.startswith("cuda") and torch.cuda.is_available():
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device
+
+
+def _processor() -> str:
+    """The processor's own name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        named = []
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,176 @@
+"""What a run writes and reads again: settings, predictions, refusals, results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evals.datasets.base import Label
+from evals.provenance import RunRecord
+from tools.errors import InputError
+
+PREDICTIONS, SETTINGS, RESULTS, REFUSED = "predictions.jsonl", "settings.json", "results.json", "refused.jsonl"
+Line = TypeVar("Line", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """What a run is; a folder that holds another run is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    benchmark: str
+    profile: str
+    shots: int
+    seed: int
+    limit: int | None
+    split: str
+    style: str
+    categories: tuple[str, ...]
+    looks: int
+    words: bool
+    """Whether the data set's sentence on what good means was given."""
+    by: str = "agent"
+    """Who answers: the whole "agent", or the bare "narrator" on benchmarks of questions."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each role's checkpoint; empty in runs of before they were recorded."""
+
+
+class Prediction(BaseModel):
+    """One line of predictions.jsonl."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    category: str
+    id: str
+    label: Label
+    score: float
+    anomalous: bool
+    looks: int
+    seconds: float
+    confidence: float | None = None
+    """The verdict's own, in [0, 1]; None in runs of before it was recorded."""
+    defect: str = ""
+    """The data set's name of what is wrong; empty where it gives none."""
+
+
+class Refusal(BaseModel):
+    """An image that could not be used: counted and named, never left out in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    category: str
+    id: str
+    why: str
+
+
+class Results(BaseModel):
+    """What results.json holds; metrics are fractions, means over the categories."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    benchmark: str
+    profile: str
+    shots: int
+    metrics: dict[str, float]
+    categories: dict[str, dict[str, float]]
+    images: int
+    settings: Settings
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Bootstrap 95 % intervals of the means, for the metrics that are made of one number an image."""
+    refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is not in the metrics, and why."""
+    run: RunRecord | None = None
+    """Where, when and with what; None in runs of before it was recorded."""
+
+
+def claim(out: Path, settings: Settings) -> None:
+    """Makes a folder a run's own, or finds that it already is.
+
+    Raises:
+        tools.errors.InputError: it holds another run, which the message tells apart from this one.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / SETTINGS
+    if not path.exists():
+        write_text(path, settings.model_dump_json(indent=2) + "\n")
+        return
+    try:
+        before = Settings.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not the settings of a run; give another --out folder.") from error
+    differing = _differing(before, settings)
+    if differing:
+        raise InputError(f"{out} holds another run ({'; '.join(differing)}); give another --out folder.")
+
+
+def _differing(before: Settings, now: Settings) -> list[str]:
+    """What differs, setting by setting; of models only those that both know."""
+    told = []
+    for name in Settings.model_fields:
+        there, here = getattr(before, name), getattr(now, name)
+        if name == "models":
+            changed = sorted(role for role in there.keys() & here.keys() if there[role] != here[role])
+            told += [f"the {role}'s weights {there[role][:12]} there, {here[role][:12]} here" for role in changed]
+        elif there != here:
+            told.append(f"{name} {there} there, {here} here")
+    return told
+
+
+def read_lines(path: Path, kind: type[Line]) -> list[Line]:
+    """The lines of a file that is written as a run goes; a last line that a kill has torn is cut off.
+
+    Raises:
+        tools.errors.InputError: another line is not what a run writes.
+    """
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
+    found = []
+    for number, line in enumerate(whole.decode("utf-8").splitlines(), 1):
+        try:
+            found.append(kind.model_validate_json(line))
+        except ValidationError as error:
+            raise InputError(
+                f"{path}, line {number}: {error.errors()[0]['msg']}; not what a run writes; give another --out folder."
+            ) from error
+    return found
+
+
+def read_results(folder: Path) -> Results:
+    """The results of a finished run, old or new.
+
+    Raises:
+        tools.errors.InputError: there are none, or the file is not readable as such.
+    """
+    path = folder if folder.is_file() else folder / RESULTS
+    if not path.is_file():
+        part = (
+            " (a run that has not finished; start it again with the same --out)" if (folder / SETTINGS).exists() else ""
+        )
+        raise InputError(f"{folder}: holds no {RESULTS}{part}; give the --out folder of a finished `looktwice eval`.")
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; give the --out folder of a `looktwice eval`.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def write_lines(path: Path, lines: Iterable[BaseModel]) -> None:
+    """Writes a file of lines whole or not at all."""
+    write_text(path, "".join(line.model_dump_json() + "\n" for line in lines))

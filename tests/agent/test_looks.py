@@ -1,0 +1,118 @@
+"""Second looks: priced by what they are worth, aimed at one place, and told in the report."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scripted import GOOD, SIZE, Toolbox, context, photo
+
+from agent.calibrate import LookMap, Looks
+from agent.crop import aligned, crop_box, crop_pair
+from agent.evidence import Hypothesis, Option
+from agent.graph import build_first_look, build_graph, build_loop
+from agent.looks import choose
+from agent.state import InspectionState, Request
+from agent.trace import in_a_line, traced
+from tools.images import sample_from_array
+from tools.types import Box, Region
+
+
+def run(toolbox, shared, references=3):
+    request = Request(photo(99), references=tuple(photo(n) for n in range(references)))
+    return InspectionState(**build_graph().invoke(request, context=shared))
+
+
+def worth(**looks):
+    made = {name: LookMap(slope=1.0, sure=sure, seconds=seconds) for name, (sure, seconds) in looks.items()}
+    return Looks(**made)
+
+
+def calibrated(toolbox, maps, **budget):
+    shared = context(toolbox, **budget)
+    fitted = shared.calibration.model_copy(update={"looks": maps})
+    return replace(shared, calibration=fitted)
+
+
+def test_an_answer_that_says_nothing_is_never_asked_for():
+    toolbox = Toolbox(distance=1.8 * GOOD)
+    assert run(toolbox, calibrated(toolbox, Looks(), looks=3)).looks == []
+
+
+def test_of_two_ways_to_look_the_one_that_moves_more_for_its_time_is_taken():
+    toolbox = Toolbox(distance=1.8 * GOOD, traced=(-4.0, -4.0))
+    quick = worth(zoom=(0.7, 0.1), compare=(0.9, 10.0))
+    thorough = worth(zoom=(0.7, 1.0), compare=(0.9, 1.0))
+    assert run(toolbox, calibrated(toolbox, quick, looks=1)).looks[0].action == "zoom"
+    assert run(toolbox, calibrated(toolbox, thorough, looks=1)).looks[0].action == "compare"
+
+
+def test_no_look_is_taken_by_the_policy_that_takes_none():
+    toolbox = Toolbox(distance=1.8 * GOOD)
+    shared = replace(context(toolbox, looks=3), policy="none")
+    assert run(toolbox, shared).looks == []
+
+
+def test_other_views_that_show_no_damage_take_back_what_one_view_showed():
+    toolbox = Toolbox(traced=(-4.0, 6.0))
+    maps = worth(zoom=(0.9, 0.1))
+    once = run(toolbox, calibrated(toolbox, maps, looks=0))
+    twice = run(toolbox, calibrated(toolbox, maps, looks=1, decided=50.0))
+    assert twice.looks[0].action == "zoom"
+    assert twice.verdict.score < once.verdict.score
+    assert any("turned and mirrored views" in s.text for s in twice.explanation)
+
+
+def test_the_narrators_choice_is_read_from_likelihoods_beside_a_grey_image():
+    class Chooser:
+        def choose(self, images, turns, options, per_token=False):
+            grey = (images[0] == 128).all()
+            return {o: 0.5 if grey else p for o, p in zip(options, (0.1, 0.9), strict=True)}
+
+    menu = (Option("zoom", 0.3), Option("compare", 0.2))
+    aimed = Hypothesis("region 1", "structural", Region(Box(0, 0, 9, 9), 0.5), 0.1, "zoom", 0.3, menu=menu)
+    chosen = choose(Chooser(), aimed, photo(0), "tray")
+    assert (chosen.action, chosen.value) == ("compare", 0.2)
+    assert chosen.menu[1].p == pytest.approx(0.9)
+
+
+def test_the_same_place_on_a_reference_that_lies_elsewhere_is_found():
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    image = np.kron(coarse, np.ones((8, 8, 1), dtype=np.uint8))
+    moved = np.roll(image, (6, 4), axis=(0, 1))
+    box = Box(40, 40, 88, 88)
+    found = aligned(image[40:88, 40:88], sample_from_array(moved), box)
+    assert abs(found.x0 - 44) <= 2
+    assert abs(found.y0 - 46) <= 2
+
+
+def test_a_reference_is_shown_aligned_and_the_most_alike_first():
+    sample, others = photo(0), (photo(1), photo(0))
+    pair = crop_pair(sample, crop_box(Box(20, 20, 30, 30), sample), others)
+    assert (pair.reference == pair.crop).all()
+    assert len(pair.good) == 2
+
+
+def test_the_first_look_and_the_loop_together_are_the_inspection():
+    toolbox = Toolbox(distance=1.8 * GOOD)
+    request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
+    first = InspectionState(**build_first_look().invoke(request, context=context(toolbox, looks=2)))
+    assert first.evidence and first.verdict is None
+    whole = run(toolbox, context(toolbox, looks=2))
+    later = InspectionState(**build_loop().invoke(first, context=context(toolbox, looks=2)))
+    assert later.verdict == whole.verdict
+    assert [e.id for e in later.evidence] == [e.id for e in whole.evidence]
+
+
+def test_every_step_can_be_traced_with_what_it_chose_and_found():
+    toolbox, records = Toolbox(distance=1.8 * GOOD, says_yes=0.9), []
+    request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
+    for chunk in build_graph().stream(request, context=context(toolbox, looks=1), stream_mode="updates"):
+        records += [traced(name, update) for name, update in chunk.items()]
+    names = [r["step"] for r in records]
+    assert names == ["intake", "propose", "glance", "match", "suspect", "look_again", "suspect", "judge", "explain"]
+    look = records[5]
+    assert look["action"] == "compare" and look["calls"] == 4 and look["question"]
+    assert records[4]["menu"][0]["action"] == "compare"
+    assert all(in_a_line(r).startswith(r["step"]) for r in records)
+    assert records[0]["size"][0] == SIZE

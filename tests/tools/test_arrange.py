@@ -1,0 +1,138 @@
+"""Parts of a photo explained by good ones: missing, extra and swapped ones cost, moving and turning does not."""
+
+import numpy as np
+import pytest
+
+from tools.parts.arrange import Layout, arrangement_of
+from tools.parts.describe import Descriptors
+from tools.parts.likeness import Scale
+from tools.parts.product import ProductPose
+from tools.parts.register import overlaid
+
+SIDE = 100
+SORTS = 3
+SCALE = Scale(0.5, 0.5)
+SEEDS = range(12)
+
+
+def product(seed):
+    """Places (N, 2) and sorts (N,) of the parts of a product: five at least, a place apart at least."""
+    random = np.random.default_rng(seed)
+    grid = np.array([(x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)]) + 0.03
+    chosen = random.permutation(9)[: random.integers(5, 9)]
+    sorts = np.concatenate([np.arange(SORTS), random.integers(0, SORTS, len(chosen) - SORTS)])
+    return grid[chosen], sorts
+
+
+def layout(places, sorts, seed, *, colours=None, turn=0.0, scores=None):
+    """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame."""
+    random = np.random.default_rng(seed)
+    sorts, n = np.asarray(sorts), len(sorts)
+    cos, sin = np.cos(turn), np.sin(turn)
+    seen = np.asarray(places) @ np.array([[cos, sin], [-sin, cos]]) + random.normal(0, 0.005, (n, 2))
+    looks = np.eye(8)[sorts]
+    shape = np.zeros((n, 5))
+    shape[:, 0] = -4 + sorts + random.normal(0, 0.02, n)
+    shape[:, 1] = 0.5 * sorts
+    colour = np.zeros((n, 3))
+    colour[:, 0] = 50 + random.normal(0, 1, n)
+    colour[:, 1] = 20.0 * np.asarray(sorts if colours is None else colours)
+    masks = []
+    for x, y in seen:
+        mask = np.zeros((SIDE, SIDE), np.bool_)
+        column, row = int(SIDE / 2 + x * SIDE / 2), int(SIDE / 2 + y * SIDE / 2)
+        mask[row - 4 : row + 4, column - 4 : column + 4] = True
+        masks.append(mask)
+    pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
+    described = Descriptors(shape, colour, colour, seen, looks, looks)
+    scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
+    return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
+
+
+def references(places, sorts, count=4):
+    return [layout(places, sorts, 1000 + n, turn=0.1 * n) for n in range(count)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_missing_an_extra_and_two_swapped_parts_each_cost_more_than_none(seed):
+    places, sorts = product(seed)
+    known = arrangement_of(references(places, sorts), SCALE)
+    turn = 0.3 * seed
+    good = known.explain(layout(places, sorts, seed, turn=turn))
+    missing = known.explain(layout(places[1:], sorts[1:], seed, turn=turn))
+    more = np.vstack([places, [[0.2, -0.2]]])
+    extra = known.explain(layout(more, [*sorts, 0], seed, turn=turn))
+    swapped = known.explain(layout(places, [sorts[1], sorts[0], *sorts[2:]], seed, turn=turn))
+    assert missing.cost > good.cost + 1
+    assert extra.cost > good.cost + 1
+    assert swapped.cost > good.cost + 1
+    assert (missing.misfits[0].kind, extra.misfits[0].kind) == ("missing", "extra")
+    assert not any(m.kind == "extra" for m in missing.misfits)
+    assert not any(m.kind == "missing" for m in extra.misfits)
+
+
+def test_a_missing_part_is_told_where_it_ought_to_be_on_a_turned_photo():
+    places, sorts = product(1)
+    known = arrangement_of(references(places, sorts), SCALE)
+    whole = layout(places, sorts, 7, turn=2.0)
+    found = known.explain(layout(places[1:], sorts[1:], 7, turn=2.0)).misfits[0]
+    x, y = (SIDE / 2 + v * SIDE / 2 for v in whole.described.place[0])
+    assert np.hypot(found.box.centre[0] - x, found.box.centre[1] - y) < 5
+    assert found.mask is None
+    assert found.counterpart is not None
+
+
+def test_a_part_of_another_colour_differs_in_colour():
+    places, sorts = product(2)
+    known = arrangement_of(references(places, sorts), SCALE)
+    colours = sorts.copy()
+    colours[0] += 3
+    found = known.explain(layout(places, sorts, 7, colours=colours)).misfits[0]
+    assert (found.kind, found.most) in {("differs", "chroma"), ("differs", "chroma contrast")}
+
+
+def test_of_several_references_the_cheapest_explains():
+    places, sorts = product(3)
+    red, blue = sorts, sorts + 4
+    shown = [layout(places, sorts, 1000 + n, colours=red if n % 2 else blue) for n in range(4)]
+    known = arrangement_of(shown, SCALE)
+    for colours, names in ((red, {"photo 1001", "photo 1003"}), (blue, {"photo 1000", "photo 1002"})):
+        assert known.explain(layout(places, sorts, 5, colours=colours)).reference in names
+
+
+def test_what_the_references_show_now_and_then_may_be_missing_at_a_lower_price():
+    places, sorts = product(4)
+    seldom = [layout(places if n == 0 else places[1:], sorts if n == 0 else sorts[1:], 1000 + n) for n in range(4)]
+    always = arrangement_of(references(places, sorts), SCALE)
+    photo = layout(places[1:], sorts[1:], 6)
+    assert arrangement_of(seldom, SCALE).explain(photo).cost < always.explain(photo).cost / 2
+
+
+def test_a_photo_without_any_part_misses_all_and_one_reference_is_enough():
+    places, sorts = product(5)
+    known = arrangement_of(references(places, sorts, 1), SCALE)
+    assert known.own_costs == ()
+    nothing = layout(np.zeros((0, 2)), np.zeros(0, np.intp), 3)
+    assert [m.kind for m in known.explain(nothing).misfits] == ["missing"] * len(sorts)
+    empty = arrangement_of([nothing, nothing], SCALE)
+    assert empty.explain(nothing).cost == 0
+    assert len(empty.explain(layout(places, sorts, 1)).misfits) == len(sorts)
+
+
+def test_what_each_reference_costs_compares_with_a_good_photo():
+    places, sorts = product(6)
+    known = arrangement_of(references(places, sorts), SCALE)
+    good = [known.explain(layout(places, sorts, seed, turn=seed)).cost for seed in range(8)]
+    assert len(known.own_costs) == 4
+    assert max(good) < max(known.own_costs) + 1
+
+
+@pytest.mark.parametrize("turn", [0.0, 1.0, 2.5, 4.0])
+def test_photos_are_laid_over_each_other_by_their_parts(turn):
+    places, sorts = product(8)
+    one, other = layout(places, sorts, 1, turn=turn).described, layout(places, sorts, 2).described
+    unlike = 3.0 * (np.asarray(sorts)[:, None] != np.asarray(sorts)[None])
+    over = overlaid(one, other, unlike)
+    assert np.abs(over.to(one.place) - other.place).max() < 0.03
+    back = [over.back(tuple(p)) for p in other.place]
+    assert np.abs(np.array(back) - one.place).max() < 0.03
