@@ -61,7 +61,7 @@ def inspect(
     traced = trace or trace_out is not None
     if batch.asked and traced:
         raise InputError(
-            "a trace follows photos one by one; leave out --trace and --trace-out, or the batch's options."
+            "--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch."
         )
     many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
     if batch.asked and out is None:

@@ -200,12 +200,7 @@ def mmad(tmp_path):
         "image_path": "MVTec/nut/test/bent/0.png",
         "conversation": [
             {"Question": "Is there any defect?", "Answer": "A", "Options": options, "type": "Anomaly Detection"},
-            {
-                "Question": "What is it?",
-                "Answer": "B.",
-                "Options": {"A": "A ring", "B": "A nut"},
-                "type": "Object Details",
-            },
+            {"Question": "What is it?", "Answer": "B.", "Options": {"A": "A ring", "B": "A nut"}, "type": "Object Details"},
         ],
         "similar_templates": [],
         "random_templates": ["MVTec/nut/train/good/1.png"],
