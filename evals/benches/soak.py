@@ -17,6 +17,7 @@ WARM = 0.1
 """Share of the inspections after which what is kept on purpose has been kept."""
 FAMILY = "wood"
 """Whose photos are inspected: good and damaged ones, so that second looks are among it."""
+FEWEST = 20
 PHOTOS, REFERENCES, SEED = 8, 4, 12
 QUESTIONS = (
     "Is it good?",
@@ -79,24 +80,22 @@ def bench_soak(
     """Inspects photos from files, over and over, then talks about the last report.
 
     Args:
-        images: so many inspections, 30 at least.
-        turns: so many questions, where this version can chat.
+        images: so many inspections, 20 at least.
+        turns: so many questions about the last photo.
         profile: whose models.
         device: "auto", "cpu", "cuda", ...
         say: told how far it is.
 
     Raises:
-        InputError: too few images, or questions in a version that cannot chat.
+        InputError: too few images.
     """
     from agent import Inspector
     from evals.datasets.world import open_world
 
-    if images < 30:
-        raise InputError(f"a soak of {images} images says nothing; give 30 or more.")
+    if images < FEWEST:
+        raise InputError(f"a soak of {images} images says nothing; give {FEWEST} or more.")
     (category,) = open_world(split="all", seed=SEED, per_category=PHOTOS, categories=[FAMILY])
     inspector = Inspector(profile, device=device)
-    if turns and not hasattr(inspector, "chat"):
-        raise InputError("this version cannot chat; give --turns 0.")
     inspector.warm()
     product = inspector.learn(FAMILY, category.references(REFERENCES, SEED), describe=category.normal)
     start = time.perf_counter()
@@ -109,7 +108,7 @@ def bench_soak(
             moments.append(_now(time.process_time() - begun))
             if number % max(1, images // 10) == 0:
                 say(f"{number} inspected: {moments[-1].mib:.0f} MiB, {moments[-1].files} open files")
-        talk: Any = inspector.chat(report, product=product) if turns else None  # type: ignore[attr-defined,unused-ignore]
+        talk = inspector.chat(report, product=product)
         for number, question in enumerate(itertools.islice(itertools.cycle(QUESTIONS), turns), 1):
             talk.ask(question)
             if number % max(1, turns // 5) == 0:

@@ -31,7 +31,7 @@ def bench(
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
     images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
-    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 0,
+    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:

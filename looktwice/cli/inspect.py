@@ -60,9 +60,7 @@ def inspect(
     batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port)
     traced = trace or trace_out is not None
     if batch.asked and traced:
-        raise InputError(
-            "--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch."
-        )
+        raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")
     many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
     if batch.asked and out is None:
         raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")

@@ -6,15 +6,15 @@ from evals.benches.soak import SoakBench, bench_soak
 from tools.errors import InputError
 
 
-def test_a_short_soak_leaves_no_file_open_and_hardly_any_memory():
-    found = bench_soak(images=30, turns=0)
+def test_a_short_soak_of_photos_and_questions_leaves_no_file_open_and_hardly_any_memory():
+    found = bench_soak(images=20, turns=4)
     assert found.end_files <= found.warm_files
     assert found.growth < 0.1
     assert found.end_seconds > 0
 
 
 def test_too_few_photos_are_refused():
-    with pytest.raises(InputError, match="30 or more"):
+    with pytest.raises(InputError, match="20 or more"):
         bench_soak(images=3)
 
 
