@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts", "soak"],
+        Literal["patch", "memory", "parts", "soak", "batch"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
-            "words and masks by boxes. soak: whether many inspections do."
+            "words and masks by boxes. soak: whether many inspections do. batch: a folder in several "
+            "processes, beside one photo at a time."
         ),
     ] = "patch",
     model: Annotated[
@@ -31,6 +33,7 @@ def bench(
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
     images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
     turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
@@ -48,6 +51,9 @@ def bench(
 
         parts = bench_parts(repeat=repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
+        return
+    if name == "batch":
+        _batch(images, workers, device, json, progress)
         return
     if name == "soak":
         _soak(images, turns, device, json, progress)
@@ -94,6 +100,22 @@ def _show_patch(out: Console, found: PatchBench) -> None:
     out.print(f"{found.model} on {found.device}, {found.threads} threads; peak {found.peak_gflops:.0f} GFLOP/s")
     differs = f"; windows differ by at most {found.parity:.1e}" if found.parity is not None else ""
     out.print(f"peer: {found.peer}{differs}")
+
+
+def _batch(images: int, workers: int, device: str, json: bool, console: Console) -> None:
+    from agent import Inspector
+    from looktwice.batch.speed import bench_batch
+
+    found = bench_batch(partial(Inspector, "nano", device=device), images=images, workers=workers, say=console.print)
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    whole = sum(found.seconds.values())
+    stages = ", ".join(f"{k} {v / whole:.0%}" for k, v in sorted(found.seconds.items(), key=lambda item: -item[1]))
+    typer.echo(
+        f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.batch:.2f} in "
+        f"{found.workers} processes, {found.ratio:.2f} times as many (load {found.load:.1f}); {stages}"
+    )
 
 
 def _soak(images: int, turns: int, device: str, json: bool, console: Console) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from looktwice.batch.journal import Journal
 from looktwice.batch.listing import Watch
 from looktwice.batch.naming import Names
 from looktwice.batch.observe import Counters
+from looktwice.batch.speed import bench_batch
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.stop import Stop
 from tools.errors import InputError
@@ -440,3 +442,11 @@ def test_processes_are_chosen_for_a_small_model_on_a_cpu_with_many_photos():
     assert chosen_workers(None, "cpu", "edge", 1000) == 1
     with pytest.raises(InputError, match="--workers"):
         chosen_workers(0, "cpu", "nano", 1)
+
+
+def test_the_bench_says_how_many_times_as_fast_a_batch_is():
+    found = bench_batch(partial(batch_driver.QuickInspector, slow=0.1), images=24, workers=2)
+    assert 1.2 < found.ratio < 2.5
+    assert found.seconds["glance"] > 0
+    with pytest.raises(InputError, match="12 or more"):
+        bench_batch(batch_driver.QuickInspector, images=3)
