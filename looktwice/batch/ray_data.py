@@ -6,8 +6,10 @@ here, one process for all, as in any other batch. Photos and the output folder l
 
 from __future__ import annotations
 
+import hashlib
 import json
 import queue
+import shutil
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +26,9 @@ LOCAL = "local"
 """An address that starts a cluster on this machine alone."""
 BLOCK = 64
 """Photos of one data set: what is read ahead, and what a stop waits for at most."""
+TRIES = 2
+"""A photo on which so many workers ended is given up; Ray alone would repeat it for ever."""
+MARKS = ".tries"
 BATCH = 4
 """Photos that an actor takes at a time: what a lost machine costs."""
 
@@ -53,6 +58,9 @@ class RayRunner:
             raise InputError(
                 f"--ray {address}: no cluster answers there ({error}); give auto, HOST:PORT, or local."
             ) from error
+        shutil.rmtree(work.out / MARKS, ignore_errors=True)
+        (work.out / MARKS).mkdir()
+        self._out = work.out
         self._work = ray.put(work)
         self._workers = workers
         self._gpus = 1 if ray.cluster_resources().get("GPU", 0) >= workers else 0
@@ -103,6 +111,7 @@ class RayRunner:
         """Waits for the block being mapped; the cluster stays as it was found."""
         if self._mapping is not None:
             self._mapping.join(timeout=5)
+        shutil.rmtree(self._out / MARKS, ignore_errors=True)
 
     def _map(self, block: list[Job]) -> None:
         """Maps a block; runs beside the main thread, which writes lines."""
@@ -140,9 +149,38 @@ class _Actor:
         return {"outcome": [json.dumps(asdict(self._one(_job(json.loads(job)))), default=str) for job in rows["job"]]}
 
     def _one(self, job: Job) -> Outcome:
+        mark = _mark(self._work.out, job)
+        if _tried(mark) >= TRIES:
+            return _given_up(job)
+        with mark.open("ab") as stream:
+            stream.write(b".")
+        try:
+            return self._inspected(job)
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def _inspected(self, job: Job) -> Outcome:
         decoded = decode(job)
         found = inspect_decoded(self._inspector, self._work, decoded)
         return found if isinstance(found, Outcome) else keep(found, self._work, decoded)
+
+
+def _mark(out: Path, job: Job) -> Path:
+    """The file that stands while a photo is inspected: it outlives a worker that the photo ends."""
+    return out / MARKS / hashlib.sha256(job.name.encode()).hexdigest()[:32]
+
+
+def _tried(mark: Path) -> int:
+    """How many workers ended while they inspected a photo."""
+    return mark.stat().st_size if mark.exists() else 0
+
+
+def _given_up(job: Job) -> Outcome:
+    said = (
+        f"{job.path}: {TRIES} workers ended while they inspected it (often want of memory); the others go on; look at "
+        "it, or give each worker more memory."
+    )
+    return Outcome(job, "failed", None, error=said)
 
 
 def _last_line(error: Exception) -> str:

@@ -53,7 +53,12 @@ class BatchBench:
 
 
 def bench_batch(
-    open_inspector: Opener, *, images: int = 40, workers: int = 2, say: Callable[[str], None] = lambda _: None
+    open_inspector: Opener,
+    *,
+    images: int = 40,
+    workers: int = 2,
+    ray: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> BatchBench:
     """Inspects the same photos one at a time and as a batch.
 
@@ -61,6 +66,7 @@ def bench_batch(
         open_inspector: makes an inspector, here and in worker processes.
         images: so many photos; more than six for each process.
         workers: processes of the batch.
+        ray: address of a cluster whose workers they are; None for processes of this program.
         say: told how far it is.
 
     Raises:
@@ -78,7 +84,7 @@ def bench_batch(
         say(f"one at a time, {images} photos")
         single = _one_at_a_time(inspector, product, photos, folder)
         say(f"{single:.2f} a second; now {workers} processes")
-        batch, seconds = _as_batch(open_inspector, inspector, product, folder, workers)
+        batch, seconds = _as_batch(open_inspector, inspector, product, folder, How(workers, ray=ray))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return BatchBench(inspector.profile, images, workers, single, batch, load, seconds)
 
@@ -107,7 +113,7 @@ def _one_at_a_time(inspector: Inspector, product: Product, photos: Sequence[Path
 
 
 def _as_batch(
-    open_inspector: Opener, inspector: Inspector, product: Product, folder: Path, workers: int
+    open_inspector: Opener, inspector: Inspector, product: Product, folder: Path, how: How
 ) -> tuple[float, dict[str, float]]:
     """Photos a second after the processes have started, and seconds by stage."""
     out = folder / "out"
@@ -122,7 +128,7 @@ def _as_batch(
         times.append(time.perf_counter())
 
     with Stop() as stop:
-        start = starter(inspector, work, How(workers), lambda _: None)
+        start = starter(inspector, work, how, lambda _: None)
         tally = run_batch(batch, start, stop=stop, observer=EventLog(out), on_outcome=came)
-    settled, last = 2 * workers, len(times) - workers
+    settled, last = 2 * how.workers, len(times) - how.workers
     return (last - settled) / (times[last] - times[settled]), tally.seconds

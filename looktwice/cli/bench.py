@@ -34,6 +34,7 @@ def bench(
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
     images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
+    ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None,
     turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
@@ -53,7 +54,7 @@ def bench(
         _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
         return
     if name == "batch":
-        _batch(images, workers, device, json, progress)
+        _batch(images, workers, ray, device, json, progress)
         return
     if name == "soak":
         _soak(images, turns, device, json, progress)
@@ -102,11 +103,12 @@ def _show_patch(out: Console, found: PatchBench) -> None:
     out.print(f"peer: {found.peer}{differs}")
 
 
-def _batch(images: int, workers: int, device: str, json: bool, console: Console) -> None:
+def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, console: Console) -> None:
     from agent import Inspector
     from looktwice.batch.speed import bench_batch
 
-    found = bench_batch(partial(Inspector, "nano", device=device), images=images, workers=workers, say=console.print)
+    opener = partial(Inspector, "nano", device=device)
+    found = bench_batch(opener, images=images, workers=workers, ray=ray, say=console.print)
     if json:
         typer.echo(json_format.dumps(found.as_dict()))
         return

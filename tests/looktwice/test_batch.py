@@ -250,7 +250,7 @@ def test_a_process_that_dies_costs_one_photo_at_most(folder, tmp_path):
 def test_a_photo_that_takes_for_ever_is_given_up(folder, tmp_path):
     photo(folder / "hang.png")
     begun = time.monotonic()
-    tally = run(batch(folder, tmp_path / "out"), workers=2, patience=15.0)
+    tally = run(batch(folder, tmp_path / "out"), workers=2, patience=10.0)
     assert time.monotonic() - begun < 55
     failed = lines(tmp_path / "out", "failures.jsonl")
     assert [line["file"] for line in failed] == ["hang.png"]

@@ -72,3 +72,12 @@ def test_a_worker_that_is_killed_costs_its_batch_which_is_repeated(folder, tmp_p
     assert (tmp_path / "died").exists()
     assert len(answers(tmp_path / "out")) == 32
     assert tally.kinds["failed"] == 0
+
+
+def test_a_photo_that_kills_every_worker_is_given_up_alone(folder, tmp_path):
+    photo(folder / "die.png")
+    tally = run_on_ray(batch(folder, tmp_path / "out"))
+    assert tally.kinds["failed"] == 1
+    assert len(answers(tmp_path / "out")) == 31
+    (line,) = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
+    assert "2 workers ended" in line
