@@ -96,16 +96,16 @@ def answer_all(
         run=about,
     )
     write_text(out / RESULTS, results.model_dump_json(indent=2) + "\n")
-    _write_shown(results, lines, out)
+    _write_shown(results, lines, items, out)
     return results
 
 
-def _write_shown(results: Results, lines: Sequence[Conversation], out: Path) -> None:
+def _write_shown(results: Results, lines: Sequence[Conversation], items: Sequence[Item], out: Path) -> None:
     from evals.pages import csv_of, leaderboard, write_answers_page
 
     write_text(out / "results.csv", csv_of(results))
     write_text(out / "leaderboard.md", leaderboard(results))
-    write_answers_page(results, lines, out)
+    write_answers_page(results, lines, {item.id: item.photo for item in items}, out)
 
 
 def converse(respondent: Respondent, item: Item) -> Conversation:

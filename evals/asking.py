@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from evals.datasets.questions import Item, Question
@@ -12,7 +12,7 @@ from tools.narrate import Turn
 from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector
+    from agent import InspectionReport, Inspector, Product
     from tools.narrate import Narrator
 
 By = Literal["narrator", "agent"]
@@ -98,12 +98,17 @@ class WholeAgent:
 
     inspector: Inspector
     name: By = "agent"
+    _products: dict[tuple[str, ...], Product] = field(default_factory=dict)
 
     def meet(self, item: Item) -> Conversation:
         """Inspects the photo; it knows the product's noun and the templates, if any, and nothing else."""
         photo = item.photo()
         good = [template() for template in item.templates]
-        product = self.inspector.learn(item.category, good, product=item.product)
+        known = (item.product, *(sample.digest for sample in good))
+        if known not in self._products:
+            # The photos of a class come one after another: only its product is kept.
+            self._products = {known: self.inspector.learn(item.category, good, product=item.product)}
+        product = self._products[known]
         report = self.inspector.inspect(photo, product=product)
         return _Inspected(self.inspector, report, product, [*good, photo])
 

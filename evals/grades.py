@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from evals.summary import means
 JUDGED = "judged.jsonl"
 DETECT = "Anomaly Detection"
 Metrics = dict[str, float]
+T = TypeVar("T")
 Array = NDArray[np.float64]
 
 
@@ -92,8 +94,13 @@ def _detection(lines: Sequence[Conversation], seed: int) -> Graded:
     for line in lines:
         asked.setdefault(line.category, []).extend(r for r in line.replies if r.kind == "detect")
     groups = {name: scored_replies(found) for name, found in asked.items() if found}
-    categories = {name: counted(found) for name, found in groups.items()}
-    return Graded(means(categories), categories, resampled(groups, seed) if groups else {})
+    categories = {name: _of_one_kind(counted(found)) for name, found in groups.items()}
+    return Graded(means(categories), categories, _of_one_kind(resampled(groups, seed)) if groups else {})
+
+
+def _of_one_kind(found: Mapping[str, T]) -> dict[str, T]:
+    """Without what is told apart by kinds of anomalies: the questions know but one."""
+    return {name: value for name, value in found.items() if not name.endswith("_structural")}
 
 
 def scored_replies(replies: Sequence[Reply]) -> Scored:

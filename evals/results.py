@@ -152,10 +152,9 @@ def read_results(folder: Path) -> Results:
     """
     path = folder if folder.is_file() else folder / RESULTS
     if not path.is_file():
-        part = (
-            " (a run that has not finished; start it again with the same --out)" if (folder / SETTINGS).exists() else ""
-        )
-        raise InputError(f"{folder}: holds no {RESULTS}{part}; give the --out folder of a finished `looktwice eval`.")
+        begun = (folder / SETTINGS).exists()
+        todo = "finish that run first, by the same call" if begun else "give the --out folder of a `looktwice eval`"
+        raise InputError(f"{folder}: holds no {RESULTS}; {todo}.")
     try:
         return Results.model_validate_json(path.read_bytes())
     except ValidationError as error:

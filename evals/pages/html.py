@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evals.conversation import Conversation
 from evals.metrics.bootstrap import Scored
 from evals.pages.charts import HEIGHT, WIDTH, Chart, histogram, reliability, roc_and_pr
-from evals.pages.pictures import Cases, Gallery, galleries
+from evals.pages.pictures import Cases, Gallery, galleries, thumbnail
 from evals.pages.tables import about, label_of, lower_is_better, ordered
 from evals.results import Prediction, Results, write_text
 from evals.summary import by_category, scored
 from prompts import render
+from tools.types import Sample
 
 PAGE = "report.html"
 HEADLINE = (
@@ -69,8 +70,8 @@ class Content:
     charts: tuple[Chart, ...] = ()
     defects: tuple[Broken, ...] = ()
     galleries: tuple[Gallery, ...] = ()
-    answers: tuple[tuple[Conversation, int], ...] = ()
-    """Conversations, and how many of their replies are wrong."""
+    answers: tuple[tuple[Conversation, int, str], ...] = ()
+    """Conversations, how many of their replies are wrong, and the photo as a data URI or nothing."""
 
 
 def write_page(results: Results, predictions: Sequence[Prediction], cases: Cases, out: Path) -> Path:
@@ -96,21 +97,34 @@ def write_page(results: Results, predictions: Sequence[Prediction], cases: Cases
     return _write(results, content, out)
 
 
-def write_answers_page(results: Results, lines: Sequence[Conversation], out: Path) -> Path:
-    """Writes report.html of a run of questions."""
+def write_answers_page(
+    results: Results, lines: Sequence[Conversation], photos: Mapping[str, Callable[[], Sample]], out: Path
+) -> Path:
+    """Writes report.html of a run of questions.
+
+    Args:
+        results: what results.json holds.
+        lines: the lines of predictions.jsonl.
+        photos: by the conversation's id, to be shown; those that are absent are left out.
+        out: the run's folder.
+    """
     groups = {
         name: found
         for name in results.categories
         if (found := _detections([line for line in lines if line.category == name])) is not None
     }
     charts = [*roc_and_pr(groups, results.metrics), histogram(groups)] if groups else []
-    shown = sorted(((line, _wrong(line)) for line in lines), key=lambda pair: -pair[1])[:ANSWERS]
-    return _write(results, Content(charts=tuple(charts), answers=tuple(shown)), out)
+    worst = sorted(lines, key=_wrong, reverse=True)[:ANSWERS]
+    shown = tuple((line, _wrong(line), thumbnail(photos.get(line.id))) for line in worst)
+    return _write(results, Content(charts=tuple(charts), answers=shown), out)
 
 
 def _write(results: Results, content: Content, out: Path) -> Path:
     metrics = [name for name in ordered(list(results.metrics)) if name != "f1_max_threshold"]
-    large = [name for name in HEADLINE if name in results.metrics][:LARGE]
+    if "image_auroc_logical" not in results.metrics:
+        # With one kind of anomalies its own figures are those of all.
+        metrics = [name for name in metrics if not name.endswith("_structural")]
+    large = [name for name in HEADLINE if name in metrics][:LARGE]
     known = {name for found in results.categories.values() for name in found}
     columns = [name for name in metrics if name in known and name not in BESIDE]
     text = render(

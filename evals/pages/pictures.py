@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,19 @@ from PIL import Image
 from evals.datasets import Case
 from evals.kept import Kept, kept_map
 from evals.results import Prediction
-from tools.draw import overlay
 from tools.errors import InputError
-from tools.types import RGB, Mask, ScoreMap
+from tools.types import RGB, FloatMap, Mask, Sample
 
 SIDE = 300
 """Longer side of a picture, in pixels."""
 EACH = 6
 """So many false alarms, misses and findings are shown."""
+SPAN = (0.01, 0.9)
+"""Values of a map that are drawn cold and warmest."""
+HEAT = ((255, 190, 40), (255, 110, 0), (225, 20, 40))
+"""Colours from the lowest that is drawn to the highest."""
+DIMMED, OPAQUE = 0.75, 0.9
+"""Of the grey photo below a map, and of the map's colour at its warmest."""
 TRUTH = (0, 200, 160)
 """Colour of the truth's outline."""
 Cases = Mapping[tuple[str, str], Case]
@@ -56,9 +61,9 @@ def galleries(predictions: Sequence[Prediction], cases: Cases, maps: Path) -> li
     first_of = {(p.category, p.defect): p for p in reversed(found)}
     distinct = sorted(first_of.values(), key=lambda p: -p.score)
     told = (
-        ("Worst false alarms", f"{len(alarms)} good photos were called anomalous; the highest scores.", alarms),
-        ("Worst misses", f"{len(misses)} anomalous photos were called good; the lowest scores.", misses),
-        ("Found", f"{len(found)} anomalous photos were called so; the surest of each defect.", distinct),
+        ("Worst false alarms", f"Good photos called anomalous: {len(alarms)}; the highest scores.", alarms),
+        ("Worst misses", f"Anomalous photos called good: {len(misses)}; the lowest scores.", misses),
+        ("Found", f"Anomalous photos called so: {len(found)}; the surest of each defect.", distinct),
     )
     made = [Gallery(title, note, tuple(_pictures(chosen, cases, maps))) for title, note, chosen in told]
     return [gallery for gallery in made if gallery.pictures]
@@ -86,8 +91,29 @@ def _pictures(chosen: Sequence[Prediction], cases: Cases, maps: Path) -> list[Pi
 def _heated(image: RGB, kept: Kept | None) -> str:
     if kept is None or kept.values.shape != image.shape[:2]:
         return ""
-    drawn = overlay(image, [], score_map=ScoreMap(kept.values, float(kept.values.max()), "reference"))
-    return data_uri(_outlined(_small(drawn), kept.truth))
+    small = _small(image)
+    grey = np.asarray(Image.fromarray(small).convert("L").convert("RGB"), dtype=np.float64) * DIMMED
+    height, width = small.shape[:2]
+    values = np.asarray(Image.fromarray(kept.values).resize((width, height), Image.Resampling.BILINEAR))
+    level = heat_of(values)[..., None]
+    stops = np.linspace(0.0, 1.0, len(HEAT))
+    colour = np.stack([np.interp(level[..., 0], stops, [c[n] for c in HEAT]) for n in range(3)], axis=-1)
+    share = OPAQUE * np.sqrt(level)
+    drawn = np.rint((1 - share) * grey + share * colour).astype(np.uint8)
+    return data_uri(_outlined(drawn, kept.truth))
+
+
+def heat_of(values: FloatMap) -> FloatMap:
+    """How warm a map is drawn, in [0, 1]: by its log-odds between 0.01 and 0.9, the same for all pictures.
+
+    >>> heat_of(np.array([0.0, 0.01, 0.9, 1.0], dtype=np.float32)).round(2).tolist()
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    kept = np.clip(values.astype(np.float64), 1e-6, 1 - 1e-6)
+    odds = np.log(kept / (1 - kept))
+    low, high = (float(np.log(p / (1 - p))) for p in SPAN)
+    warm: FloatMap = np.clip((odds - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return warm
 
 
 def _outlined(image: RGB, truth: Mask | None) -> RGB:
@@ -112,6 +138,16 @@ def _small(image: RGB) -> RGB:
         scale = SIDE / max(picture.size)
         picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     return np.asarray(picture).copy()
+
+
+def thumbnail(photo: Callable[[], Sample] | None) -> str:
+    """A photo as a small data URI; nothing where there is none or it cannot be read."""
+    if photo is None:
+        return ""
+    try:
+        return data_uri(_small(photo().image))
+    except InputError:
+        return ""
 
 
 def data_uri(image: RGB) -> str:

@@ -159,7 +159,9 @@ def _print(console: Console, results: Results) -> None:
 
     from evals.pages import ordered
 
-    table = Table("metric", "mean", "95 % interval", *results.categories)
+    table = Table()
+    for head in ("metric", "mean", "95 % interval", *results.categories):
+        table.add_column(head, no_wrap=head == "metric")
     for name in ordered(list(results.metrics)):
         span = results.intervals.get(name)
         cells = (found.get(name) for found in results.categories.values())
@@ -193,7 +195,9 @@ def _compare(runs: list[Path], *, json: bool) -> None:
         told = {"images": found.images, "notes": list(found.notes)}
         typer.echo(json_format.dumps(told | {"differences": [dataclasses.asdict(row) for row in rows]}))
         return
-    table = Table("metric", str(runs[0]), str(runs[1]), "change", "95 % interval", "p", "")
+    table = Table(title=f"A: {runs[0]}, B: {runs[1]}", title_justify="left")
+    for head in ("metric", "A", "B", "B - A", "95 % interval", "p", ""):
+        table.add_column(head, no_wrap=True)
     for row in rows:
         span = f"{row.low:+.3f} to {row.high:+.3f}" if row.low is not None and row.high is not None else ""
         p = "" if row.p is None else f"{row.p:.3f}"

@@ -30,8 +30,10 @@ def test_yes_and_no_count_where_answers_stand(meant, text):
 
 OPTIONS = {"A": "Scratch", "B": "No defect.", "C": "A dent", "D": "Yes"}
 CHOSEN = {
-    "A": ["A", "A.", "(A)", "a", "A: Scratch", "A\n", "Answer: A", "A, because the surface is torn", "scratch", "**A**"],
-    "B": ["B) No defect", "Option B", "The correct option is (B).", "I think the answer is B", "no defect", "(b) No defect"],
+    "A": ["A", "A.", "(A)", "a", "A: Scratch", "A\n", "Answer: A", "A, because the surface is torn", "scratch",
+          "**A**"],
+    "B": ["B) No defect", "Option B", "The correct option is (B).", "I think the answer is B", "no defect",
+          "(b) No defect"],
     "C": ["The damage is clear. The answer is C.", "a dent", "C: A dent\nExplanation: A would be longer"],
     "D": ["Yes.", "D"],
     None: [

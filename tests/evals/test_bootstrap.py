@@ -1,4 +1,4 @@
-"""Counted metrics equal scikit-learn's; intervals hold what they promise; confidence is held to account by definition."""
+"""Counted metrics equal scikit-learn's; intervals hold what they promise; calibration is as defined."""
 
 import numpy as np
 import pytest
@@ -38,13 +38,13 @@ def test_resamples_keep_each_category_s_share_of_good_and_anomalous_images():
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     """Scores of two normal distributions one apart: AUROC 0.76. 95 % intervals of 60 images hold it nearly always."""
     rng, held = np.random.default_rng(0), 0
-    for seed in range(40):
+    for seed in range(20):
         labels = np.array(["good"] * 30 + ["structural"] * 30)
         scores = np.concatenate([rng.normal(0, 1, 30), rng.normal(1, 1, 30)])
         group = {"a": Scored(labels, scores, scores > 0.5)}
         low, high = intervals({"image_auroc": resampled(group, seed)["image_auroc"]})["image_auroc"]
         held += low <= 0.7602 <= high
-    assert 35 <= held <= 40
+    assert held >= 17
 
 
 def test_the_same_seed_draws_the_same():

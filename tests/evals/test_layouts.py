@@ -66,7 +66,7 @@ def test_prepared_visa_has_the_layout_of_mvtec_with_masks_named_like_photos(tmp_
 
 
 def test_a_folder_that_is_no_visa_names_both_layouts(tmp_path):
-    with pytest.raises(InputError, match="neither split_csv/1cls.csv"):
+    with pytest.raises(InputError, match=r"neither split_csv/1cls\.csv"):
         opened("visa", tmp_path)
 
 
@@ -200,7 +200,12 @@ def mmad(tmp_path):
         "image_path": "MVTec/nut/test/bent/0.png",
         "conversation": [
             {"Question": "Is there any defect?", "Answer": "A", "Options": options, "type": "Anomaly Detection"},
-            {"Question": "What is it?", "Answer": "B.", "Options": {"A": "A ring", "B": "A nut"}, "type": "Object Details"},
+            {
+                "Question": "What is it?",
+                "Answer": "B.",
+                "Options": {"A": "A ring", "B": "A nut"},
+                "type": "Object Details",
+            },
         ],
         "similar_templates": [],
         "random_templates": ["MVTec/nut/train/good/1.png"],
@@ -235,7 +240,7 @@ def test_wrong_records_of_mmad_are_named(mmad, old, new, said):
 def test_a_benchmark_without_its_data_says_so_in_one_sentence(tmp_path):
     with pytest.raises(InputError, match="needs its data set; give its folder by --root"):
         opened("visa", None)
-    with pytest.raises(InputError, match="holds no photos named NAME_test.jpg"):
+    with pytest.raises(InputError, match=r"holds no photos named NAME_test\.jpg"):
         opened("pairs", tmp_path)
 
 

@@ -137,10 +137,21 @@ def test_counted_pixels_give_the_auroc_of_all_pixels():
     assert pixel_auroc([t for _, t in photos], [v for v, _ in photos]) == pytest.approx(auroc(truth, score), abs=1e-9)
 
 
+def test_counted_pixels_give_the_average_precision_of_all_pixels():
+    from sklearn.metrics import average_precision_score
+
+    photos = blobs(2)
+    counted = Regions(256)
+    for values, truth in photos:
+        counted.add(values, truth)
+    truth, score = (np.concatenate([p[n].ravel() for p in photos]) for n in (1, 0))
+    assert counted.pixel_ap() == pytest.approx(average_precision_score(truth, score), abs=1e-9)
+
+
 def test_regions_without_a_defect_say_nothing_and_a_map_of_another_size_is_refused():
     counted = Regions()
     counted.add(np.zeros((4, 4), np.float32), np.zeros((4, 4), bool))
-    assert (counted.pixel_auroc(), counted.aupro(), counted.au_spro()) == (None, None, None)
+    assert (counted.pixel_auroc(), counted.pixel_ap(), counted.aupro(), counted.au_spro()) == (None,) * 4
     with pytest.raises(ValueError, match="cannot be held against"):
         counted.add(np.zeros((4, 5), np.float32), np.zeros((4, 4), bool))
 
