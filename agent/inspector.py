@@ -94,6 +94,16 @@ class Inspector:
         )
         self._graph = build_graph()
 
+    def warm(self) -> None:
+        """Loads all models now rather than when each is first needed, so that every report names the same ones.
+
+        Raises:
+            tools.errors.ModelError: a checkpoint is damaged, or of the wrong class.
+        """
+        tools = self._context.toolbox
+        for tool in ("scorer", "memory", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
+            getattr(tools, tool)
+
     @property
     def context(self) -> Context:
         """Tools, maps and limits of this inspector."""

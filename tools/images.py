@@ -217,7 +217,7 @@ def _upright_rgb(picture: Image.Image) -> RGB:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
-    rgb = picture.convert("RGB")
+    rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
     return np.array(rgb.transpose(turns[orientation]) if orientation in turns else rgb)
 
 

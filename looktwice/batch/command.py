@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from looktwice.batch.work import Reports, Work
+from looktwice.batch.options import BatchOptions
+from looktwice.batch.work import Work
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from looktwice.batch.observe import Observer
     from looktwice.batch.run import Tally
     from looktwice.cli.say import Speaker
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """What the command line says of a batch."""
-
-    workers: int | None = None
-    watch: bool = False
-    every: float = 2.0
-    idle: float | None = None
-    reports: Reports = "all"
-    patience: float = 600.0
-    ray: str | None = None
-    metrics_port: int | None = None
-
-    @property
-    def asked(self) -> bool:
-        """Whether any of them asks for a batch, however many photos there are."""
-        return self != BatchOptions()
 
 
 def inspect_many(
@@ -120,11 +101,12 @@ def _observers(out: Path, port: int | None) -> Observer:
 
 def _tell(speaker: Speaker, outcome: Outcome) -> None:
     from agent import InspectionReport
+    from looktwice.batch.naming import readable
 
     if outcome.report is not None:
         speaker.report(InspectionReport.model_validate(outcome.report))
     elif outcome.error is not None:
-        speaker.refuse(InputError(outcome.error))
+        speaker.refuse(InputError(readable(outcome.error)))
 
 
 def _summarise(tally: Tally, out: Path, workers: int) -> None:

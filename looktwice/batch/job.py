@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from looktwice.batch.naming import readable
+
 Status = Literal["inspected", "refused", "failed"]
 """Inspected; refused for what the file holds; or failed for another reason, and tried again when the run resumes."""
 
@@ -60,11 +62,11 @@ class Line(BaseModel):
     def of(cls, outcome: Outcome) -> Line:
         """The line of an outcome."""
         return cls(
-            file=outcome.job.name,
+            file=readable(outcome.job.name),
             digest=outcome.digest,
             status=outcome.status,
             folder=outcome.job.folder if outcome.status == "inspected" else None,
-            error=outcome.error,
+            error=readable(outcome.error) if outcome.error is not None else None,
             seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
             report=outcome.report,
         )

@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from looktwice.batch.naming import readable
 from tools.errors import InputError
-
-_TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
-"""What a run writes beside the reports."""
-_LONGEST = 120
-"""Characters of a report folder's name that come from the photo."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +31,12 @@ def listed(inputs: Sequence[Path], out: Path) -> Iterator[Found]:
 
     for path in inputs:
         if not path.is_dir():
-            yield Found(path, str(path))
+            yield Found(path, readable(str(path)))
             continue
         empty = True
         for photo in walk_images(path, leave_out=out):
             empty = False
-            yield Found(photo, photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo))
+            yield Found(photo, readable(photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo)))
         if empty:
             raise InputError(
                 f"{path}: holds no photos, nor do its subfolders; accepted are {ACCEPTED}; name the folder with them, "
@@ -95,7 +91,7 @@ class Watch:
                     self._given[key] = state
                     self.quiet_since = self._clock()
                     name = photo.relative_to(folder).as_posix() if len(self._folders) == 1 else key
-                    yield Found(photo, name)
+                    yield Found(photo, readable(name))
                 else:
                     self.quiet_since = self._clock()
         self._seen = {key: state for key, state in seen.items() if self._given.get(key) != state}
@@ -110,30 +106,6 @@ def _state(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns
-
-
-class Names:
-    """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder."""
-
-    def __init__(self, taken: set[str]) -> None:
-        """Starts from the names that earlier results have; the set grows with each name given."""
-        self._taken = taken
-
-    def fresh(self, photo: Path) -> str:
-        """A name not given before, made of the photo's own.
-
-        >>> names = Names(set())
-        >>> names.fresh(Path("a/part.png")), names.fresh(Path("b/part.png")), names.fresh(Path("a/...png"))
-        ('part', 'part-2', '_')
-        """
-        stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in photo.stem)
-        stem = stem.lstrip(".").encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore").rstrip(". ") or "_"
-        name, n = stem, 1
-        while name in self._taken or name in _TAKEN:
-            n += 1
-            name = f"{stem}-{n}"
-        self._taken.add(name)
-        return name
 
 
 def monotonic() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
@@ -126,9 +127,9 @@ class PoolRunner:
 def _start(work: Work, threads: int) -> None:
     """Prepares a worker process."""
     global _here  # noqa: PLW0603  # a process pool has no other place for what a worker keeps
-    import torch
-
-    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:  # a product that was learned brings it along
+        sys.modules["torch"].set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _here = _Process(work)
 
@@ -142,6 +143,7 @@ def _inspect(job: Job) -> Outcome:
         return decoded.refusal
     if _here.inspector is None:
         _here.inspector = _here.work.open()
+        _here.inspector.warm()
     found = inspect_decoded(_here.inspector, _here.work, decoded)
     return found if isinstance(found, Outcome) else keep(found, _here.work, decoded)
 

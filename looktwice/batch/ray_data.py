@@ -1,24 +1,201 @@
-"""Inspects photos on a Ray cluster: Ray Data maps the same inspector, one an actor, over the list of photos."""
+"""Inspects photos on a Ray cluster: Ray Data maps the same inspector, one an actor, over the list of photos.
+
+Reading the list, placing the actors, and repeating what a lost machine had in hand are Ray's; the lines are written
+here, one process for all, as in any other batch. Photos and the output folder lie on a drive that all machines share.
+"""
 
 from __future__ import annotations
-from typing import TYPE_CHECKING
+
+import hashlib
+import json
+import queue
+import shutil
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from looktwice.batch.job import Job, Outcome
-from looktwice.batch.work import Work
+from looktwice.batch.work import Work, decode, inspect_decoded, keep
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Inspector
+
+LOCAL = "local"
+"""An address that starts a cluster on this machine alone."""
+BLOCK = 64
+"""Photos of one data set: what is read ahead, and what a stop waits for at most."""
+TRIES = 2
+"""A photo on which so many workers ended is given up; Ray alone would repeat it for ever."""
+MARKS = ".tries"
+BATCH = 4
+"""Photos that an actor takes at a time: what a lost machine costs."""
 
 
 class RayRunner:
-    def __init__(self, work: Work, *, address: str, workers: int) -> None: ...
+    """Gathers jobs into blocks and maps the inspector over each block; a lost actor's photos go to another one."""
+
+    def __init__(self, work: Work, *, address: str, workers: int) -> None:
+        """Connects to a cluster.
+
+        Args:
+            work: sent to each actor once.
+            address: of the cluster ("auto", "HOST:PORT", "ray://HOST:10001"), or "local".
+            workers: actors, each with a GPU where the cluster has one for each, and a core otherwise.
+
+        Raises:
+            InputError: Ray is not installed, or there is no such cluster.
+        """
+        try:
+            import ray
+        except ImportError as error:
+            raise InputError("--ray needs Ray; install it by `pip install 'looktwice[ray]'`.") from error
+        try:
+            if not ray.is_initialized():
+                ray.init(None if address == LOCAL else address, log_to_driver=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"--ray {address}: no cluster answers there ({error}); give auto, HOST:PORT, or local."
+            ) from error
+        shutil.rmtree(work.out / MARKS, ignore_errors=True)
+        (work.out / MARKS).mkdir()
+        self._out = work.out
+        self._work = ray.put(work)
+        self._workers = workers
+        self._gpus = 1 if ray.cluster_resources().get("GPU", 0) >= workers else 0
+        self._jobs: list[Job] = []
+        self._taken = 0
+        self._outcomes: queue.Queue[Outcome | Exception] = queue.Queue()
+        self._mapping: threading.Thread | None = None
+
     @property
     def room(self) -> int:
-        return 0
+        """How many more photos the next block takes."""
+        return BLOCK * self._workers - len(self._jobs)
 
     @property
     def pending(self) -> int:
-        return 0
+        """Photos in the block being mapped, and in the next one."""
+        return self._taken + len(self._jobs)
 
-    def submit(self, job: Job) -> None: ...
+    def submit(self, job: Job) -> None:
+        """Puts a photo into the next block."""
+        self._jobs.append(job)
+
     def collect(self, seconds: float) -> list[Outcome]:
-        return []
+        """The outcomes of the block being mapped; begins the next block when it is done."""
+        if not self._taken and self._jobs:
+            block, self._jobs = self._jobs, []
+            self._taken = len(block)
+            self._mapping = threading.Thread(target=self._map, args=(block,), daemon=True)
+            self._mapping.start()
+        found: list[Outcome] = []
+        try:
+            while True:
+                outcome = self._outcomes.get(timeout=seconds if not found else 0)
+                if isinstance(outcome, Exception):
+                    raise InputError(
+                        f"the Ray cluster gave up ({_last_line(outcome)}); what was finished is kept, call again."
+                    ) from outcome
+                found.append(outcome)
+                self._taken -= 1
+        except queue.Empty:
+            return found
 
-    def drop(self) -> None: ...
-    def close(self) -> None: ...
+    def drop(self) -> None:
+        """Forgets the photos of the next block."""
+        self._jobs.clear()
+
+    def close(self) -> None:
+        """Waits for the block being mapped; the cluster stays as it was found."""
+        if self._mapping is not None:
+            self._mapping.join(timeout=5)
+        shutil.rmtree(self._out / MARKS, ignore_errors=True)
+
+    def _map(self, block: list[Job]) -> None:
+        """Maps a block; runs beside the main thread, which writes lines."""
+        import ray.data
+
+        try:
+            rows = [{"job": json.dumps([str(job.path), job.name, job.folder])} for job in block]
+            data = ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // BATCH))
+            mapped = data.map_batches(
+                _Actor,
+                fn_constructor_args=(self._work,),
+                batch_size=BATCH,
+                num_cpus=1,
+                num_gpus=self._gpus,
+                compute=ray.data.ActorPoolStrategy(size=self._workers),  # a lost actor's batch is repeated
+            )
+            for row in mapped.iter_rows():
+                self._outcomes.put(_outcome(json.loads(row["outcome"])))
+        except Exception as error:  # the main thread tells it
+            self._outcomes.put(error)
+
+
+class _Actor:
+    """An inspector on some machine of the cluster."""
+
+    def __init__(self, work: Any) -> None:
+        import ray
+
+        self._work: Work = ray.get(work)
+        self._inspector: Inspector = self._work.open()
+        self._inspector.warm()
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        """The outcomes of some jobs."""
+        return {"outcome": [json.dumps(asdict(self._one(_job(json.loads(job)))), default=str) for job in rows["job"]]}
+
+    def _one(self, job: Job) -> Outcome:
+        mark = _mark(self._work.out, job)
+        if _tried(mark) >= TRIES:
+            return _given_up(job)
+        with mark.open("ab") as stream:
+            stream.write(b".")
+        try:
+            return self._inspected(job)
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def _inspected(self, job: Job) -> Outcome:
+        decoded = decode(job)
+        found = inspect_decoded(self._inspector, self._work, decoded)
+        return found if isinstance(found, Outcome) else keep(found, self._work, decoded)
+
+
+def _mark(out: Path, job: Job) -> Path:
+    """The file that stands while a photo is inspected: it outlives a worker that the photo ends."""
+    return out / MARKS / hashlib.sha256(job.name.encode()).hexdigest()[:32]
+
+
+def _tried(mark: Path) -> int:
+    """How many workers ended while they inspected a photo."""
+    return mark.stat().st_size if mark.exists() else 0
+
+
+def _given_up(job: Job) -> Outcome:
+    said = (
+        f"{job.path}: {TRIES} workers ended while they inspected it (often want of memory); the others go on; look at "
+        "it, or give each worker more memory."
+    )
+    return Outcome(job, "failed", None, error=said)
+
+
+def _last_line(error: Exception) -> str:
+    """What ended an actor: Ray's messages hold a whole traceback, whose last line says it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^~")]
+    return lines[-1][:200] if lines else type(error).__name__
+
+
+def _job(values: list[Any]) -> Job:
+    """A job as it travels: path, name and folder, in JSON."""
+    path, name, folder = values
+    return Job(Path(path), name, folder)
+
+
+def _outcome(values: dict[str, Any]) -> Outcome:
+    """An outcome as it travels: its fields, in JSON."""
+    job = values.pop("job")
+    return Outcome(job=_job([job["path"], job["name"], job["folder"]]), **values)

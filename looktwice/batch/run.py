@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import FAILURES, RESULTS, Done, Journal, Kind, file_digest, kind_of
-from looktwice.batch.listing import Found, Names, Watch, listed, monotonic
+from looktwice.batch.listing import Found, Watch, listed, monotonic
 from looktwice.batch.manifest import Manifest, claim
+from looktwice.batch.naming import Names
 from looktwice.batch.runner import Runner
 from looktwice.batch.stop import Stop
 from looktwice.batch.work import decode

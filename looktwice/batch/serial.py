@@ -23,6 +23,7 @@ class SerialRunner:
 
     def __init__(self, inspector: Inspector, work: Work, *, ahead: int = AHEAD) -> None:
         """Takes an inspector that the caller has opened already."""
+        inspector.warm()
         self._inspector, self._work, self._ahead = inspector, work, ahead
         self._readers = ThreadPoolExecutor(min(2, ahead), thread_name_prefix="decode")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")

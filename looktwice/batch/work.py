@@ -9,18 +9,18 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.journal import file_digest
+from looktwice.batch.naming import readable
+from looktwice.batch.options import Reports
 from tools.errors import InputError, LookTwiceError
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from tools.types import Sample
 
-Reports = Literal["all", "anomalous", "none"]
-"""Of which photos a report's folder is written, beside the line that each photo has."""
 Opener = Callable[[], "Inspector"]
 """Makes an inspector; it travels to worker processes, so it is a function of a module, or a partial of a class."""
 
@@ -57,7 +57,7 @@ def decode(job: Job) -> Decoded:
     try:
         if job.path.is_file():  # reading a pipe or a device might never end
             digest = file_digest(job.path)
-        sample = load_sample(job.path)
+        sample = replace(load_sample(job.path), path=Path(readable(str(job.path))))
     except (InputError, OSError, ValueError) as error:
         refusal = _unread(job, digest, error)
         return Decoded(job, digest, None, refusal, time.perf_counter() - start)
@@ -93,6 +93,7 @@ def keep(report: InspectionReport, work: Work, decoded: Decoded) -> Outcome:
     seconds = {"decode": decoded.seconds, **{k: v for k, v in report.seconds.items() if k != "total"}}
     seconds["write"] = time.perf_counter() - start
     values: dict[str, Any] = json.loads(report.to_json())
+    values["models"] = dict(sorted(values["models"].items()))  # rather than in the order of loading
     return Outcome(job, "inspected", decoded.digest, report=values, seconds=seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts", "models"],
+        Literal["patch", "memory", "parts", "models", "soak", "batch"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
-            "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default)."
+            "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default). "
+            "soak: whether many inspections do. batch: a folder in several processes, beside one photo at a time."
         ),
     ] = "patch",
     model: Annotated[
@@ -30,7 +32,10 @@ def bench(
     ] = "ViT-B-16-plus-240",
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
-    images: Annotated[int, typer.Option(min=10, help="Photos of the bench of memory.")] = 1000,
+    images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
+    ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None,
+    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -52,6 +57,12 @@ def bench(
 
         parts = bench_parts(repeat=repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
+        return
+    if name == "batch":
+        _batch(images, workers, ray, device, json, progress)
+        return
+    if name == "soak":
+        _soak(images, turns, device, json, progress)
         return
     from evals.benches.patch import bench_patch
 
@@ -95,6 +106,38 @@ def _show_patch(out: Console, found: PatchBench) -> None:
     out.print(f"{found.model} on {found.device}, {found.threads} threads; peak {found.peak_gflops:.0f} GFLOP/s")
     differs = f"; windows differ by at most {found.parity:.1e}" if found.parity is not None else ""
     out.print(f"peer: {found.peer}{differs}")
+
+
+def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, console: Console) -> None:
+    from agent import Inspector
+    from looktwice.batch.speed import bench_batch
+
+    opener = partial(Inspector, "nano", device=device)
+    found = bench_batch(opener, images=images, workers=workers, ray=ray, say=console.print)
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    whole = sum(found.seconds.values())
+    stages = ", ".join(f"{k} {v / whole:.0%}" for k, v in sorted(found.seconds.items(), key=lambda item: -item[1]))
+    typer.echo(
+        f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.batch:.2f} in "
+        f"{found.workers} processes, {found.ratio:.2f} times as many (load {found.load:.1f}); {stages}"
+    )
+
+
+def _soak(images: int, turns: int, device: str, json: bool, console: Console) -> None:
+    from evals.benches.soak import bench_soak
+
+    found = bench_soak(images=images, turns=turns, device=device, say=console.print)
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    typer.echo(
+        f"{found.profile}: {found.images} inspections and {found.turns} questions in {found.seconds:.0f} s; memory "
+        f"{found.warm_mib:.0f} to {found.end_mib:.0f} MiB ({found.growth:+.1%}), open files {found.warm_files} to "
+        f"{found.end_files}, an inspection {found.warm_seconds:.2f} to {found.end_seconds:.2f} s of computing "
+        f"({found.slowdown:+.1%})"
+    )
 
 
 def _memory(model: str, images: int, device: str, json: bool, console: Console) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from looktwice.batch.command import BatchOptions
-from looktwice.batch.listing import Names
+from looktwice.batch.naming import Names
+from looktwice.batch.options import BatchOptions
 from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
 from looktwice.cli.traces import Tracer, policed
 
@@ -58,7 +58,10 @@ def inspect(
     from tools.errors import InputError
 
     batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port)
-    many = len(images) > 1 or images[0].is_dir() or batch.asked
+    traced = trace or trace_out is not None
+    if batch.asked and traced:
+        raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")
+    many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
     if batch.asked and out is None:
         raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")
     photos = [] if many and out is not None else list(_photos(images))

@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from looktwice.batch.naming import readable
 from looktwice.cli.bench import bench
 from looktwice.cli.demo import demo
 from looktwice.cli.doctor import doctor
@@ -46,7 +47,7 @@ def main() -> None:
     try:
         app(command_line())
     except LookTwiceError as error:
-        sys.stderr.write(f"looktwice: {error}\n")
+        sys.stderr.write(f"looktwice: {readable(str(error))}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("looktwice: stopped; what was finished is kept.\n")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from looktwice.batch.naming import readable
+
 if TYPE_CHECKING:
     from agent import InspectionReport
     from tools.errors import LookTwiceError
@@ -37,8 +39,9 @@ class Speaker:
         colour = "red" if verdict.anomalous else "green"
         word = "anomalous" if verdict.anomalous else "good"
         kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
+        name = readable(Path(report.image).name)
         self._out.print(
-            f"[bold]{escape(Path(report.image).name)}[/]: [{colour}]{word}{kinds}[/], score {verdict.score:.3f}, "
+            f"[bold]{escape(name)}[/]: [{colour}]{word}{kinds}[/], score {verdict.score:.3f}, "
             f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
         )
         for sentence in report.explanation[1:]:
@@ -48,7 +51,7 @@ class Speaker:
 
     def refuse(self, error: LookTwiceError) -> None:
         """One input that could not be inspected."""
-        self._err.print(f"looktwice: {escape(str(error))}")
+        self._err.print(f"looktwice: {escape(readable(str(error)))}")
 
     def summary(self, inspected: int, anomalous: int, refused: int, out: Path | None) -> None:
         """The last line of a batch, on standard error."""

@@ -94,7 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: cannot be read ({error.strerror}); give the path of a profile's YAML file."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         first = " ".join(str(error).split())[:120]
         raise ModelError(f"{path}: is not valid YAML ({first}); compare it with a shipped profile.") from error
     if not isinstance(data, dict):

@@ -1,0 +1,134 @@
+"""How many photos a second a batch inspects, beside one photo at a time; and where the time goes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from looktwice.batch.job import Outcome
+from looktwice.batch.manifest import Manifest
+from looktwice.batch.observe import EventLog
+from looktwice.batch.run import Batch, run_batch
+from looktwice.batch.start import How, starter
+from looktwice.batch.stop import Stop
+from looktwice.batch.work import Work
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from agent import Inspector, Product
+    from looktwice.batch.work import Opener
+
+FAMILY, REFERENCES, SEED = "wood", 4, 12
+"""Of the photos: half of them are damaged, so that second looks are among it."""
+
+
+@dataclass(frozen=True)
+class BatchBench:
+    """What `bench_batch` measured."""
+
+    profile: str
+    images: int
+    workers: int
+    single: float
+    """Photos a second, one at a time: read, inspected with all cores, report written."""
+    batch: float
+    """Photos a second of the batch, once every process had its first photo."""
+    load: float
+    """Processes that wanted a core, on average over the last minute, this bench included: idle machines compare."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage of the batch, summed over photos and processes."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast the batch is."""
+        return self.batch / self.single
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "ratio": self.ratio}
+
+
+def bench_batch(
+    open_inspector: Opener,
+    *,
+    images: int = 40,
+    workers: int = 2,
+    ray: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> BatchBench:
+    """Inspects the same photos one at a time and as a batch.
+
+    Args:
+        open_inspector: makes an inspector, here and in worker processes.
+        images: so many photos; more than six for each process.
+        workers: processes of the batch.
+        ray: address of a cluster whose workers they are; None for processes of this program.
+        say: told how far it is.
+
+    Raises:
+        InputError: too few images.
+    """
+    import os
+
+    if images < 6 * workers:
+        raise InputError(f"{images} photos are too few for {workers} processes; give {6 * workers} or more.")
+    inspector = open_inspector()
+    inspector.warm()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos, product = _prepared(folder, inspector, images)
+        say(f"one at a time, {images} photos")
+        single = _one_at_a_time(inspector, product, photos, folder)
+        say(f"{single:.2f} a second; now {workers} processes")
+        batch, seconds = _as_batch(open_inspector, inspector, product, folder, How(workers, ray=ray))
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return BatchBench(inspector.profile, images, workers, single, batch, load, seconds)
+
+
+def _prepared(folder: Path, inspector: Inspector, images: int) -> tuple[list[Path], Product]:
+    """Photos on disk, and the product that they are of."""
+    from PIL import Image
+
+    from evals.datasets.world import open_world
+
+    (category,) = open_world(split="all", seed=SEED, per_category=images, categories=[FAMILY])
+    (folder / "in").mkdir()
+    photos = []
+    for case in category.cases:
+        photos.append(folder / "in" / f"{case.id}.png")
+        Image.fromarray(case.photo().image).save(photos[-1])
+    return photos, inspector.learn(FAMILY, category.references(REFERENCES, SEED), describe=category.normal)
+
+
+def _one_at_a_time(inspector: Inspector, product: Product, photos: Sequence[Path], folder: Path) -> float:
+    inspector.inspect(photos[0], product=product)
+    start = time.perf_counter()
+    for photo in photos:
+        inspector.inspect(photo, product=product).save(folder / "single" / photo.stem)
+    return len(photos) / (time.perf_counter() - start)
+
+
+def _as_batch(
+    open_inspector: Opener, inspector: Inspector, product: Product, folder: Path, how: How
+) -> tuple[float, dict[str, float]]:
+    """Photos a second after the processes have started, and seconds by stage."""
+    out = folder / "out"
+    out.mkdir()
+    batch = Batch((folder / "in",), out, Manifest(options={}, product={}, models={}, versions={}))
+    work = Work(open_inspector, product, "", "", out)
+    times: list[float] = []
+
+    def came(outcome: Outcome) -> None:
+        if outcome.status != "inspected":
+            raise InputError(f"the bench's own photo was not inspected: {outcome.error}")
+        times.append(time.perf_counter())
+
+    with Stop() as stop:
+        start = starter(inspector, work, how, lambda _: None)
+        tally = run_batch(batch, start, stop=stop, observer=EventLog(out), on_outcome=came)
+    settled, last = 2 * how.workers, len(times) - how.workers
+    return (last - settled) / (times[last] - times[settled]), tally.seconds

@@ -1,0 +1,452 @@
+"""A batch loses nothing: it goes on where it stopped, keeps faults with their photos, and writes whole lines only."""
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import batch_driver
+from batch_driver import batch, photo, run
+
+from looktwice.batch.job import Job, Line, Outcome
+from looktwice.batch.journal import Journal
+from looktwice.batch.listing import Watch
+from looktwice.batch.naming import Names
+from looktwice.batch.observe import Counters
+from looktwice.batch.speed import bench_batch
+from looktwice.batch.start import chosen_workers
+from looktwice.batch.stop import Stop
+from tools.errors import InputError
+
+DRIVER = Path(batch_driver.__file__)
+LONG = os.environ.get("LOOKTWICE_LONG") == "1"
+
+
+def lines(out, name="results.jsonl"):
+    return [json.loads(text) for text in (out / name).read_text().splitlines()]
+
+
+def files(out, name="results.jsonl"):
+    return sorted(line["file"] for line in lines(out, name))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six good photos, one dark one and a text that is called a photo."""
+    inside = tmp_path / "in"
+    for n in range(6):
+        photo(inside / f"{n}.png", 200 + n)
+    photo(inside / "deep" / "dark.png", 10)
+    (inside / "text.png").write_text("hello")
+    return inside
+
+
+def test_each_photo_has_one_line_with_its_report_or_why_there_is_none(folder, tmp_path):
+    tally = run(batch(folder, tmp_path / "out"))
+    found = {line["file"]: line for line in lines(tmp_path / "out")}
+    assert sorted(found) == [*(f"{n}.png" for n in range(6)), "deep/dark.png", "text.png"]
+    assert found["deep/dark.png"]["report"]["verdict"]["anomalous"]
+    assert found["text.png"]["status"] == "refused"
+    assert "holds text" in found["text.png"]["error"]
+    assert tally.kinds == {"good": 6, "anomalous": 1, "refused": 1}
+    assert tally.status == 2
+
+
+def test_exit_status_is_one_with_an_anomalous_photo_and_zero_without(folder, tmp_path):
+    (folder / "text.png").unlink()
+    assert run(batch(folder, tmp_path / "a")).status == 1
+    (folder / "deep" / "dark.png").unlink()
+    assert run(batch(folder, tmp_path / "b")).status == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_call_does_nothing_again_and_keeps_the_exit_status(folder, tmp_path, workers):
+    out = tmp_path / "out"
+    run(batch(folder, out), workers=workers)
+    before = (out / "results.jsonl").read_bytes()
+    told = []
+    tally = run(batch(folder, out), workers=workers, on_outcome=told.append)
+    assert told == []
+    assert (out / "results.jsonl").read_bytes() == before
+    assert tally.before == {"good": 6, "anomalous": 1, "refused": 1}
+    assert tally.status == 2
+
+
+def test_a_photo_whose_content_changed_is_inspected_again_and_another_name_too(folder, tmp_path):
+    out = tmp_path / "out"
+    run(batch(folder, out))
+    photo(folder / "3.png", 20)
+    (folder / "copy.png").write_bytes((folder / "2.png").read_bytes())
+    tally = run(batch(folder, out))
+    assert sum(tally.kinds.values()) == 2
+    assert files(out).count("3.png") == 2
+    assert files(out).count("copy.png") == 1
+
+
+def test_a_folder_that_was_moved_goes_on(folder, tmp_path):
+    run(batch(folder, tmp_path / "out"))
+    folder.rename(tmp_path / "moved")
+    assert not run(batch(tmp_path / "moved", tmp_path / "out")).kinds
+
+
+def test_results_inside_the_inspected_folder_are_not_inspected(folder):
+    out = folder / "out"
+    run(batch(folder, out))
+    photo(out / "0" / "overlay.png")
+    assert not run(batch(folder, out)).kinds
+
+
+def test_a_folder_of_other_options_is_refused_with_what_differs(folder, tmp_path):
+    run(batch(folder, tmp_path / "out", options={"looks": 3}))
+    with pytest.raises(InputError, match="--looks 3 there, 1 here"):
+        run(batch(folder, tmp_path / "out", options={"looks": 1}))
+
+
+def test_results_without_a_manifest_are_left_alone(folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.jsonl").write_text("mine\n")
+    with pytest.raises(InputError, match=r"no manifest\.json"):
+        run(batch(folder, tmp_path / "out"))
+    assert (tmp_path / "out" / "results.jsonl").read_text() == "mine\n"
+
+
+def test_two_runs_do_not_write_into_one_folder(folder, tmp_path):
+    out = tmp_path / "out"
+    seen = []
+
+    def second(_):
+        if not seen:
+            with pytest.raises(InputError, match="another run writes"):
+                run(batch(folder, out))
+            seen.append(True)
+
+    run(batch(folder, out), on_outcome=second)
+    assert seen
+
+
+def test_a_torn_last_line_is_cut_off_and_made_again(folder, tmp_path):
+    out = tmp_path / "out"
+    run(batch(folder, out))
+    whole = (out / "results.jsonl").read_bytes()
+    (out / "results.jsonl").write_bytes(whole[:-20])
+    tally = run(batch(folder, out))
+    assert sum(tally.kinds.values()) == 1
+    assert len(files(out)) == len(set(files(out))) == 8
+
+
+def test_a_line_that_the_disk_takes_half_of_is_taken_back(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "results.jsonl")
+    line = Line.of(Outcome(Job(Path("a.png"), "a.png", None), "refused", "0" * 64, error="no"))
+    journal.append(line)
+    real, calls = os.write, []
+
+    def half(file, data):
+        if calls:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        calls.append(1)
+        return real(file, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append(line)
+    monkeypatch.undo()
+    assert list(journal.lines()) == [line]
+    journal.append(line)
+    assert list(journal.lines()) == [line, line]
+    journal.close()
+
+
+def test_a_disk_that_is_full_for_one_line_costs_that_photo_and_the_next_call_mends_it(folder, tmp_path, monkeypatch):
+    real, calls = Journal.append, []
+
+    def full_once(self, line):
+        calls.append(line)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, line)
+
+    monkeypatch.setattr(Journal, "append", full_once)
+    told = []
+    tally = run(batch(folder, tmp_path / "out"), on_outcome=told.append)
+    assert tally.kinds["failed"] == 1
+    assert next(o.error for o in told if o.status == "failed").count("No space left") == 1
+    monkeypatch.undo()
+    assert sum(run(batch(folder, tmp_path / "out")).kinds.values()) == 1
+    assert len(set(files(tmp_path / "out"))) == 8
+
+
+def test_a_report_that_cannot_be_written_costs_that_photo(folder, tmp_path, monkeypatch):
+    real = batch_driver.Report.save
+
+    def full(self, target):
+        if "2.png" in self.image:
+            target.mkdir(parents=True)
+            (target / "report.json").write_text("{")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(batch_driver.Report, "save", full)
+    tally = run(batch(folder, tmp_path / "out"))
+    assert tally.kinds["failed"] == 1
+    assert files(tmp_path / "out", "failures.jsonl") == ["2.png"]
+    assert not (tmp_path / "out" / "2").exists()
+    assert not list((tmp_path / "out").glob(".*.part"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_model_that_raises_and_want_of_memory_stay_with_their_photos(folder, tmp_path, workers):
+    photo(folder / "raise.png")
+    photo(folder / "memory.png")
+    tally = run(batch(folder, tmp_path / "out"), workers=workers)
+    failed = {line["file"]: line["error"] for line in lines(tmp_path / "out", "failures.jsonl")}
+    assert sorted(failed) == ["memory.png", "raise.png"]
+    assert "the segmenter answered nonsense" in failed["raise.png"]
+    assert "MemoryError" in failed["memory.png"]
+    assert tally.kinds == {"good": 6, "anomalous": 1, "refused": 1, "failed": 2}
+    events = lines(tmp_path / "out", "log.jsonl")
+    assert any("Traceback" in event.get("detail", "") for event in events)
+
+
+def test_what_failed_is_tried_again_and_leaves_no_second_line(folder, tmp_path):
+    photo(folder / "raise.png")
+    run(batch(folder, tmp_path / "out"))
+    tally = run(batch(folder, tmp_path / "out"))
+    assert tally.kinds == {"failed": 1}
+    assert files(tmp_path / "out", "failures.jsonl") == ["raise.png"]
+    assert "raise.png" not in files(tmp_path / "out")
+
+
+def test_a_photo_that_is_gone_when_its_turn_comes_fails_alone_and_is_inspected_when_it_is_back(folder, tmp_path):
+    inputs = [folder / "0.png", folder / "gone.png", folder / "1.png"]
+    tally = run(batch(inputs, tmp_path / "out"))
+    assert tally.kinds == {"good": 2, "failed": 1}
+    assert "no such file" in lines(tmp_path / "out", "failures.jsonl")[0]["error"]
+    photo(folder / "gone.png")
+    assert run(batch(inputs, tmp_path / "out")).kinds == {"good": 1}
+
+
+def test_a_process_that_dies_costs_one_photo_at_most(folder, tmp_path):
+    photo(folder / "die.png")
+    photo(folder / "once.png")
+    tally = run(batch(folder, tmp_path / "out"), workers=2)
+    failed = lines(tmp_path / "out", "failures.jsonl")
+    assert [line["file"] for line in failed] == ["die.png"]
+    assert "signal 9" in failed[0]["error"]
+    assert tally.kinds == {"good": 7, "anomalous": 1, "refused": 1, "failed": 1}
+    assert len(files(tmp_path / "out")) == len(set(files(tmp_path / "out")))
+
+
+def test_a_photo_that_takes_for_ever_is_given_up(folder, tmp_path):
+    photo(folder / "hang.png")
+    begun = time.monotonic()
+    tally = run(batch(folder, tmp_path / "out"), workers=2, patience=10.0)
+    assert time.monotonic() - begun < 55
+    failed = lines(tmp_path / "out", "failures.jsonl")
+    assert [line["file"] for line in failed] == ["hang.png"]
+    assert "--patience" in failed[0]["error"]
+    assert tally.kinds["good"] == 6
+
+
+def test_one_process_and_several_give_the_same_lines_but_for_times(folder, tmp_path):
+    run(batch(folder, tmp_path / "one"))
+    run(batch(folder, tmp_path / "two"), workers=2)
+
+    def answers(out):
+        found = {}
+        for line in lines(out):
+            line["seconds"] = None
+            if line["report"]:
+                line["report"]["seconds"] = None
+            found[line["file"]] = json.dumps(line)
+        return found
+
+    assert answers(tmp_path / "one") == answers(tmp_path / "two")
+
+
+def test_no_more_photos_are_read_ahead_than_a_runner_has_room_for(tmp_path, monkeypatch):
+    for n in range(40):
+        photo(tmp_path / "in" / f"{n:02}.png")
+    from looktwice.batch import serial
+
+    real, decoded, most = serial.decode, [], []
+    monkeypatch.setattr(serial, "decode", lambda job: decoded.append(job) or real(job))
+    run(batch(tmp_path / "in", tmp_path / "out"), slow=0.01, on_outcome=lambda _: most.append(len(decoded)))
+    ahead = [read - n for n, read in enumerate(most, 1)]
+    assert max(ahead) <= 1 + serial.AHEAD + serial.BEHIND + 1
+
+
+def test_a_stop_ends_between_two_photos_and_the_next_call_goes_on(folder, tmp_path):
+    stop = Stop()
+    tally = run(batch(folder, tmp_path / "out"), stop=stop, on_outcome=lambda _: stop.ask())
+    assert 1 <= sum(tally.kinds.values()) < 8
+    run(batch(folder, tmp_path / "out"))
+    assert len(files(tmp_path / "out")) == len(set(files(tmp_path / "out"))) == 8
+
+
+def start(folder, out, workers, slow):
+    out.mkdir(exist_ok=True)
+    arguments = [sys.executable, str(DRIVER), str(folder), str(out), str(workers), str(slow)]
+    return subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+
+
+def wait_for_lines(out, number, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (out / "results.jsonl").exists() and (out / "results.jsonl").read_bytes().count(b"\n") >= number:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no {number} lines in {seconds} s")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_with_its_status_and_whole_lines(tmp_path, number, status):
+    for n in range(300):
+        photo(tmp_path / "in" / f"{n:03}.png", n % 256)
+    running = start(tmp_path / "in", tmp_path / "out", 1, 0.05)
+    wait_for_lines(tmp_path / "out", 2)
+    running.send_signal(number)
+    assert running.wait(timeout=30) == status
+    assert b"Traceback" not in running.stderr.read()
+    running.stderr.close()
+    assert 2 <= len(lines(tmp_path / "out")) < 300
+    assert lines(tmp_path / "out", "log.jsonl")[-1]["event"] == "ended"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path, workers):
+    kills, photos = (20, 400) if LONG else (3, 60)
+    for n in range(photos):
+        photo(tmp_path / "in" / f"{n:03}.png", n % 256)
+    chance, out, done = random.Random(workers), tmp_path / "out", 0
+    for _ in range(kills):
+        running = start(tmp_path / "in", out, workers, 0.02)
+        wait_for_lines(out, min(done + 1, photos))
+        time.sleep(chance.uniform(0, 0.3))
+        running.kill()
+        running.wait()
+        running.stderr.close()
+        done = (out / "results.jsonl").read_bytes().count(b"\n")
+    assert run(batch(tmp_path / "in", out)).status in (0, 1)
+    assert files(out) == [f"{n:03}.png" for n in range(photos)]
+    assert all((out / line["folder"] / "report.json").exists() for line in lines(out))
+    assert not list(out.glob(".*.part"))
+
+
+def test_no_process_outlives_a_killed_run(tmp_path):
+    import psutil
+
+    for n in range(200):
+        photo(tmp_path / "in" / f"{n:03}.png")
+    running = start(tmp_path / "in", tmp_path / "out", 2, 0.05)
+    wait_for_lines(tmp_path / "out", 1)
+    children = psutil.Process(running.pid).children(recursive=True)
+    assert children
+    running.kill()
+    running.wait()
+    running.stderr.close()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+def test_photos_that_come_later_are_inspected_once_they_are_whole(tmp_path):
+    photo(tmp_path / "in" / "first.png")
+
+    def come():
+        time.sleep(0.4)
+        photo(tmp_path / "in" / "later.png", 10)
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    tally = run(batch(tmp_path / "in", tmp_path / "out", watch=0.1, idle=2.5))
+    thread.join()
+    assert files(tmp_path / "out") == ["first.png", "later.png"]
+    assert tally.status == 1
+
+
+def test_a_file_that_still_grows_is_not_taken(tmp_path):
+    now = [0.0]
+    watch = Watch([tmp_path], tmp_path / "out", every=1.0, clock=lambda: now[0])
+
+    def look():
+        now[0] += 2
+        return [found.name for found in watch.look()]
+
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    assert look() == []
+    path.write_bytes(b"12")
+    assert look() == []
+    assert look() == ["a.png"]
+    assert look() == []
+    path.write_bytes(b"changed")
+    assert look() == []
+    assert look() == ["a.png"]
+
+
+def test_names_of_report_folders_never_lead_out_and_never_collide():
+    names = Names({"part"})
+    given = [names.fresh(Path(p)) for p in ("x/part.png", "..png", "...png", ".png", "a\nb.png", "manifest.json.png",
+                                            "é" * 200 + ".png", "con:1.png", "-rf.png", ".lock.png")]  # fmt: skip
+    assert len(set(given)) == len(given)
+    assert "part" not in given
+    for name in given:
+        assert Path(name).name == name
+        assert not name.startswith(".")
+        assert name.isprintable()
+        assert len(name.encode()) < 200
+
+
+@pytest.mark.parametrize(("reports", "written"), [("all", 7), ("anomalous", 1), ("none", 0)])
+def test_folders_are_written_of_the_photos_asked_for(folder, tmp_path, reports, written):
+    run(batch(folder, tmp_path / "out"), reports=reports)
+    assert len(list((tmp_path / "out").glob("*/report.json"))) == written
+    assert sum(line["folder"] is not None for line in lines(tmp_path / "out")) == written
+
+
+def test_counters_are_served_while_a_run_lasts():
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    counters = Counters(port)
+    counters.outcome(Outcome(Job(Path("a.png"), "a.png", None), "refused", None, error="no", seconds={"decode": 0.5}))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert 'looktwice_photos_total{kind="refused"} 1.0' in text
+    assert 'looktwice_stage_seconds_total{stage="decode"} 0.5' in text
+    with pytest.raises(InputError, match="--metrics-port"):
+        Counters(port)
+    from looktwice.batch.run import Tally
+
+    counters.ended(Tally())
+
+
+def test_processes_are_chosen_for_a_small_model_on_a_cpu_with_many_photos():
+    assert chosen_workers(3, "cuda", "edge", 1) == 3
+    assert chosen_workers(None, "cuda", "nano", 1000) == 1
+    assert chosen_workers(None, "cpu", "nano", 3) == 1
+    assert chosen_workers(None, "cpu", "edge", 1000) == 1
+    with pytest.raises(InputError, match="--workers"):
+        chosen_workers(0, "cpu", "nano", 1)
+
+
+def test_the_bench_says_how_many_times_as_fast_a_batch_is():
+    found = bench_batch(partial(batch_driver.QuickInspector, slow=0.1), images=24, workers=2)
+    assert 1.2 < found.ratio < 2.5
+    assert found.seconds["glance"] > 0
+    with pytest.raises(InputError, match="12 or more"):
+        bench_batch(batch_driver.QuickInspector, images=3)
