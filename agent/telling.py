@@ -16,7 +16,7 @@ from agent.product import Product
 from tools.types import Box, Sample
 
 if TYPE_CHECKING:
-    from agent.prose import Familiar
+    from agent.familiar import Familiar
 
 ASSERTED = 0.8
 """Probability of a hypothesis, taken alone, from which on a broken rule is stated as a fact."""
@@ -138,7 +138,9 @@ def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[s
 
 def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sentence:
     """That the narrator does not know the product, and what shows it."""
-    why = tell(familiar.why, {"p": f"{familiar.p:.2f}"}, language)
+    why = tell("unfamiliar_silent", language=language)
+    if familiar.strange:
+        why = tell("unfamiliar_parts", {"parts": in_words(familiar.strange, language)}, language)
     return Sentence(tell("unfamiliar", {"why": why}, language), tuple(e.id for e in weighed.evidence))
 
 

@@ -78,7 +78,7 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
         more: evidence of the same look.
         answer: what else was measured, in its own unit.
     """
-    looks, aimed = again.context.calibration.looks, again.hypothesis
+    looks, aimed = again.looks, again.hypothesis
     which = looks.compare if pair.reference is not None else looks.ask
     found, raw, debiased, calls = list(more), probability(aimed.llr), probability(aimed.llr), 0
     if which.gain > 0:

@@ -10,9 +10,10 @@ from agent.claims import Sentence, backed, say_verdict
 from agent.context import Context
 from agent.crop import crop_box, crop_pair
 from agent.evidence import Evidence, Verdict, appended
+from agent.familiar import Familiar, familiar_with
 from agent.fuse import Weighed, by_hypothesis
 from agent.infer import Story, kind_of, story_of, tell_inferred
-from agent.prose import Familiar, familiarity, name_of, story_in_words
+from agent.prose import name_of, story_in_words
 from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
 from agent.telling import holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
@@ -60,7 +61,7 @@ def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[
         return [], None, usual
     narrator = context.toolbox.narrator
     pair = crop_pair(sample, crop_box(region.box, sample), product.references)
-    familiar = familiarity(narrator, product, sample, pair)
+    familiar = familiar_with(context, product, sample)
     if not familiar.known:
         return [], familiar if leading.kind == "structural" else None, usual
     named: list[Evidence] = []

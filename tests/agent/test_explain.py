@@ -91,10 +91,10 @@ def test_a_sure_anomaly_says_severity_and_advice_and_marks_what_is_inferred():
     assert any(t.startswith("*Likely cause (inferred):*") for t in texts)
 
 
-def test_a_narrator_that_calls_good_parts_defective_names_nothing():
-    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, bias=0.9), looks=0)
+def test_a_narrator_that_lists_parts_of_something_else_names_nothing():
+    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, named='["cable"]'), looks=0)
     texts = " ".join(s.text for s in state.explanation)
-    assert "does not know this product" in texts
+    assert "does not know this product (asked for its parts, it lists cable," in texts
     assert "takes it for" not in texts
 
 
