@@ -1,5 +1,7 @@
 """What a report says: readings where it is unsure, facts where the evidence is strong, inference marked as such."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
@@ -124,3 +126,18 @@ def test_what_a_language_has_no_words_for_is_said_in_english():
     for language in languages():
         assert set(sentence_templates()) <= set(sentence_templates(language))
         assert tell("sure", language=language)
+
+
+def test_a_report_is_written_in_the_language_asked_for():
+    shared = replace(context(Toolbox(distance=2.1 * GOOD), looks=0), language="zh")
+    request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
+    state = InspectionState(**build_graph().invoke(request, context=shared))
+    assert state.explanation[0].text.startswith("不确定")
+    assert all(s.cites for s in state.explanation)
+
+
+def test_every_frame_is_there_in_every_language():
+    from prompts import load_yaml
+
+    for language in languages()[1:]:
+        assert set(load_yaml(f"report/telling.{language}")) == set(load_yaml("report/telling"))
