@@ -2,8 +2,8 @@
 
 `python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml. It reads medleys that no recipe trained
 on: on the families that the models know, their scores would be worth more than they are on a user's product. No
-held-out family and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which also
-fits the fusion anew.
+held-out family and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which
+also fits the fusion anew.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: _fitted(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     detection = round(float(np.median(thresholds or [0.5])), 4)
-    fitted_maps = maps.model_copy(update={**fitted, "detection": detection})
+    fitted_maps = maps.model_copy(update={**{str(name): m for name, m in fitted.items()}, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
