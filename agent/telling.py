@@ -78,8 +78,9 @@ def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> 
     clauses = [_clause(e, language) for e in glanced if e.claim.key in PLACES]
     before = sum(e.llr for e in glanced)
     highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.key in PLACES)
-    slight = before >= NOTABLE or highest >= SLIGHT_SD
-    frame = "place_far" if before >= FAR else "place_slight" if slight else "place_none"
+    frame = "place_mixed" if highest >= SLIGHT_SD else "place_none"
+    if before >= NOTABLE:
+        frame = "place_far" if before >= FAR else "place_slight"
     facts: dict[str, Fact] = {**first.claim.facts, "clauses": "; ".join(clauses)}
     return Sentence(tell(frame, facts, language), tuple(e.id for e in glanced))
 
@@ -101,9 +102,11 @@ def tell_rule(evidence: Evidence, weighed: Weighed, sample: Sample, language: st
     if sure and probability(weighed.llr) >= ASSERTED:
         text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
     elif evidence.claim.key == "count_differs":
-        text = tell("count_measured", evidence.claim.facts, language)
+        text = tell(f"count_measured{suffix}", {**evidence.claim.facts, **at}, language)
     else:
-        text = tell(f"rule_measured{suffix}", {"brief": say_briefly(evidence.claim, language), **at}, language)
+        brief = say_briefly(evidence.claim, language)
+        suffix = "" if place is not None and place in brief else suffix
+        text = tell(f"rule_measured{suffix}", {"brief": brief, **at}, language)
     return Sentence(text, (evidence.id,))
 
 

@@ -156,7 +156,7 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     """The strongest score of each matcher, on images that this matcher can be judged by."""
     strongest: dict[Matcher, float] = {}
     for item in report.evidence:
-        if item.look is not None:
+        if item.look is not None or item.source not in LIMITS:
             continue
         source = cast("Matcher", item.source)
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
