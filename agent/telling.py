@@ -72,6 +72,11 @@ def tell_hypothesis(weighed: Weighed, sample: Sample, language: str, *, sure: bo
     yield from (Sentence(say(e.claim, language), (e.id,)) for e in weighed.evidence if e not in glanced)
 
 
+def asserted(weighed: Weighed) -> bool:
+    """Whether a hypothesis is likely enough to be stated, and to infer anything from."""
+    return probability(weighed.llr) >= ASSERTED
+
+
 def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:
     """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
     first = glanced[0]
@@ -99,7 +104,7 @@ def tell_rule(evidence: Evidence, weighed: Weighed, sample: Sample, language: st
     place = None if evidence.region is None else place_in_words(evidence.region.box, *sample.size)
     at: dict[str, Fact] = {} if place is None else {"place": place}
     suffix = "" if place is None else "_at"
-    if sure and probability(weighed.llr) >= ASSERTED:
+    if sure and asserted(weighed):
         text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
     elif evidence.claim.key == "count_differs":
         text = tell(f"count_measured{suffix}", {**evidence.claim.facts, **at}, language)
