@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,7 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     for item in report.evidence:
         if item.look is not None or item.source not in LIMITS:
             continue
-        source = cast("Matcher", item.source)
+        source = item.source
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
     blind = {"logical": ("text", "reference", "tracer"), "structural": ("rule",), "good": ()}[case.label]
     return [(source, value) for source, value in strongest.items() if source not in blind]
