@@ -12,6 +12,7 @@ from agent.fuse import Weighed
 from agent.graph import build_graph
 from agent.infer import kind_of, severity_of, story_of
 from agent.product import Product
+from agent.report import InspectionReport
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
 from agent.telling import LISTED, tell_held, tell_hypothesis
@@ -141,3 +142,12 @@ def test_every_frame_is_there_in_every_language():
 
     for language in languages()[1:]:
         assert set(load_yaml(f"report/telling.{language}")) == set(load_yaml("report/telling"))
+
+
+def test_the_page_says_unsure_and_shows_the_looks(tmp_path):
+    state = report(Toolbox(distance=2.1 * GOOD, says_yes=0.5), looks=1)
+    InspectionReport.of_state(state, models={}, profile="scripted").save(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert state.looks
+    assert "<h1>Unsure" in page
+    assert "compare 0." in page
