@@ -91,6 +91,8 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
             Evidence(aimed.kind, claim, llr, "narrator", aimed.name, part=aimed.part, region=region, look=again.id)
         )
         answer = answer if more else log_odds(said.used(again.context.debias))
+    if not calls:
+        debiased = probability(aimed.llr + sum(e.llr for e in found))
     key = "compare" if pair.reference is not None else "detect"
     asked = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
     look = Look(
