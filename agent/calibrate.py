@@ -123,6 +123,10 @@ class Looks(BaseModel):
     segment: LookMap = LookMap()
     """How small the outlined place is: log of the photo's area over its own."""
 
+    def without_narrator(self) -> Looks:
+        """The same, with answers of the narrator worth nothing."""
+        return self.model_copy(update={"compare": LookMap(), "ask": LookMap()})
+
     def used(self, action: Action, kind: Kind) -> tuple[LookMap, ...]:
         """The maps by which a way to look again weighs its answers; what says nothing is not asked."""
         near = (self.near,) if kind == "structural" else ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.calibrate import Calibration
 
 if TYPE_CHECKING:
+    from agent.familiar import Familiar
     from agent.product import Product
     from tools.toolbox import Toolbox
 
@@ -48,6 +49,8 @@ class Context:
     """Of the explanation."""
     profile: str = ""
     """Name of the profile that the tools are from."""
+    familiar: dict[str, Familiar] = field(default_factory=dict)
+    """Whether the narrator knows a product, by its words and its first reference, so that a batch asks once."""
     products: dict[str, Product] = field(default_factory=dict)
     """Products proposed on the way, by digest of references and words, so that a batch learns once."""
 

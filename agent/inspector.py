@@ -199,7 +199,7 @@ class Inspector:
             references: photos of good ones.
             normal: what good means, in a sentence.
             question: something to answer about the photo besides the verdict.
-            on_step: told about each step as it ends.
+            on_step: told about each step as it ends; what it raises stops the inspection there and reaches the caller.
 
         Raises:
             tools.errors.InputError: the photo or a reference cannot be read.

@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import faults
 from agent.crop import CropPair
 from agent.evidence import Claim, Evidence
-from agent.fuse import log_odds, probability
 from agent.infer import Story
 from agent.product import Product
-from agent.propose import proposed_parts
 from prompts import load_yaml, questions
 from tools.narrate import Turn
-from tools.types import RGB, Sample
+from tools.types import Sample
 
 if TYPE_CHECKING:
     from tools.narrate import Narrator
 
-KNOWS = 0.35
-"""A narrator that calls a good part beside a good part defective with at least this probability does not know it."""
-STRANGE = 0.5
-"""Nor does one know it of whose part names at least this share is nothing that was told or found here."""
 SURE = 0.5
 """A name is given from this probability on."""
-
-
-@dataclass(frozen=True)
-class Familiar:
-    """Whether the narrator knows a product, and what told so."""
-
-    known: bool
-    why: str
-    """Key of the frame that says why not, in prompts/report/telling.yaml."""
-    p: float
-    """P(defect) of a good photo beside another, or the share of its part names that nobody has used here."""
-
-
-def familiarity(narrator: Narrator, product: Product, sample: Sample, pair: CropPair) -> Familiar:
-    """Asks what has a known answer: a good part beside a good part, else for the parts that words have named.
-
-    Args:
-        narrator: who is asked.
-        product: with two references or more, a good place is shown beside a good place.
-        sample: the photo; its parts are asked for where there are fewer.
-        pair: the place that is in question.
-    """
-    noun = product.spec.product
-    if pair.reference is not None and pair.other is not None and len(product.references) > 1:
-        p = p_yes(narrator, [pair.reference, pair.other], "compare", noun)
-        return Familiar(p < KNOWS, "unfamiliar_good", p)
-    told = f"{product.spec.normal} {' '.join(part.label for part in product.spec.parts)}".lower()
-    listed = proposed_parts(narrator, [sample], noun)
-    strange = [label for label in listed if label.split()[-1] not in told]
-    share = len(strange) / len(listed) if listed else 1.0
-    return Familiar(share < STRANGE, "unfamiliar_parts", share)
-
-
-def p_yes(narrator: Narrator, images: Sequence[RGB], question: str, noun: str) -> float:
-    """P(yes) to a question of prompts/questions.yaml, averaged in log-odds with its opposite (`<question>_good`)."""
-    said = []
-    for key, sign in ((question, 1.0), (f"{question}_good", -1.0)):
-        turns = [Turn("user", questions()[key].format(product=noun), images=len(images))]
-        said.append(sign * log_odds(narrator.yes_no(images, turns)))
-    return probability(sum(said) / len(said))
 
 
 def name_of(narrator: Narrator, pair: CropPair, product: Product) -> Claim | None:

@@ -16,7 +16,7 @@ from agent.product import Product
 from tools.types import Box, Sample
 
 if TYPE_CHECKING:
-    from agent.prose import Familiar
+    from agent.familiar import Familiar
 
 ASSERTED = 0.8
 """Probability of a hypothesis, taken alone, from which on a broken rule is stated as a fact."""
@@ -72,14 +72,20 @@ def tell_hypothesis(weighed: Weighed, sample: Sample, language: str, *, sure: bo
     yield from (Sentence(say(e.claim, language), (e.id,)) for e in weighed.evidence if e not in glanced)
 
 
+def asserted(weighed: Weighed) -> bool:
+    """Whether a hypothesis is likely enough to be stated, and to infer anything from."""
+    return probability(weighed.llr) >= ASSERTED
+
+
 def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:
     """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
     first = glanced[0]
     clauses = [_clause(e, language) for e in glanced if e.claim.key in PLACES]
     before = sum(e.llr for e in glanced)
     highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.key in PLACES)
-    slight = before >= NOTABLE or highest >= SLIGHT_SD
-    frame = "place_far" if before >= FAR else "place_slight" if slight else "place_none"
+    frame = "place_mixed" if highest >= SLIGHT_SD else "place_none"
+    if before >= NOTABLE:
+        frame = "place_far" if before >= FAR else "place_slight"
     facts: dict[str, Fact] = {**first.claim.facts, "clauses": "; ".join(clauses)}
     return Sentence(tell(frame, facts, language), tuple(e.id for e in glanced))
 
@@ -98,12 +104,14 @@ def tell_rule(evidence: Evidence, weighed: Weighed, sample: Sample, language: st
     place = None if evidence.region is None else place_in_words(evidence.region.box, *sample.size)
     at: dict[str, Fact] = {} if place is None else {"place": place}
     suffix = "" if place is None else "_at"
-    if sure and probability(weighed.llr) >= ASSERTED:
+    if sure and asserted(weighed):
         text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
     elif evidence.claim.key == "count_differs":
-        text = tell("count_measured", evidence.claim.facts, language)
+        text = tell(f"count_measured{suffix}", {**evidence.claim.facts, **at}, language)
     else:
-        text = tell(f"rule_measured{suffix}", {"brief": say_briefly(evidence.claim, language), **at}, language)
+        brief = say_briefly(evidence.claim, language)
+        suffix = "" if place is not None and place in brief else suffix
+        text = tell(f"rule_measured{suffix}", {"brief": brief, **at}, language)
     return Sentence(text, (evidence.id,))
 
 
@@ -138,7 +146,9 @@ def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[s
 
 def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sentence:
     """That the narrator does not know the product, and what shows it."""
-    why = tell(familiar.why, {"p": f"{familiar.p:.2f}"}, language)
+    why = tell("unfamiliar_silent", language=language)
+    if familiar.strange:
+        why = tell("unfamiliar_parts", {"parts": in_words(familiar.strange, language)}, language)
     return Sentence(tell("unfamiliar", {"why": why}, language), tuple(e.id for e in weighed.evidence))
 
 

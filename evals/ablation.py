@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -141,26 +141,40 @@ def truth_of(category: Category, case: Case, where: Where) -> Truth:
     return Truth(case.label != "good", case.truth(), counts)
 
 
-def measure(
-    inspector: Inspector, categories: Sequence[Category], shots: int, where: Where
-) -> tuple[dict[str, Seen], YesNo]:
-    """Looks once at every photo and judges it in every way."""
-    first, loop = build_first_look(), build_loop()
-    seen, yes_no = {row.name: Seen() for row in ROWS}, YesNo()
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """The first look at one photo, and the truth."""
+
+    category: str
+    case: Case
+    state: InspectionState
+    truth: Truth
+
+
+def first_looks(inspector: Inspector, categories: Sequence[Category], shots: int, where: Where) -> Iterator[Looked]:
+    """Looks once at every photo."""
+    first = build_first_look()
     for category in categories:
         references = category.references(shots, SEED) if shots else []
         product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
         for case in category.cases:
             state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
-            truth = truth_of(category, case, where)
-            for row in ROWS:
-                start = time.perf_counter()
-                context = replace(inspector.context, policy=row.policy, debias=row.debias)
-                final = InspectionState(**loop.invoke(_started(state, row), context=context))
-                spent = sum(state.seconds.values()) + time.perf_counter() - start
-                _note(seen[row.name], category, case, final, truth, spent)
-            _ask(yes_no, state, case, inspector.context)
+            yield Looked(category.name, case, state, truth_of(category, case, where))
         sys.stderr.write(f"{category.name}: {len(category.cases)} photos\n")
+
+
+def measure(looked: Iterable[Looked], context: Context) -> tuple[dict[str, Seen], YesNo]:
+    """Judges what the first looks measured in every way."""
+    loop = build_loop()
+    seen, yes_no = {row.name: Seen() for row in ROWS}, YesNo()
+    for item in looked:
+        for row in ROWS:
+            start = time.perf_counter()
+            as_in_row = replace(context, policy=row.policy, debias=row.debias)
+            final = InspectionState(**loop.invoke(_started(item.state, row), context=as_in_row))
+            spent = sum(item.state.seconds.values()) + time.perf_counter() - start
+            _note(seen[row.name], item, final, spent)
+        _ask(yes_no, item.state, item.case, context)
     return seen, yes_no
 
 
@@ -170,13 +184,13 @@ def _started(state: InspectionState, row: Row) -> InspectionState:
     return replace(state, evidence=list(evidence), seconds={})
 
 
-def _note(seen: Seen, category: Category, case: Case, final: InspectionState, truth: Truth, seconds: float) -> None:
+def _note(seen: Seen, item: Looked, final: InspectionState, seconds: float) -> None:
     report = InspectionReport.of_state(final, models={}, profile="")
-    seen.categories.append(category.name)
-    seen.labels.append(case.label)
+    seen.categories.append(item.category)
+    seen.labels.append(item.case.label)
     seen.scores.append(report.verdict.score)
     seen.decisions.append(report.verdict.anomalous)
-    seen.sentences += judged(report, truth)
+    seen.sentences += judged(report, item.truth)
     seen.looks += len(report.looks)
     seen.seconds += seconds
 
@@ -221,7 +235,8 @@ def main() -> None:
     where = cast("Where", options.split)
     families = {"heldout": 4, "trained": 11, "medleys": options.products}[where]
     categories = opened(where, options.products, max(2, options.limit // families))
-    seen, yes_no = measure(Inspector(options.profile), categories, options.shots, where)
+    inspector = Inspector(options.profile)
+    seen, yes_no = measure(first_looks(inspector, categories, options.shots, where), inspector.context)
     images = sum(len(c.cases) for c in categories)
     print(f"{where}, {options.shots} references, {images} photos\n")
     print("\n".join(table(seen)))

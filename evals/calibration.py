@@ -2,7 +2,8 @@
 
 `python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml. It reads medleys that no recipe trained
 on: on the families that the models know, their scores would be worth more than they are on a user's product. No
-held-out family and no real photo is read.
+held-out family and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which
+also fits the fusion anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,7 @@ FIRST = 5000
 """Of the unseen medleys, those from this number on are fitted on, the ones before are for measuring."""
 SEED = 3
 """Decides which photos are references."""
-LIMITS: dict[Matcher, float] = {
-    "text": 4.0, "reference": 6.0, "tracer": 6.0, "rule": 6.0, "parts": 6.0, "narrator": 3.0,
-}  # fmt: skip
+LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "tracer": 6.0, "rule": 6.0, "parts": 6.0}
 """Where each map flattens: what one matcher alone may be worth."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
@@ -51,7 +50,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
 
     categories = open_medleys(first=FIRST, count=products, per_category=images)
     maps = _spreads(Inspector(profile, device=device, looks=0), categories)
-    inspector = Inspector(profile, device=device, looks=2, calibration=maps)
+    inspector = Inspector(profile, device=device, looks=0, calibration=maps)
     thresholds: list[float] = []
     seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
     inspected: list[tuple[Product, Case]] = []
@@ -63,7 +62,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
     fitted = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     detection = round(float(np.median(thresholds or [0.5])), 4)
-    fitted_maps = Calibration.model_validate({**fitted, "measuring": maps.measuring, "detection": detection})
+    fitted_maps = maps.model_copy(update={**{str(name): m for name, m in fitted.items()}, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
@@ -116,6 +115,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             glance = inspector.inspect(case.photo(), product=alone).glance
             text += [log_odds(found.own_score) for found in glance.maps if found.source == "text"]
             traced += [found.own_score for found in glance.maps if found.source == "tracer"]
+    stored = Calibration.of_profile(inspector.profile)
     spread = math.sqrt(math.fsum(x * x for x in scatter) / max(1, len(scatter) - len(scatter) // 6))
     return Calibration.model_validate(
         {
@@ -126,8 +126,9 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
             "parts": _PLAIN,
-            "measuring": Calibration.of_profile(inspector.profile).measuring,
-            "narrator": _PLAIN,
+            "measuring": stored.measuring,
+            "narrator": stored.narrator,
+            "looks": stored.looks,
         }
     )
 
@@ -156,13 +157,11 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     """The strongest score of each matcher, on images that this matcher can be judged by."""
     strongest: dict[Matcher, float] = {}
     for item in report.evidence:
-        if item.what.startswith("looks like"):
+        if item.look is not None or item.source not in LIMITS:
             continue
-        source = cast("Matcher", item.source)
+        source = item.source
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
-    blind = {"logical": ("text", "reference", "tracer", "narrator"), "structural": ("rule", "parts"), "good": ()}[
-        case.label
-    ]
+    blind = {"logical": ("text", "reference", "tracer"), "structural": ("rule", "parts"), "good": ()}[case.label]
     return [(source, value) for source, value in strongest.items() if source not in blind]
 
 

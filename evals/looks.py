@@ -27,6 +27,7 @@ from agent.graph import build_first_look, build_loop
 from agent.looks import Again
 from agent.state import InspectionState, Request, need_glance, need_product, need_sample
 from agent.steps.look_again import ACTIONS
+from agent.steps.suspect import EVERYWHERE
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
 from evals.datasets.world import open_world
@@ -39,7 +40,7 @@ FIRST = 5000
 """Of the unseen medleys, those from this number on are fitted on, the ones before are for measuring."""
 SEED = 3
 """Decides which photos are references, and which photos of the training families are rendered."""
-ASKED: dict[str, int] = {"structural": 2, "logical": 2}
+ASKED = 2
 """So many hypotheses of each kind are looked at in every way, the strongest."""
 INSIDE, COVERED = 0.15, 0.3
 """A place is right where so much of it is damage, or where it covers so much of the damage."""
@@ -88,30 +89,32 @@ def answers(state: InspectionState, case: Case, context: Context) -> Iterator[An
     """Every way to look again at the strongest hypotheses, answers as they are."""
     opened = Looks(**dict.fromkeys(LIMITS, OPEN))
     open_context = replace(context, calibration=context.calibration.model_copy(update={"looks": opened}))
-    for weighed in _strongest(state):
-        if weighed.kind == "logical" and case.label == "structural":
-            continue
-        for action in _actions(weighed, state):
+    strongest = {w.name: w for w in _strongest(state, case)}
+    for weighed in strongest.values():
+        for action in _actions(weighed, state, next(w for w in strongest.values() if w.kind == weighed.kind)):
             start = time.perf_counter()
             found = ACTIONS[action](_again(weighed, action, state, open_context))
             seconds = time.perf_counter() - start
-            right = _right(weighed, case)
+            several = len({item.source for item in found.evidence}) or 1
             for item in found.evidence:
-                if item.hypothesis == weighed.name:
+                about = strongest.get(item.hypothesis)
+                if about is not None:
                     name = action if item.source == "narrator" else NAMES[item.source]
-                    yield Answered(name, item.llr, weighed.llr, right, seconds / len(found.evidence or (0,)))
+                    yield Answered(name, item.llr, about.llr, _right(about, case), seconds / several)
 
 
-def _strongest(state: InspectionState) -> list[Weighed]:
+def _strongest(state: InspectionState, case: Case) -> list[Weighed]:
+    """The strongest hypotheses of each kind that the photo's label can say something about."""
     weighed = by_hypothesis(state.evidence)
-    return [w for kind, most in ASKED.items() for w in [w for w in weighed if w.kind == kind][:most]]
+    kinds = ("structural",) if case.label == "structural" else ("structural", "logical")
+    return [w for kind in kinds for w in [w for w in weighed if w.kind == kind][:ASKED]]
 
 
-def _actions(weighed: Weighed, state: InspectionState) -> list[Action]:
-    references = bool(need_product(state).references)
-    if weighed.kind == "logical":
-        return ["recount", "compare" if references else "ask"]
-    return ["zoom", "segment", "compare" if references else "ask"]
+def _actions(weighed: Weighed, state: InspectionState, first: Weighed) -> list[Action]:
+    """The ways to look at a hypothesis; those that see the whole photo are gone once."""
+    asking: Action = "compare" if need_product(state).references else "ask"
+    ways: list[Action] = ["recount", asking] if weighed.kind == "logical" else ["zoom", "segment", asking]
+    return ways if weighed is first else [w for w in ways if w not in EVERYWHERE]
 
 
 def _again(weighed: Weighed, action: Action, state: InspectionState, context: Context) -> Again:

@@ -27,7 +27,7 @@ _ABSENT = re.compile(r"The part '([^']+)' was not found")
 _LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
 _UNSAID = (
     "Unsure", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator", "Rules on parts",
-    "No place", "'",
+    "These measures", "The measures", "'",
 )  # fmt: skip
 """Beginnings of sentences that say nothing about the product that could be false."""
 

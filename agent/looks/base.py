@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from agent.calibrate import Looks
 from agent.claims import place_in_words
 from agent.context import Context
 from agent.evidence import Action, Evidence, Fact, Hypothesis, Look
+from agent.familiar import looks_for
 from agent.fuse import Weighed, by_hypothesis
 from agent.product import Product
 from agent.state import Glance
@@ -29,6 +32,11 @@ class Again:
     glance: Glance
     evidence: Sequence[Evidence]
     context: Context
+
+    @cached_property
+    def looks(self) -> Looks:
+        """What answers are worth on this product."""
+        return looks_for(self.context, self.product, self.sample)
 
     @property
     def place(self) -> str:
@@ -57,13 +65,16 @@ def weight(llr: float) -> dict[str, Fact]:
     return {"weight": "says little" if abs(llr) < LITTLE else f"speaks {'for' if llr > 0 else 'against'} an anomaly"}
 
 
-def able(weighed: Weighed, product: Product, context: Context, done: set[tuple[str, str]]) -> tuple[Action, ...]:
+def able(
+    weighed: Weighed, product: Product, context: Context, looks: Looks, done: set[tuple[str, str]]
+) -> tuple[Action, ...]:
     """The ways in which a hypothesis can be looked at again and has not been.
 
     Args:
         weighed: the hypothesis.
         product: with references or without.
-        context: says which tools there are, and which answers are worth anything.
+        context: says which tools there are.
+        looks: which answers are worth anything on this product.
         done: pairs of hypothesis and action; "" stands for all hypotheses.
     """
     placed = any(e.region is not None for e in weighed.evidence)
@@ -74,7 +85,6 @@ def able(weighed: Weighed, product: Product, context: Context, done: set[tuple[s
         actions.append("compare" if product.references else "ask")
     if any(rule.name == weighed.name and rule.kind != "ask" for rule in product.spec.rules):
         actions.append("recount")
-    looks = context.calibration.looks
     return tuple(
         action
         for action in actions

@@ -22,7 +22,7 @@ WORTH = 4.0
 def compare(again: Again) -> Found:
     """The crop beside the same place, aligned, on every reference; what is not worth its time is not asked."""
     pair = crop_pair(again.sample, crop_box(again.hypothesis.region.box, again.sample), again.product.references)
-    aimed, near = again.hypothesis, again.context.calibration.looks.near
+    aimed, near = again.hypothesis, again.looks.near
     if aimed.kind != "structural" or near.gain == 0 or len(pair.good) < 2:
         return answered(again, pair, (), 0.0)
     deviation = nearer(again, pair)

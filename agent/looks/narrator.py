@@ -78,7 +78,7 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
         more: evidence of the same look.
         answer: what else was measured, in its own unit.
     """
-    looks, aimed = again.context.calibration.looks, again.hypothesis
+    looks, aimed = again.looks, again.hypothesis
     which = looks.compare if pair.reference is not None else looks.ask
     found, raw, debiased, calls = list(more), probability(aimed.llr), probability(aimed.llr), 0
     if which.gain > 0:
@@ -91,6 +91,8 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
             Evidence(aimed.kind, claim, llr, "narrator", aimed.name, part=aimed.part, region=region, look=again.id)
         )
         answer = answer if more else log_odds(said.used(again.context.debias))
+    if not calls:
+        debiased = probability(aimed.llr + sum(e.llr for e in found))
     key = "compare" if pair.reference is not None else "detect"
     asked = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
     look = Look(

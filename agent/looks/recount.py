@@ -42,7 +42,7 @@ def recount(again: Again) -> Found:
 
 def _found(again: Again, rule: Rule, before: Outcome, after: Outcome) -> Evidence:
     """The change of one rule's log-odds, as evidence."""
-    llr = again.context.calibration.looks.recount.llr(after.log_odds - before.log_odds)
+    llr = again.looks.recount.llr(after.log_odds - before.log_odds)
     brief: Fact = say_briefly(after.claim)
     claim = Claim("looked_recount", {**after.claim.facts, "brief": brief, **weight(llr)})
     return Evidence("logical", claim, llr, "rule", rule.name, part=rule.part, look=again.id)

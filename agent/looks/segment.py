@@ -24,7 +24,7 @@ def segment(again: Again) -> Found:
     inside = mask if mask is not None else np.zeros(sample.image.shape[:2], dtype=np.bool_)
     contrast = contrast_of(sample.image, inside)
     answer = math.log(inside.size / max(int(inside.sum()), 1))
-    llr = again.context.calibration.looks.segment.llr(answer)
+    llr = again.looks.segment.llr(answer)
     box = outlined.region.box
     facts = {
         "place": again.place, "area": int(inside.sum()), "width": round(box.width), "height": round(box.height),

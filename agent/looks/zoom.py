@@ -31,7 +31,7 @@ def zoom(again: Again) -> Found:
     found: list[Evidence] = []
     for weighed, region in again.places():
         delta = highest(mean, region) - highest(before.raw, region)
-        llr = again.context.calibration.looks.zoom.llr(delta)
+        llr = again.looks.zoom.llr(delta)
         place = place_in_words(region.box, *again.sample.size)
         claim = Claim("looked_zoom", {"place": place, "views": VIEWS - 1, "delta": f"{delta:+.1f}", **weight(llr)})
         found.append(

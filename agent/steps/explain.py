@@ -10,12 +10,13 @@ from agent.claims import Sentence, backed, say_verdict
 from agent.context import Context
 from agent.crop import crop_box, crop_pair
 from agent.evidence import Evidence, Verdict, appended
+from agent.familiar import Familiar, familiar_with
 from agent.fuse import Weighed, by_hypothesis
 from agent.infer import Story, kind_of, story_of, tell_inferred
-from agent.prose import Familiar, familiarity, name_of, story_in_words
+from agent.prose import name_of, story_in_words
 from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
-from agent.telling import holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
+from agent.telling import asserted, holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
 from tools.narrate import Turn
 
 
@@ -29,9 +30,10 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     sentences = _told(state, state.verdict, evidence, context)
     if familiar is not None and not familiar.known:
         sentences.append(tell_unfamiliar(familiar, _leading(state.evidence), context.language))
-    if state.verdict.word == "anomalous":
-        sentences += tell_inferred(_leading(evidence), need_sample(state), story, context.language)
-    elif state.verdict.word == "unsure":
+    leading = _leading(evidence)
+    if state.verdict.word == "anomalous" and asserted(leading):
+        sentences += tell_inferred(leading, need_sample(state), story, context.language)
+    elif state.verdict.word != "good":
         sentences.append(
             tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
         )
@@ -51,16 +53,17 @@ def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[
 
     The narrator is asked of an anomaly that is not in doubt, and believed only where it knows the product.
     """
-    if verdict.word != "anomalous":
+    leading = _leading(state.evidence)
+    if verdict.word != "anomalous" or not asserted(leading):
         return [], None, Story()
-    sample, product, leading = need_sample(state), need_product(state), _leading(state.evidence)
+    sample, product = need_sample(state), need_product(state)
     usual = story_of(kind_of(leading.evidence[0]), context.language)
     region = next((e.region for e in leading.evidence if e.region is not None), None)
     if region is None:
         return [], None, usual
     narrator = context.toolbox.narrator
     pair = crop_pair(sample, crop_box(region.box, sample), product.references)
-    familiar = familiarity(narrator, product, sample, pair)
+    familiar = familiar_with(context, product, sample)
     if not familiar.known:
         return [], familiar if leading.kind == "structural" else None, usual
     named: list[Evidence] = []

@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.evidence import Action, Evidence, Hypothesis, Look, Option
+from agent.familiar import looks_for
 from agent.fuse import Weighed, anomaly_llr, by_hypothesis, probability
 from agent.looks import able, choose
 from agent.product import Product
@@ -46,12 +47,12 @@ def _hypotheses(
 ) -> Iterator[Hypothesis]:
     """Every hypothesis with its menu, its best action first."""
     done = {("" if look.action in EVERYWHERE else look.hypothesis, str(look.action)) for look in taken}
-    looks = context.calibration.looks
+    looks = looks_for(context, product, sample)
     total = anomaly_llr(evidence)
     for weighed in by_hypothesis(evidence):
         # An answer that is right with probability s changes p by 2 p (1 - p) (2 s - 1) on average.
         moves = _spread(weighed.llr) * _share(weighed.llr, total)
-        gains = {a: moves * looks.gain(a, weighed.kind) for a in able(weighed, product, context, done)}
+        gains = {a: moves * looks.gain(a, weighed.kind) for a in able(weighed, product, context, looks, done)}
         menu = [Option(a, gain / looks.seconds(a, weighed.kind)) for a, gain in gains.items() if gain >= WORTH]
         menu.sort(key=lambda option: -option.value)
         if menu:

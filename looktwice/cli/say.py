@@ -36,8 +36,9 @@ class Speaker:
             sys.stdout.flush()
             return
         verdict = report.verdict
-        colour = "red" if verdict.anomalous else "green"
-        word = "anomalous" if verdict.anomalous else "good"
+        side = "anomalous" if verdict.anomalous else "good"
+        colour = "yellow" if verdict.word == "unsure" else "red" if verdict.anomalous else "green"
+        word = f"unsure, on the {side} side" if verdict.word == "unsure" else side
         kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
         name = readable(Path(report.image).name)
         self._out.print(

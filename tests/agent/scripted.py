@@ -50,7 +50,8 @@ class Toolbox:
     says_yes: float = 0.5
     """P(yes) to "does it have a defect" about the photo; about a good part it is `bias`."""
     bias: float = 0.5
-    named: str = "[]"
+    named: str = '["product"]'
+    """What it lists as parts; the product's own noun shows that it knows the product."""
     asked: list = field(default_factory=list)
     banks: int = 0
     kinds: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(types=(), arrangement=None))

@@ -1,5 +1,7 @@
 """What a report says: readings where it is unsure, facts where the evidence is strong, inference marked as such."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
@@ -10,6 +12,7 @@ from agent.fuse import Weighed
 from agent.graph import build_graph
 from agent.infer import kind_of, severity_of, story_of
 from agent.product import Product
+from agent.report import InspectionReport
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
 from agent.telling import LISTED, tell_held, tell_hypothesis
@@ -91,10 +94,10 @@ def test_a_sure_anomaly_says_severity_and_advice_and_marks_what_is_inferred():
     assert any(t.startswith("*Likely cause (inferred):*") for t in texts)
 
 
-def test_a_narrator_that_calls_good_parts_defective_names_nothing():
-    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, bias=0.9), looks=0)
+def test_a_narrator_that_lists_parts_of_something_else_names_nothing():
+    state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, named='["cable"]'), looks=0)
     texts = " ".join(s.text for s in state.explanation)
-    assert "does not know this product" in texts
+    assert "does not know this product (asked for its parts, it lists cable," in texts
     assert "takes it for" not in texts
 
 
@@ -124,3 +127,27 @@ def test_what_a_language_has_no_words_for_is_said_in_english():
     for language in languages():
         assert set(sentence_templates()) <= set(sentence_templates(language))
         assert tell("sure", language=language)
+
+
+def test_a_report_is_written_in_the_language_asked_for():
+    shared = replace(context(Toolbox(distance=2.1 * GOOD), looks=0), language="zh")
+    request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
+    state = InspectionState(**build_graph().invoke(request, context=shared))
+    assert state.explanation[0].text.startswith("不确定")
+    assert all(s.cites for s in state.explanation)
+
+
+def test_every_frame_is_there_in_every_language():
+    from prompts import load_yaml
+
+    for language in languages()[1:]:
+        assert set(load_yaml(f"report/telling.{language}")) == set(load_yaml("report/telling"))
+
+
+def test_the_page_says_unsure_and_shows_the_looks(tmp_path):
+    state = report(Toolbox(distance=2.1 * GOOD, says_yes=0.5), looks=1)
+    InspectionReport.of_state(state, models={}, profile="scripted").save(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert state.looks
+    assert "<h1>Unsure" in page
+    assert "compare 0." in page

@@ -116,3 +116,9 @@ def test_every_step_can_be_traced_with_what_it_chose_and_found():
     assert records[4]["menu"][0]["action"] == "compare"
     assert all(in_a_line(r).startswith(r["step"]) for r in records)
     assert records[0]["size"][0] == SIZE
+
+
+def test_a_narrator_that_does_not_know_the_product_is_not_asked_about_it():
+    for named, asked in (('["product"]', 1), ('["cable"]', 0), ("[]", 0)):
+        toolbox = Toolbox(distance=1.8 * GOOD, named=named)
+        assert len(run(toolbox, context(toolbox, looks=1)).looks) == asked
