@@ -14,6 +14,7 @@ from agent.chat.subject import Subject, called, names, where
 from agent.chat.words import line, worded
 from agent.claims import Sentence, in_words
 from agent.confidence import FAINT
+from agent.evidence import Fact
 from agent.fuse import log_odds, probability
 from agent.report import Finding
 from agent.rules import CountRule
@@ -30,7 +31,7 @@ _EVERYTHING = ("part", "component", "thing", "object", "piece", "item", "parts",
 
 
 def count(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """How many there are, by the measured parts; of a noun that is no part, by the detector, with what that is worth."""
+    """How many there are by the measured parts; of another noun, by the detector, and what that is worth."""
     if subject.defect and not subject.parts:
         found = case.report.findings
         cites = tuple(f.id for f in found) or tuple(e.id for e in meant(case, Subject(), ()))
@@ -103,7 +104,7 @@ def _by_word(case: Case, noun: str) -> list[Sentence]:
 
     boxes = marked(case.sample())
     usual = [len(marked(s)) for s in case.good()]
-    enclosing = around([PartFact(noun, tuple(b), 1.0) for b in boxes])
+    enclosing = around([PartFact(noun, (b.x0, b.y0, b.x1, b.y1), 1.0) for b in boxes])
     noted = case.note(worded("part_count", count=len(boxes), part=noun), box=enclosing, source="text")
     if usual:
         told = ", ".join(str(n) for n in usual)
@@ -122,7 +123,7 @@ def present(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence
     for label in subject.parts:
         found, _ = likely(case.parts(), label)
         cites, rule = _count_evidence(case, label, len(found), around(found)), _rule(case, label)
-        facts = {"count": len(found), "part": called(case, label)}
+        facts: dict[str, Fact] = {"count": len(found), "part": called(case, label)}
         expected = rule is not None and not rule.low <= len(found) <= rule.high
         key = ("present_expected" if found else "absent_expected") if expected else ("present" if found else "absent")
         said.append(line(key, cites, **facts, expected=rule.expected if rule is not None else ""))
@@ -263,7 +264,9 @@ def same(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         said.append(line(key, noted, distance=f"{distance:.0f}", first=a.colour or "", second=b.colour or ""))
     if a.area and b.area:
         ratio = max(a.area, b.area) / min(a.area, b.area)
-        said.append(line("same_size" if ratio < SIMILAR else "other_size", noted, ratio=f"{ratio:.2f}"))
+        larger = ("first" if a.area > b.area else "second") if alike else (first if a.area > b.area else second)
+        key = "same_size" if ratio < SIMILAR else "other_size"
+        said.append(line(key, noted, ratio=f"{ratio:.2f}", larger=f"'{larger}'" if not alike else larger))
     return said
 
 
@@ -282,7 +285,8 @@ def _pair(case: Case, subject: Subject, focus: Sequence[str]) -> tuple[PartFact,
             if ones and others:
                 return others[0], ones[0]
         if len(ones) > 1:
-            return ones[0], ones[1]
+            by_side = sorted(ones, key=lambda p: p.box[0] + p.box[2])
+            return by_side[0], by_side[-1]
     return None
 
 

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from looktwice.cli.bench import bench
+from looktwice.cli.chat import chat
 from looktwice.cli.demo import demo
 from looktwice.cli.doctor import doctor
 from looktwice.cli.eval import evaluate
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(inspect)
 app.command()(learn)
+app.command()(chat)
 app.command("eval")(evaluate)
 app.command()(bench)
 app.command()(world)
