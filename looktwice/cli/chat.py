@@ -35,14 +35,16 @@ def chat(
     end), 2 wrong input.
     """
     from agent import Inspector
-    from agent.chat.store import checked_thread, kept_report
+    from agent.chat.store import checked_thread, kept_report, refuse_other
     from looktwice.cli.learn import load_product
 
     if thread is not None:
         checked_thread(thread)
+    kept = kept_report(store, thread) if thread is not None else None
+    if thread is not None and kept is not None and Path(kept.image).name != image.name:
+        refuse_other(thread, kept.image, str(image))
     inspector = Inspector(profile, device=device, looks=looks)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
-    kept = kept_report(store, thread) if thread is not None else None
     report = _report(inspector, image, known, normal, kept)
     conversation = inspector.chat(
         report, product=known, store=store if thread is not None else None, thread=thread or "chat"

@@ -50,7 +50,9 @@ def test_two_questions_in_one_are_both_read_and_a_rule_is_never_cut():
     assert [t.intent for t in rule] == ["remember"]
 
 
-@pytest.mark.parametrize(("said", "intent"), [("yes", "confirm"), ("Yes.", "confirm"), ("no", "decline"), ("cancel", "decline")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("said", "intent"), [("yes", "confirm"), ("Yes.", "confirm"), ("no", "decline"), ("cancel", "decline")]
+)
 def test_yes_and_no_answer_a_proposal(said, intent):
     (task,) = read(said, pending=True, on_topic=False, product="tray", narrator=nobody)
     assert task.intent == intent

@@ -171,6 +171,8 @@ class Prefixes:
 
     def _run(self, prompt: Prompt, found: Stem | None, end: int) -> Stem:
         """Runs the prompt up to a token, from what was found on."""
+        import torch
+
         done = len(found.ids) if found is not None else 0
         shown = len(found.digests) if found is not None else 0
         more = shown < len(prompt.digests)
@@ -183,10 +185,13 @@ class Prefixes:
         if more:
             given |= self._photos(prompt, shown)
         elif found is not None:
-            self.set_positions(found)
+            places = torch.arange(done, end, device=self._loaded.device)[None]
+            given["position_ids"] = self.positions(found, places)
         output = self._loaded.model(**given, use_cache=True, **last_only(self._loaded.model))
         place = self._rope()
         delta = place.rope_deltas if place is not None else None
+        if found is not None and not more:
+            delta = found.delta
         return Stem(prompt.ids[:end], prompt.digests, output.past_key_values, delta)
 
     def _photos(self, prompt: Prompt, shown: int) -> dict[str, Any]:
