@@ -214,8 +214,8 @@ class Prefixes:
     def _photo(self) -> int:
         """The token that stands for a piece of a photo."""
         config = self._loaded.model.config
-        token: int = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", -1)
-        return token
+        token: Any = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", -1)
+        return int(token)
 
     def _rope(self) -> Any:
         """The module that remembers where the last photo lay; None for models that count positions plainly."""
