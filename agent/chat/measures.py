@@ -10,7 +10,7 @@ from agent.chat.case import Case
 from agent.chat.intent import Intent
 from agent.chat.parts import PartFact, around, likely
 from agent.chat.recall import Answer, meant, no_part
-from agent.chat.subject import Subject, called, names, where
+from agent.chat.subject import Subject, called, names, strongest, where
 from agent.chat.words import line, worded
 from agent.claims import Sentence, in_words
 from agent.confidence import FAINT
@@ -40,7 +40,9 @@ def count(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         what = "; ".join(dict.fromkeys(f.what for f in found)) or case.report.evidence[0].what
         if not found:
             return [line("nothing_found", cites, what=meant(case, Subject(), ())[0].what)]
-        return [line("count_findings", cites, count=len({f.hypothesis or f.what for f in found}), what=what)]
+        number = len({f.hypothesis or f.what for f in found})
+        things = "thing speaks" if number == 1 else "things speak"
+        return [line("count_findings", cites, count=number, things=things, what=what)]
     if subject.parts:
         return [s for label in subject.parts for s in _count(case, label)]
     if subject.unknown is not None:
@@ -115,6 +117,8 @@ def _by_word(case: Case, noun: str) -> list[Sentence]:
 def present(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """Whether a part is there; without a name, whether any part that belongs is missing."""
     del focus
+    if subject.defect and not subject.parts:
+        return _defect(case, subject)
     if not subject.parts:
         if subject.unknown is not None and subject.unknown.split()[-1] not in _EVERYTHING:
             return _by_word(case, subject.unknown)
@@ -128,6 +132,18 @@ def present(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence
         key = ("present_expected" if found else "absent_expected") if expected else ("present" if found else "absent")
         said.append(line(key, cites, **facts, expected=rule.expected if rule is not None else ""))
     return said
+
+
+def _defect(case: Case, subject: Subject) -> list[Sentence]:
+    """Whether something stands out, and whether it was taken for what was asked; nothing is named without evidence."""
+    found = [e for e in case.report.findings if e.kind == "structural"]
+    if not found:
+        best = strongest(case)
+        return [line("nothing_found", (best.id,), what=best.what)] if best is not None else [line("kind_none")]
+    named = next((e for e in case.report.evidence if subject.defect in e.what.lower().split() and e.llr >= 0), None)
+    if named is not None:
+        return [line("defect_named", (named.id,), what=named.what)]
+    return [line("defect_unnamed", (found[0].id,), defect=subject.defect or "", what=found[0].what)]
 
 
 def _missing(case: Case) -> list[Sentence]:
