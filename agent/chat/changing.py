@@ -11,27 +11,25 @@ from agent.chat.intent import plain
 from agent.chat.recall import verdict_word
 from agent.chat.subject import Subject, called, names
 from agent.chat.words import line, worded
-from agent.claims import Sentence, in_words
+from agent.claims import Sentence, in_words, say_briefly
 from agent.contradictions import contradiction
 from agent.evidence import Claim, Evidence
 from agent.fuse import by_hypothesis
-from agent.revise import changes
-from agent.rules import ANY
+from agent.rules import ANY, Rule
 from agent.rules.base import count_of
 from agent.spec import PartSpec, ProductSpec
 from agent.told import read_words
 
+FEW = 2
+"""So many things that were left out are told; the others are counted."""
 SHOWN = 6
 """At most so many things that could be ignored are listed."""
 _CUE = re.compile(
     r"^(?:please\s+)?remember(?:\s+that)?\s*[:,]?\s*|,?\s*\bfrom now on\b,?\s*|^(?:new\s+)?rule\s*:\s*|"
     r"\bmake it a rule(?: that)?\s*:?\s*", re.IGNORECASE,
 )  # fmt: skip
-_CALL = re.compile(
-    r"(?:call\s+(?:the\s+)?(?P<a>.+?)\s+(?:an?\s+|the\s+)?(?P<b>[a-z][a-z-]*(?: [a-z-]+)?)|"
-    r"(?:the\s+)?(?P<c>.+?)\s+(?:is|are)\s+called\s+(?:an?\s+|the\s+)?(?P<d>[a-z][a-z-]*(?: [a-z-]+)?))[.!]?$",
-    re.IGNORECASE,
-)
+_CALL = re.compile(r"^call (?:the )?(?P<rest>.+)$")
+_CALLED = re.compile(r"^(?:the )?(?P<old>.+?) (?:is|are) called (?P<new>.+)$")
 
 
 @dataclass(frozen=True)
@@ -71,13 +69,16 @@ def ignore(case: Case, subject: Subject, focus: Sequence[str], ignored: Mapping[
         return Left((line("ignored_none", what=what, known="; ".join(known) or "-"),), dict(ignored))
     before, lowest = case.report.verdict.score, min(w.llr for w in weighed.values())
     words = {name: _told(case, name) for name in fresh}
-    # No more than the least of all that was weighed: what is left out must neither speak for an anomaly nor outdo others.
+    # Down to the least of all that was weighed: what is left out must neither speak for an anomaly nor outdo others.
     counter = [
-        Evidence(w.kind, Claim("left_out", {"what": words[n]}), min(lowest, 0.0) - w.llr, "user", n, part=w.evidence[0].part)
-        for n, w in weighed.items() if n in fresh
-    ]  # fmt: skip
+        Evidence(
+            w.kind, Claim("left_out", {"what": words[n]}), min(lowest, 0.0) - w.llr, "user", n, part=w.evidence[0].part
+        )
+        for n, w in weighed.items()
+        if n in fresh
+    ]
     cites = case.append(counter)
-    said = line("ignored", cites, what=in_words(words.values()))
+    said = line("ignored", cites, what=_listed([words[w.name] for w in weighed.values() if w.name in fresh]))
     return Left((said, _now(case, before, cites)), {**ignored, **words})
 
 
@@ -96,9 +97,20 @@ def restore(case: Case, subject: Subject, ignored: Mapping[str, str]) -> Left:
                                     "said": f"Counted again: {ignored[weighed.name]}."})  # fmt: skip
             counter.append(Evidence(weighed.kind, claim, -left, "user", weighed.name, part=weighed.evidence[0].part))
     cites = case.append(counter)
-    said = line("restored", cites, what=in_words(ignored[n] for n in chosen)) if cites else line("restored_none")
+    said = (
+        line("restored", cites, what=_listed([ignored[n] for n in ignored if n in chosen]))
+        if cites
+        else line("restored_none")
+    )
     rest = {n: w for n, w in ignored.items() if n not in chosen}
     return Left((said, _now(case, before, cites)) if cites else (said,), rest)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """The first few, which are the strongest, and how many more."""
+    if len(words) <= FEW:
+        return in_words(words)
+    return worded("and_more", what=", ".join(words[:FEW]), more=len(words) - FEW)
 
 
 def _now(case: Case, before: float, cites: tuple[str, ...]) -> Sentence:
@@ -135,15 +147,16 @@ def remember(case: Case, clause: str) -> Proposed:
     if case.product is None:
         return Proposed((line("remember_no_product"),))
     spec = case.product.spec
-    naming = _CALL.search(plain(_CUE.sub(" ", clause)).strip())
+    naming = _names_in(plain(_CUE.sub(" ", clause)).strip(" .!"), case)
     if naming is not None:
-        return _naming(case, (naming["a"] or naming["c"]).strip(), (naming["b"] or naming["d"]).strip())
+        return _naming(case, *naming)
     words = " ".join(_CUE.sub(" ", clause).split()).strip(" .!,")
-    told = read_words(_by_label(case, words))
-    if not told.rules:
+    told = read_words(words)
+    stated = _by_label(told.rules, case)
+    if not stated:
         return Proposed((line("remember_unread", words=words),))
-    replaced = {rule.name for rule in told.rules}
-    rules = (*told.rules, *(r for r in spec.rules if r.name not in replaced))
+    replaced = {rule.name for rule in stated}
+    rules = (*stated, *(r for r in spec.rules if r.name not in replaced))
     fault = contradiction(rules)
     if fault is not None:
         # A total that was only induced gives way to what a person says of the single parts.
@@ -152,25 +165,40 @@ def remember(case: Case, clause: str) -> Proposed:
     if fault is not None:
         return Proposed((line("remember_contradiction", fault=fault),))
     known = {p.label for p in spec.parts}
-    fresh = sorted({label for rule in told.rules for label in rule.named} - known - {ANY})
+    fresh = sorted({label for rule in stated for label in rule.named} - known - {ANY})
     parts = (*spec.parts, *(PartSpec(label=n, phrase=n, threshold=case.context.calibration.detection) for n in fresh))
     after = ProductSpec.model_validate(spec.model_copy(update={"rules": rules, "parts": parts}).model_dump())
-    differs = changes(spec, after)
+    differs = _differences(spec, after)
     if not differs:
         return Proposed((line("remember_same"),))
     proposed = "; ".join(differs)
     sentences = [line("remember_left", words=left) for left in told.left]
     sentences += [line("remember_unknown", part=label) for label in fresh]
-    sentences += _on_references(case, [rule.part for rule in told.rules if rule.kind == "count"])
+    sentences += _on_references(case, [rule.part for rule in stated if rule.kind == "count"])
     return Proposed((*sentences, line("remember_ask", changes=proposed)), proposed, after)
 
 
-def _by_label(case: Case, words: str) -> str:
-    """The words with names that a person gave put back to the labels of the rules."""
-    for part in case.product.spec.parts if case.product is not None else ():
-        if part.called is not None:
-            words = re.sub(rf"\b{re.escape(part.called)}(?:s|es)?\b", part.label, words, flags=re.IGNORECASE)
-    return words
+def _differences(before: ProductSpec, after: ProductSpec) -> list[str]:
+    """What differs between the rules of two specifications, in a few words each."""
+    old, new = ({rule.name: say_briefly(rule.claim) for rule in spec.rules} for spec in (before, after))
+    said = [worded("rule_changed", old=old[n], new=told) for n, told in new.items() if n in old and old[n] != told]
+    said += [worded("rule_added", new=told) for n, told in new.items() if n not in old]
+    return said + [worded("rule_dropped", old=told) for n, told in old.items() if n not in new]
+
+
+def _by_label(rules: Sequence[Rule], case: Case) -> tuple[Rule, ...]:
+    """Rules that speak of the product's own labels, where a person used other names or other letters for them."""
+    known = names(case)
+
+    def named(value: object) -> object:
+        if isinstance(value, str):
+            return known.get(value.lower(), value)
+        return tuple(named(v) for v in value) if isinstance(value, tuple) else value
+
+    fields = ("part", "other", "others")
+    return tuple(
+        rule.model_copy(update={f: named(getattr(rule, f)) for f in fields if hasattr(rule, f)}) for rule in rules
+    )
 
 
 def _on_references(case: Case, labels: Sequence[str]) -> list[Sentence]:
@@ -184,6 +212,22 @@ def _on_references(case: Case, labels: Sequence[str]) -> list[Sentence]:
     return said
 
 
+def _names_in(words: str, case: Case) -> tuple[str, str] | None:
+    """(part, new name) of "call part A rice" or "part A is called rice"; None where nothing is named."""
+    called_so = _CALLED.match(words)
+    if called_so is not None:
+        return called_so["old"], _bare(called_so["new"])
+    call = _CALL.match(words)
+    if call is None:
+        return None
+    known = next((n for n in names(case) if call["rest"].startswith(f"{n} ")), call["rest"].split()[0])
+    return known, _bare(call["rest"][len(known) :])
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"^(?:an?|the) ", "", name.strip(" '\".!"))
+
+
 def _naming(case: Case, old: str, new: str) -> Proposed:
     from agent.chat.subject import mentioned
 
@@ -191,7 +235,7 @@ def _naming(case: Case, old: str, new: str) -> Proposed:
         return Proposed((line("remember_no_product"),))
     spec, known = case.product.spec, names(case)
     labels = [label for label in mentioned(old, known) if label in {p.label for p in spec.parts}]
-    if not labels:
+    if not labels or not new:
         return Proposed((line("no_part", asked=old, parts=", ".join(p.called or p.label for p in spec.parts) or "-"),))
     if known.get(new, labels[0]) != labels[0]:
         return Proposed((line("call_taken", name=new),))
@@ -221,4 +265,4 @@ def settle(case: Case, words: str, spec: ProductSpec) -> tuple[Sentence, ...]:
     return (done, line("confirmed_verdict", cites, **facts))
 
 
-__all__ = ["Left", "Proposed", "ignore", "remember", "restore", "settle", "worded"]
+__all__ = ["Left", "Proposed", "ignore", "remember", "restore", "settle"]

@@ -13,7 +13,7 @@ from agent.chat.graph import build_chat_graph
 from agent.chat.parts import PartFact
 from agent.chat.reply import ChatTurn, Proposal, Reply, restored
 from agent.chat.state import ChatContext, Question
-from agent.chat.store import checked_thread, close, open_store, prune
+from agent.chat.store import checked_thread, close, open_store, prune, refuse_other
 from agent.report import InspectionReport
 from agent.spec import ProductSpec
 from tools.errors import InputError
@@ -127,10 +127,7 @@ class Chat:
         case, digest = self._case, str(values.get("digest", ""))
         other = digest != case.digest if digest and case.digest else Path(kept.image).name != case.name
         if other:
-            raise InputError(
-                f"thread '{self.thread}' is about another photo ({Path(kept.image).name}, not {case.name}); "
-                "give another thread."
-            )
+            refuse_other(self.thread, kept.image, case.report.image)
         product = case.product
         if product is not None and values.get("spec") and _dumped(product) == values.get("base"):
             product = replace(product, spec=ProductSpec.model_validate(values["spec"]))

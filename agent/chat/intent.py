@@ -49,10 +49,10 @@ def _patterns() -> dict[Intent, tuple[re.Pattern[str] | None, re.Pattern[str] | 
 def plain(question: str) -> str:
     """Lower case, single spaces, straight apostrophes.
 
-    >>> plain("  What’s   Wrong? ")
+    >>> plain("  What's   Wrong? ")
     "what's wrong?"
     """
-    return " ".join(question.lower().replace("’", "'").split())
+    return " ".join(question.lower().replace("\u2019", "'").split())
 
 
 def by_words(question: str) -> tuple[Intent | None, tuple[Intent, ...]]:
@@ -124,14 +124,14 @@ def by_narrator(narrator: Narrator, question: str, product: str, hints: Sequence
     menu = [name for name in words if name in hints or not hints or name == "off_topic"]
     meanings = {words[name]["meaning"]: cast("Intent", name) for name in menu}
     said, empty = (
-        narrator.choose([], [Turn("user", _asked(key, question, product, tuple(meanings)))], list(meanings), per_token=True)
-        for key in ("question", "empty")
-    )  # fmt: skip
+        narrator.choose([], [Turn("user", _asked(k, question, product, [*meanings]))], [*meanings], per_token=True)
+        for k in ("question", "empty")
+    )
     odds = {meaning: (p := debias(said[meaning], empty[meaning])) / (1 - p) for meaning in meanings}
     best = max(odds, key=lambda meaning: odds[meaning])
     return meanings[best] if odds[best] / sum(odds.values()) >= CHOSEN else "unsure"
 
 
-def _asked(key: str, question: str, product: str, options: tuple[str, ...]) -> str:
+def _asked(key: str, question: str, product: str, options: Sequence[str]) -> str:
     text: str = load_yaml("chat_menu")[key].format(question=question, product=product, options="; ".join(options))
     return text

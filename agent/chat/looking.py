@@ -10,7 +10,7 @@ import numpy as np
 from agent.chat.case import BlindError, Case
 from agent.chat.parts import around, likely
 from agent.chat.recall import meant, no_part, verdict_word
-from agent.chat.subject import Subject, inside, strongest, where
+from agent.chat.subject import Subject, about, strongest, where
 from agent.chat.words import line, worded
 from agent.claims import Sentence
 from agent.crop import crop_box, crop_pair
@@ -58,14 +58,14 @@ def _target(case: Case, subject: Subject, focus: Sequence[str]) -> Hypothesis | 
     evidence = [e for e in case.report.evidence if not e.id.startswith("M")]
     if subject.parts:
         label = subject.parts[0]
-        about = [e for e in evidence if e.part == label]
+        of_part = [e for e in evidence if e.part == label]
         box = around(likely(case.parts(), label)[0])
-        chosen = max(about, key=lambda e: e.llr, default=None)
+        chosen = max(of_part, key=lambda e: e.llr, default=None)
         if chosen is not None and (box is not None or chosen.box is not None):
             return _hypothesis(case, chosen, box or Box(*(chosen.box or (0, 0, 0, 0))))
         return None if box is None else _fresh(case, f"asked: {label}", box)
     if subject.place is not None and not subject.evidence:
-        there = [e for e in evidence if e.kind == "structural" and inside(e, subject.place)]
+        there = [e for e in evidence if e.kind == "structural" and about(e, subject.words, subject.place, case)]
         best = max(there, key=lambda e: (e.score, e.llr), default=None)
         if best is not None and best.box is not None:
             return _hypothesis(case, best, Box(*best.box))

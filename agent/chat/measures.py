@@ -10,10 +10,11 @@ from agent.chat.case import Case
 from agent.chat.intent import Intent
 from agent.chat.parts import PartFact, around, likely
 from agent.chat.recall import Answer, meant, no_part
-from agent.chat.subject import Subject, called, names, where
+from agent.chat.subject import Subject, called, names, strongest, where
 from agent.chat.words import line, worded
 from agent.claims import Sentence, in_words
 from agent.confidence import FAINT
+from agent.evidence import Fact
 from agent.fuse import log_odds, probability
 from agent.report import Finding
 from agent.rules import CountRule
@@ -30,7 +31,7 @@ _EVERYTHING = ("part", "component", "thing", "object", "piece", "item", "parts",
 
 
 def count(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """How many there are, by the measured parts; of a noun that is no part, by the detector, with what that is worth."""
+    """How many there are by the measured parts; of another noun, by the detector, and what that is worth."""
     if subject.defect and not subject.parts:
         found = case.report.findings
         cites = tuple(f.id for f in found) or tuple(e.id for e in meant(case, Subject(), ()))
@@ -39,7 +40,9 @@ def count(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         what = "; ".join(dict.fromkeys(f.what for f in found)) or case.report.evidence[0].what
         if not found:
             return [line("nothing_found", cites, what=meant(case, Subject(), ())[0].what)]
-        return [line("count_findings", cites, count=len({f.hypothesis or f.what for f in found}), what=what)]
+        number = len({f.hypothesis or f.what for f in found})
+        things = "thing speaks" if number == 1 else "things speak"
+        return [line("count_findings", cites, count=number, things=things, what=what)]
     if subject.parts:
         return [s for label in subject.parts for s in _count(case, label)]
     if subject.unknown is not None:
@@ -103,7 +106,7 @@ def _by_word(case: Case, noun: str) -> list[Sentence]:
 
     boxes = marked(case.sample())
     usual = [len(marked(s)) for s in case.good()]
-    enclosing = around([PartFact(noun, tuple(b), 1.0) for b in boxes])
+    enclosing = around([PartFact(noun, (b.x0, b.y0, b.x1, b.y1), 1.0) for b in boxes])
     noted = case.note(worded("part_count", count=len(boxes), part=noun), box=enclosing, source="text")
     if usual:
         told = ", ".join(str(n) for n in usual)
@@ -114,6 +117,8 @@ def _by_word(case: Case, noun: str) -> list[Sentence]:
 def present(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """Whether a part is there; without a name, whether any part that belongs is missing."""
     del focus
+    if subject.defect and not subject.parts:
+        return _defect(case, subject)
     if not subject.parts:
         if subject.unknown is not None and subject.unknown.split()[-1] not in _EVERYTHING:
             return _by_word(case, subject.unknown)
@@ -122,11 +127,23 @@ def present(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence
     for label in subject.parts:
         found, _ = likely(case.parts(), label)
         cites, rule = _count_evidence(case, label, len(found), around(found)), _rule(case, label)
-        facts = {"count": len(found), "part": called(case, label)}
+        facts: dict[str, Fact] = {"count": len(found), "part": called(case, label)}
         expected = rule is not None and not rule.low <= len(found) <= rule.high
         key = ("present_expected" if found else "absent_expected") if expected else ("present" if found else "absent")
         said.append(line(key, cites, **facts, expected=rule.expected if rule is not None else ""))
     return said
+
+
+def _defect(case: Case, subject: Subject) -> list[Sentence]:
+    """Whether something stands out, and whether it was taken for what was asked; nothing is named without evidence."""
+    found = [e for e in case.report.findings if e.kind == "structural"]
+    if not found:
+        best = strongest(case)
+        return [line("nothing_found", (best.id,), what=best.what)] if best is not None else [line("kind_none")]
+    named = next((e for e in case.report.evidence if subject.defect in e.what.lower().split() and e.llr >= 0), None)
+    if named is not None:
+        return [line("defect_named", (named.id,), what=named.what)]
+    return [line("defect_unnamed", (found[0].id,), defect=subject.defect or "", what=found[0].what)]
 
 
 def _missing(case: Case) -> list[Sentence]:
@@ -263,7 +280,9 @@ def same(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         said.append(line(key, noted, distance=f"{distance:.0f}", first=a.colour or "", second=b.colour or ""))
     if a.area and b.area:
         ratio = max(a.area, b.area) / min(a.area, b.area)
-        said.append(line("same_size" if ratio < SIMILAR else "other_size", noted, ratio=f"{ratio:.2f}"))
+        larger = ("first" if a.area > b.area else "second") if alike else (first if a.area > b.area else second)
+        key = "same_size" if ratio < SIMILAR else "other_size"
+        said.append(line(key, noted, ratio=f"{ratio:.2f}", larger=f"'{larger}'" if not alike else larger))
     return said
 
 
@@ -282,7 +301,8 @@ def _pair(case: Case, subject: Subject, focus: Sequence[str]) -> tuple[PartFact,
             if ones and others:
                 return others[0], ones[0]
         if len(ones) > 1:
-            return ones[0], ones[1]
+            by_side = sorted(ones, key=lambda p: p.box[0] + p.box[2])
+            return by_side[0], by_side[-1]
     return None
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 from langgraph.runtime import Runtime
 
@@ -16,9 +16,23 @@ from agent.chat.subject import on_topic, subject_of
 from agent.chat.words import line
 from agent.claims import Sentence
 
-Step = Callable[[ChatState, Runtime[ChatContext]], ChatUpdate]
+
+class Step(Protocol):
+    """A function from the state so far to what changes in it."""
+
+    def __call__(self, state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+        """Runs the step."""
+        ...
+
+
 FREE: tuple[Intent, ...] = ("help", "off_topic")
 """Intents that are answered by a sentence of their own name."""
+
+
+POINTING: tuple[Intent, ...] = (
+    "where", "kind", "size", "colour", "count", "present", "zoom", "compare", "same", "ignore", "restore"
+)  # fmt: skip
+"""Intents that speak of one thing, which "it" then means; after others "it" is what was found."""
 
 
 def understand(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
@@ -125,12 +139,10 @@ def spoken(step: Step) -> Step:
             runtime.stream_writer(sentence.text)
         update["sentences"] = [*state.sentences, *plain(fresh)]
         update["tasks"] = state.tasks[1:]
-        cited = [i for s in fresh for i in s.cites]
-        if cited and len(cited) <= 4 * len(fresh):
-            update["focus"] = list(dict.fromkeys(cited))
+        about_one = state.tasks[0][0] in POINTING
+        update["focus"] = list(dict.fromkeys(i for s in fresh for i in s.cites)) if about_one else []
         return update
 
-    run.__name__ = step.__name__
     return run
 
 

@@ -88,6 +88,17 @@ def kept_report(path: Path | str, thread: str) -> InspectionReport | None:
     return InspectionReport.model_validate_json(values["report"]) if values.get("report") else None
 
 
+def refuse_other(thread: str, kept: str, given: str) -> None:
+    """Refuses to talk about one photo in the thread of another.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(
+        f"thread '{thread}' is about another photo ({Path(kept).name}, not {Path(given).name}); give another thread."
+    )
+
+
 def close(saver: BaseCheckpointSaver[str]) -> None:
     """Closes the file of a store."""
     connection = getattr(saver, "conn", None)

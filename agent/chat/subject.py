@@ -25,9 +25,6 @@ _NOUN = (
     re.compile(r"\b(?:have|has|see|contain|hold|show|find)\s+(?:a|an|any|one|some|the)\s+([a-z-]+(?: [a-z-]+){0,2})"),
     re.compile(r"\b(?:the|a|an|any|all|each|every|both)\s+([a-z-]+(?: [a-z-]+){0,2})"),
 )
-_STOP = frozenset(
-    ["are", "is", "do", "does", "did", "there", "on", "in", "at", "of", "for", "with", "and", "or", "the", "a", "an", "to", "you", "we", "i", "it", "be", "can", "see", "has", "have", "missing", "here", "this", "that", "good", "one", "bad", "ok", "fine", "left", "right", "upper", "lower", "top", "bottom", "middle", "centre", "center", "again", "now", "still", "same", "as", "than", "please", "side", "present", "absent", "visible", "called", "from"]
-)
 
 
 @dataclass(frozen=True)
@@ -132,6 +129,12 @@ def inside(finding: Finding, place: Box) -> bool:
     return place.x0 <= x <= place.x1 and place.y0 <= y <= place.y1
 
 
+def about(finding: Finding, words: str, place: Box, case: Case) -> bool:
+    """Whether a finding lies in a place, and is also told so in words."""
+    told = where(Box(*finding.box), case).split() if finding.box is not None else []
+    return inside(finding, place) and any(w in told for w in words.split())
+
+
 def where(box: Box, case: Case) -> str:
     """A place in words."""
     return place_in_words(box, *case.report.size)
@@ -164,7 +167,7 @@ def _noun(words: str) -> str | None:
         for match in pattern.finditer(words):
             kept: list[str] = []
             for word in match[1].split():
-                if word in _STOP:
+                if word in load_yaml("chat_menu")["stop"]:
                     break
                 kept.append(word)
             if kept and kept[-1] not in load_yaml("chat_menu")["topic"]:

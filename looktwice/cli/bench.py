@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts", "models", "soak", "batch"],
+        Literal["patch", "memory", "parts", "models", "loop", "soak", "batch"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
             "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default). "
-            "soak: whether many inspections do. batch: a folder in several processes, beside one photo at a time."
+            "loop: an inspection step by step, and a second question about a photo. soak: whether many inspections "
+            "leave anything behind. batch: a folder in several processes, beside one photo at a time."
         ),
     ] = "patch",
     model: Annotated[
-        str, typer.Option(help="An open_clip architecture; its weights are random, speed does not depend on them.")
+        str,
+        typer.Option(
+            help="An open_clip architecture; its weights are random, speed does not depend on them. For loop: large "
+            "adds a narrator of LLaVA-OneVision 0.5 B's size, none leaves it out."
+        ),
     ] = "ViT-B-16-plus-240",
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
     repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
@@ -52,6 +57,9 @@ def bench(
 
         show_models("edge" if model == "ViT-B-16-plus-240" else model, device, json, say)
         return
+    if name == "loop":
+        _loop(model, repeat, device, json, say)
+        return
     if name == "parts":
         from evals.benches.parts import bench_parts
 
@@ -71,6 +79,43 @@ def bench(
         return
     patch = bench_patch(model, batch=batch, repeat=repeat, device=device, say=say)
     _told(json, patch.as_dict(), lambda: _show_patch(out, patch))
+
+
+def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str], None]) -> None:
+    """Inspects the shipped photos of a product that has parts."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from evals.benches.loop import bench_loop
+    from looktwice.examples import examples
+
+    example = examples()[0]
+    found = bench_loop(
+        example.photos,
+        lambda inspector: inspector.learn(example.name, example.references, describe=example.normal),
+        size="none" if model == "none" else "large", device=device, repeat=repeat, say=say,
+    )  # fmt: skip
+    if json:
+        typer.echo(json_format.dumps(found.as_dict()))
+        return
+    out = Console()
+    steps = Table("step", "s", "in models", "calls")
+    for row in found.steps:
+        steps.add_row(row.name, f"{row.seconds:.3f}", f"{row.model_seconds:.3f}", str(row.calls))
+    out.print(steps)
+    out.print(
+        f"{found.photos} photos on {found.device}, {found.threads} threads: {found.seconds:.2f} s an inspection, "
+        f"{found.outside:.1%} of it outside models"
+    )
+    asked = Table(
+        "narrator", "tokens", "first s", "further s", "ratio", "nothing kept", "first answer", "next", "differs"
+    )
+    for q in found.questions:
+        asked.add_row(
+            q.model, str(q.tokens), f"{q.first:.3f}", f"{q.second:.3f}", f"{q.ratio:.2f}", f"{q.uncached:.3f}",
+            f"{q.answer_first:.3f}", f"{q.answer_second:.3f}", f"{q.differs:.0e}",
+        )  # fmt: skip
+    out.print(asked)
 
 
 def _told(json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:

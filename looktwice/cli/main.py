@@ -9,6 +9,7 @@ import typer
 
 from looktwice.batch.naming import readable
 from looktwice.cli.bench import bench
+from looktwice.cli.chat import chat
 from looktwice.cli.demo import demo
 from looktwice.cli.doctor import doctor
 from looktwice.cli.eval import evaluate
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(inspect)
 app.command()(learn)
+app.command()(chat)
 app.command("eval")(evaluate)
 app.command()(bench)
 app.command()(world)

@@ -46,7 +46,7 @@ class Speaker:
             f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
         )
         for sentence in report.explanation[1:]:
-            self._out.print(f"   {escape(sentence.text)} {escape(_cited(sentence.cites))}")
+            self._out.print(f"   {escape(sentence.text)} {escape(cited(sentence.cites))}")
         if report.answer is not None:
             self._out.print(f"   Answer: {escape(report.answer)}")
 
@@ -62,10 +62,10 @@ class Speaker:
         self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
 
 
-def _cited(ids: Sequence[str]) -> str:
+def cited(ids: Sequence[str]) -> str:
     """Ids in brackets, as many as one takes in at a glance; the report itself holds all.
 
-    >>> _cited(["E1", "E2"]), _cited([f"E{n}" for n in range(9)])
+    >>> cited(["E1", "E2"]), cited([f"E{n}" for n in range(9)])
     ('[E1, E2]', '[E0, E1, E2, E3, E4 and 4 more]')
     """
     if len(ids) <= SHOWN:

@@ -40,3 +40,19 @@ def test_the_photo_is_encoded_once_whatever_the_number_of_parts():
     assert all(row.seconds > 0 and row.peak_mib > 0 for row in found.rows)
     assert found.ground_seconds > 0
     assert found.ratio == pytest.approx(found.rows[-1].seconds / found.rows[-2].seconds)
+
+
+def test_the_loop_is_timed_step_by_step_and_a_second_question_costs_less():
+    from evals.benches.loop import bench_loop
+    from looktwice.examples import examples
+
+    example = next(e for e in examples() if e.name == "wood")
+    found = bench_loop(example.photos[:1], lambda i: i.learn("wood", example.references[:1]), repeat=2, small=True)
+    steps = {row.name: row for row in found.steps}
+    assert {"intake", "glance", "match", "judge", "explain"} <= set(steps)
+    assert steps["glance"].calls > 0
+    assert steps["judge"].calls == 0
+    assert all(0 <= row.model_seconds <= row.seconds + 1e-3 for row in found.steps)
+    assert 0 <= found.outside < 1
+    assert [q.model for q in found.questions] == ["narrator", "llava-onevision-0.5b (random)"]
+    assert all(q.differs < 1e-5 for q in found.questions)

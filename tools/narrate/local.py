@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tools.errors import InputError, ModelError
 from tools.narrate.choose import log_likelihoods, normalised
+from tools.narrate.pictures import with_pictures
+from tools.narrate.prefix import Prefixes, Prompt
 from tools.narrate.turn import Turn
 from tools.types import RGB
 
@@ -39,6 +44,8 @@ class Narrator:
             )
         self._loaded = loaded
         self._image_size = image_size
+        self._prefixes = Prefixes(loaded)
+        self._processor, self._pictures = with_pictures(loaded.processor)
 
     def answer(self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64) -> str:
         """What the model says next, greedily, so that the same question gets the same answer.
@@ -53,10 +60,11 @@ class Narrator:
         """
         import torch
 
-        inputs = self._inputs(images, turns)
+        prompt = self._prompt(images, turns)
         with torch.inference_mode():
+            begun = self._begun(prompt)
             ids = self._loaded.model.generate(
-                **inputs,
+                **begun,
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 temperature=None,
@@ -64,8 +72,19 @@ class Narrator:
                 top_k=None,
                 pad_token_id=_padding(self._loaded.processor.tokenizer),
             )
-        said = self._loaded.processor.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        if "past_key_values" in begun:
+            self._prefixes.go_on(prompt, ids[0].tolist(), begun["past_key_values"])
+        said = self._loaded.processor.tokenizer.decode(ids[0, len(prompt.ids) :], skip_special_tokens=True)
         return str(said).strip()
+
+    def _begun(self, prompt: Prompt) -> dict[str, Any]:
+        """What an answer starts from: all but the last token run and taken from what is kept, where that can be."""
+        stem = self._prefixes.stem(prompt, whole=True) if prompt.digests else None
+        if stem is None:
+            return prompt.inputs
+        self._prefixes.set_positions(stem)
+        told = {k: v for k, v in prompt.inputs.items() if k in ("input_ids", "attention_mask")}
+        return {**told, "past_key_values": stem.taken(len(prompt.ids) - 1)}
 
     def choose(
         self, images: Sequence[RGB], turns: Sequence[Turn], options: Sequence[str], *, per_token: bool = False
@@ -87,7 +106,7 @@ class Narrator:
         """
         if not options or len(set(options)) < len(options) or not all(o.strip() for o in options):
             raise InputError(f"options {list(options)}: give at least one, each different and none empty.")
-        likelihoods = self._likelihoods(images, turns, options, per_token)
+        (likelihoods,) = self._likelihoods(images, [turns], options, per_token)
         return dict(zip(options, normalised(likelihoods), strict=True))
 
     def yes_no(self, images: Sequence[RGB], turns: Sequence[Turn]) -> float:
@@ -96,31 +115,48 @@ class Narrator:
         Raises:
             InputError: as `answer`.
         """
-        probabilities = normalised(self._likelihoods(images, turns, (*YES, *NO), per_token=False))
-        return sum(probabilities[: len(YES)])
+        (p,) = self.yes_no_each(images, [turns])
+        return p
+
+    def yes_no_each(self, images: Sequence[RGB], conversations: Sequence[Sequence[Turn]]) -> list[float]:
+        """P(yes) of several questions about the same photos, in one pass behind the photos.
+
+        Args:
+            images: as for `answer`; the same ones for every conversation.
+            conversations: such as a question in two phrasings of opposite polarity; at least one.
+
+        Raises:
+            InputError: as `answer`.
+        """
+        found = self._likelihoods(images, conversations, (*YES, *NO), per_token=False)
+        return [sum(normalised(likelihoods)[: len(YES)]) for likelihoods in found]
 
     def _likelihoods(
-        self, images: Sequence[RGB], turns: Sequence[Turn], options: Sequence[str], per_token: bool
-    ) -> list[float]:
-        prompt = self._prompt(turns)
-        return log_likelihoods(self._loaded, self._inputs(images, turns), prompt, options, per_token=per_token)
+        self, images: Sequence[RGB], conversations: Sequence[Sequence[Turn]], options: Sequence[str], per_token: bool
+    ) -> list[list[float]]:
+        prompts = [self._prompt(images, turns) for turns in conversations]
+        return log_likelihoods(self._loaded, self._prefixes, prompts, options, per_token=per_token)
 
-    def _prompt(self, turns: Sequence[Turn]) -> str:
+    def _prompt(self, images: Sequence[RGB], turns: Sequence[Turn]) -> Prompt:
         """The conversation as the model's own template writes it, up to where the answer begins."""
+        _check(images, turns)
+        digests = tuple(_digest(image) for image in images)
+        inputs = self._inputs(images, turns, digests)
         text = self._loaded.processor.apply_chat_template(
             [_message(turn, [None] * turn.images) for turn in turns], add_generation_prompt=True, tokenize=False
         )
-        return str(text)
+        ids = tuple(inputs["input_ids"][0].tolist())
+        return Prompt(inputs, ids, digests, str(text))
 
-    def _inputs(self, images: Sequence[RGB], turns: Sequence[Turn]) -> dict[str, Any]:
+    def _inputs(self, images: Sequence[RGB], turns: Sequence[Turn], digests: tuple[str, ...]) -> dict[str, Any]:
         """What the model's forward takes, on its device."""
-        _check(images, turns)
+        self._pictures.digests = digests
         shown = [self._fitted(image) for image in images]
         messages, taken = [], 0
         for turn in turns:
             messages.append(_message(turn, shown[taken : taken + turn.images]))
             taken += turn.images
-        made: Mapping[str, Any] = self._loaded.processor.apply_chat_template(
+        made: Mapping[str, Any] = self._processor.apply_chat_template(
             messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
         )
         device, dtype = self._loaded.device, self._loaded.dtype
@@ -140,6 +176,11 @@ def _message(turn: Turn, images: Sequence[Any]) -> dict[str, Any]:
     """A turn as chat templates take it, photos before text."""
     shown = [{"type": "image"} if image is None else {"type": "image", "image": image} for image in images]
     return {"role": turn.role, "content": [*shown, {"type": "text", "text": turn.text}]}
+
+
+def _digest(image: RGB) -> str:
+    """Of a photo's pixels and size."""
+    return sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def _check(images: Sequence[RGB], turns: Sequence[Turn]) -> None:

@@ -46,9 +46,12 @@ class PhotoTracer:
     def __init__(self, loaded: Loaded) -> None:
         """Takes a loaded tracer."""
         self._loaded = loaded
+        self._last: tuple[str, Traces] | None = None
 
     def trace(self, samples: Sequence[Sample]) -> tuple[Traces, ...]:
         """Traces photos of any sizes, each brought to the model's size along its longer side.
+
+        Several steps ask for the same photo one after the other, so what was traced last is kept.
 
         Raises:
             ModelError: the weights are damaged.
@@ -56,6 +59,12 @@ class PhotoTracer:
         return tuple(self._one(sample) for sample in samples)
 
     def _one(self, sample: Sample) -> Traces:
+        last = self._last
+        if last is None or last[0] != sample.digest:
+            last = self._last = (sample.digest, self._traced(sample))
+        return last[1]
+
+    def _traced(self, sample: Sample) -> Traces:
         import torch
 
         pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)

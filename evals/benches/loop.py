@@ -1,0 +1,237 @@
+"""The loop: seconds of each step of an inspection and of its model calls, and what a second question costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from agent import Inspector, Product
+    from tools.loading import Loaded
+    from tools.narrate import Narrator
+    from tools.types import RGB
+
+Size = Literal["none", "large"]
+QUESTIONS = (
+    "Does the part in the image have any defects? Answer with Yes or No.",
+    "Is the part in the image good and free of defects? Answer with Yes or No.",
+    "Is there a scratch on the part? Answer with Yes or No.",
+    "Is every part of the product in its place? Answer with Yes or No.",
+)
+"""Put to one photo, one after the other."""
+SEED = 0
+SIDE = 384
+"""Pixels along each side of the photo that the questions are about."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step of the loop, median over the photos."""
+
+    name: str
+    seconds: float
+    model_seconds: float
+    """Of them inside models."""
+    calls: int
+    """Runs of a model."""
+
+
+@dataclass(frozen=True)
+class QuestionRow:
+    """What questions about one photo cost one narrator."""
+
+    model: str
+    tokens: int
+    """Of the first question's prompt, the photo included."""
+    first: float
+    """Seconds."""
+    second: float
+    """Seconds, median of the further questions."""
+    uncached: float
+    """Seconds of the last question when nothing was kept."""
+    answer_first: float
+    """Seconds of an answer of four tokens, to a photo not seen before; the model's first work, so warming is in it."""
+    answer_second: float
+    differs: float
+    """Difference of P(yes) between both ways."""
+
+    @property
+    def ratio(self) -> float:
+        """Second over first."""
+        return self.second / self.first
+
+
+@dataclass(frozen=True)
+class LoopBench:
+    """What `bench_loop` measured."""
+
+    device: str
+    threads: int
+    photos: int
+    seconds: float
+    """An inspection, median."""
+    outside: float
+    """Share of it that is no model call."""
+    steps: tuple[StepRow, ...]
+    questions: tuple[QuestionRow, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        values = asdict(self)
+        for row, question in zip(values["questions"], self.questions, strict=True):
+            row["ratio"] = question.ratio
+        return values
+
+
+def bench_loop(
+    photos: Sequence[Any],
+    product_of: Callable[[Inspector], Product],
+    *,
+    size: Size = "large",
+    profile: str = "nano",
+    device: str = "auto",
+    repeat: int = 3,
+    small: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> LoopBench:
+    """Times inspections step by step, and first and further questions.
+
+    Args:
+        photos: to inspect, as `Inspector.inspect` takes them.
+        product_of: learns the product that they show.
+        size: "large" adds a narrator of LLaVA-OneVision 0.5 B's size with random weights.
+        profile: of the inspector.
+        device: "auto", "cpu", "cuda", ...
+        repeat: photos that questions are put to, of which the median counts.
+        small: shrinks the large narrator, to try the bench itself.
+        say: told what is being measured.
+
+    Raises:
+        tools.errors.InputError: no such device.
+    """
+    import torch
+
+    from agent import Inspector
+    from evals.benches.narrators import random_onevision
+
+    inspector = Inspector(profile, device=device)
+    say("learning")
+    product = product_of(inspector)
+    inspector.inspect(photos[0], product=product)
+    say("inspections")
+    runs = [_inspection(inspector, photo, product) for photo in photos]
+    steps = _steps(runs)
+    whole = median(sum(row.seconds for row in run) for run in runs)
+    inside = median(sum(row.model_seconds for row in run) for run in runs)
+    toolbox = inspector._context.toolbox
+    say("questions to the narrator of the profile")
+    asked = [_questions(toolbox._model("narrator"), repeat)]
+    if size == "large":
+        say("questions to a large narrator")
+        asked.append(_questions(random_onevision(toolbox._model("narrator").device, small=small), repeat))
+    return LoopBench(
+        toolbox._model("narrator").device, torch.get_num_threads(), len(photos), whole,
+        1 - inside / whole, steps, tuple(asked),
+    )  # fmt: skip
+
+
+def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[StepRow]:
+    """One inspection, step by step."""
+    rows: list[StepRow] = []
+    with timed_models(inspector._context.toolbox._models.values()) as clock:
+        last = [0.0, 0]
+
+        def ended(name: str, update: Any) -> None:
+            seconds = float(update["seconds"][name])
+            rows.append(StepRow(name, seconds, clock.seconds - last[0], int(clock.calls - last[1])))
+            last[:] = [clock.seconds, clock.calls]
+
+        inspector.inspect(photo, product=product, on_step=ended)
+    return rows
+
+
+@dataclass
+class Clock:
+    """Time inside models."""
+
+    seconds: float = 0.0
+    calls: int = 0
+    depth: int = 0
+    start: float = 0.0
+
+
+@contextmanager
+def timed_models(models: Any) -> Iterator[Clock]:
+    """Adds up the seconds inside any module of the models, whichever is called; the hooks are gone afterwards."""
+    clock = Clock()
+
+    def enter(*_: Any) -> None:
+        if clock.depth == 0:
+            clock.start = time.perf_counter()
+            clock.calls += 1
+        clock.depth += 1
+
+    def leave(*_: Any) -> None:
+        clock.depth -= 1
+        if clock.depth == 0:
+            clock.seconds += time.perf_counter() - clock.start
+
+    with ExitStack() as stack:
+        for model in {id(loaded.model): loaded.model for loaded in models}.values():
+            for module in model.modules():
+                stack.callback(module.register_forward_pre_hook(enter).remove)
+                stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+        yield clock
+
+
+def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
+    """For each step the median over the photos of its sums; a step that a photo did not need counts as nothing."""
+    names = list(dict.fromkeys(row.name for run in runs for row in run))
+    found = []
+    for name in names:
+        of = [[row for row in run if row.name == name] for run in runs]
+        found.append(
+            StepRow(
+                name,
+                median(sum(r.seconds for r in rows) for rows in of),
+                median(sum(r.model_seconds for r in rows) for rows in of),
+                round(median(sum(r.calls for r in rows) for rows in of)),
+            )
+        )
+    return tuple(found)
+
+
+def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
+    """First and further questions, with what is kept and without."""
+    from tools.narrate import Narrator, Turn
+
+    narrator = Narrator(loaded)
+    rng = np.random.default_rng(SEED)
+    photos = [rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(repeat + 1)]
+    turns = [[Turn("user", q, images=1)] for q in QUESTIONS]
+    answer_first, answer_second = (_answered(narrator, photos[-1], turns[n]) for n in (0, 2))
+    spent = [[_spent(narrator, photo, t) for t in turns] for photo in photos[:-1]]
+    alone = _spent(Narrator(loaded), photos[repeat - 1], turns[-1])
+    tokens = len(narrator._prompt([photos[0]], turns[0]).ids)
+    return QuestionRow(
+        loaded.name, tokens, median(of[0][0] for of in spent), median(s for of in spent for s, _ in of[1:]), alone[0],
+        answer_first, answer_second, abs(spent[-1][-1][1] - alone[1]),
+    )  # fmt: skip
+
+
+def _spent(narrator: Narrator, photo: RGB, turns: Any) -> tuple[float, float]:
+    start = time.perf_counter()
+    p = narrator.yes_no([photo], turns)
+    return time.perf_counter() - start, p
+
+
+def _answered(narrator: Narrator, photo: RGB, turns: Any) -> float:
+    start = time.perf_counter()
+    narrator.answer([photo], turns, max_new_tokens=4)
+    return time.perf_counter() - start

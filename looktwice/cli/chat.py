@@ -1,0 +1,147 @@
+"""`looktwice chat`: a conversation about one photo, in the terminal or a question a line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from looktwice.cli.options import Device, Looks, Profile
+
+if TYPE_CHECKING:
+    from agent import InspectionReport, Inspector, Product
+    from agent.chat import Chat, Reply
+
+STORE = Path("conversations.sqlite")
+"""Where conversations with a name are kept."""
+
+
+def chat(
+    image: Annotated[Path, typer.Argument(help="The photo to talk about.")],
+    product: Annotated[str | None, typer.Option(help="A learned product: its name, or its YAML file.")] = None,
+    ref: Annotated[list[str] | None, typer.Option(help="A photo of a good one; several may follow one --ref.")] = None,
+    normal: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
+    thread: Annotated[str | None, typer.Option(help="Name of the conversation; one that is there goes on.")] = None,
+    store: Annotated[Path, typer.Option(help="SQLite file that keeps conversations with a name.")] = STORE,
+    profile: Profile = "auto",
+    device: Device = "auto",
+    looks: Looks = 3,
+) -> None:
+    """Talk about a photo: why, where, how many, how sure; zoom, compare, ignore, remember.
+
+    Reads questions from standard input, one a line. Exit status 0 good, 1 anomalous (as the verdict stands at the
+    end), 2 wrong input.
+    """
+    from agent import Inspector
+    from agent.chat.store import checked_thread, kept_report, refuse_other
+    from looktwice.cli.learn import load_product
+
+    if thread is not None:
+        checked_thread(thread)
+    kept = kept_report(store, thread) if thread is not None else None
+    if thread is not None and kept is not None and Path(kept.image).name != image.name:
+        refuse_other(thread, kept.image, str(image))
+    inspector = Inspector(profile, device=device, looks=looks)
+    known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
+    report = _report(inspector, image, known, normal, kept)
+    conversation = inspector.chat(
+        report, product=known, store=store if thread is not None else None, thread=thread or "chat"
+    )
+    try:
+        _talk(conversation, _file_of(product))
+    finally:
+        conversation.close()
+    raise typer.Exit(1 if conversation.report.verdict.anomalous else 0)
+
+
+def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:
+    return inspector.learn("product", references, describe=normal) if references or normal else None
+
+
+def _report(
+    inspector: Inspector, image: Path, product: Product | None, normal: str, kept: InspectionReport | None
+) -> InspectionReport:
+    """The report that the thread keeps where it is of this very path, else a fresh one."""
+    from tools.images import load_sample
+
+    sample = load_sample(image)
+    if kept is not None and Path(kept.image).resolve() == image.resolve():
+        return kept
+    return inspector.inspect(sample, product=product, normal=normal)
+
+
+def _file_of(product: str | None) -> Path | None:
+    """The file of a product that a person may change; None for one that was not named or is ready-made."""
+    from looktwice.cli.learn import PRODUCTS
+
+    if product is None:
+        return None
+    path = Path(product) if product.endswith((".yaml", ".yml")) else PRODUCTS / f"{product}.yaml"
+    return path if path.exists() else None
+
+
+def _talk(conversation: Chat, file: Path | None) -> None:
+    """Questions in, answers out, until the end of the input or an empty line of a person."""
+    asked = sys.stdin.isatty()
+    _opening(conversation, asked)
+    while True:
+        if asked:
+            sys.stderr.write(_worded("prompt"))
+            sys.stderr.flush()
+        question = sys.stdin.readline()
+        if not question or (asked and not question.strip()):
+            break
+        if not question.strip():
+            continue
+        reply = conversation.ask(question)
+        _print(reply)
+        if reply.intent == "confirm" and conversation.product is not None and file is not None:
+            conversation.product.save(file)
+            _aside(_worded("saved", path=str(file)))
+        elif reply.intent == "confirm" and file is None and reply.text:
+            _aside(_worded("spec_at"))
+
+
+def _opening(conversation: Chat, asked: bool) -> None:
+    report = conversation.report
+    facts = {
+        "name": Path(report.image).name,
+        "verdict": _worded("anomalous" if report.verdict.anomalous else "good"),
+        "score": f"{report.verdict.score:.2f}",
+    }
+    count = len(conversation.turns) // 2
+    if count:
+        _aside(_worded("resumed", **facts, thread=conversation.thread, count=count))
+    elif asked:
+        _aside(_worded("opened", **facts))
+
+
+def _print(reply: Reply) -> None:
+    """An answer, a sentence a line, with the ids of what it rests on."""
+    from looktwice.cli.say import cited
+
+    for sentence in reply.sentences:
+        told = f"{sentence.text} {cited(sentence.cites)}" if sentence.cites else sentence.text
+        sys.stdout.write(f"{printable(told)}\n")
+    sys.stdout.flush()
+
+
+def _aside(text: str) -> None:
+    sys.stderr.write(f"{printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a file name could bring and a terminal would obey.
+
+    >>> printable("a\\x1b[2Jb")
+    'a?[2Jb'
+    """
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _worded(key: str, **facts: str | int) -> str:
+    from agent.chat.words import worded
+
+    return worded(key, **facts)

@@ -1,0 +1,169 @@
+"""How likely rows of tokens are after prompts: all rows of all prompts in one pass behind what the prompts share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import ModelError
+from tools.narrate.prefix import Stem, last_only
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.loading import Loaded
+    from tools.narrate.prefix import Prefixes, Prompt
+
+Rows = Sequence[tuple[int, ...]]
+"""Tokens of answers."""
+MASKS = ("eager", "sdpa")
+"""Attention that takes a mask of any shape."""
+
+
+@dataclass
+class _Tree:
+    """Prompts' own words, each followed by branches, one an answer; what begins alike is one branch until it parts."""
+
+    ids: list[int] = field(default_factory=list)
+    sees: list[list[int]] = field(default_factory=list)
+    """Which tokens of the tree each one sees, itself last; so many less one stand before it."""
+    _known: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+    def grow(self, tokens: Sequence[int], path: list[int]) -> list[int]:
+        """Goes on from a path with tokens, and returns the longer path."""
+        for token in tokens:
+            step = (path[-1] if path else -1, token)
+            if step not in self._known:
+                self._known[step] = [*path, len(self.ids)]
+                self.sees.append(self._known[step])
+                self.ids.append(token)
+            path = self._known[step]
+        return path
+
+
+def row_scores(
+    loaded: Loaded, prefixes: Prefixes, prompts: Sequence[Prompt], rows: Sequence[Rows]
+) -> list[list[float]]:
+    """Summed log-likelihood of each row of tokens right after its prompt.
+
+    Args:
+        loaded: the narrator.
+        prefixes: what it has run before.
+        prompts: conversations about the same photos.
+        rows: for each prompt the answers.
+
+    Raises:
+        ModelError: the likelihoods are not numbers.
+    """
+    stem = prefixes.stem(prompts[0])
+    plain = stem is None and bool(prompts[0].digests)
+    if plain or not prefixes.able or loaded.model.config._attn_implementation not in MASKS:
+        return [_alone(loaded, prompt, ids) for prompt, ids in zip(prompts, rows, strict=True)]
+    return _together(loaded, prefixes, stem, prompts, rows)
+
+
+def _together(
+    loaded: Loaded, prefixes: Prefixes, stem: Stem | None, prompts: Sequence[Prompt], rows: Sequence[Rows]
+) -> list[list[float]]:
+    import torch
+
+    seen = 0 if stem is None else min([len(stem.ids), *(_same(stem.ids, p.ids) for p in prompts)])
+    tree = _Tree()
+    asked: list[list[list[int]]] = []
+    for prompt, answers in zip(prompts, rows, strict=True):
+        path = tree.grow(prompt.ids[seen:], [])
+        # The last token of an answer is foretold, and itself foretells nothing that is asked for.
+        asked.append([[path[-1], *tree.grow(ids[:-1], path)[len(path) :]] for ids in answers])
+    wanted = sorted({n for answers in asked for nodes in answers for n in nodes})
+    output = _run(loaded, prefixes, stem, tree, seen, wanted)
+    logs = torch.log_softmax(output.float(), dim=-1)
+    _check(loaded, logs)
+    at = {n: i for i, n in enumerate(wanted)}
+
+    def total(nodes: Sequence[int], ids: Sequence[int]) -> float:
+        return float(sum(logs[at[n], token] for n, token in zip(nodes, ids, strict=True)))
+
+    return [[total(*pair) for pair in zip(a, r, strict=True)] for a, r in zip(asked, rows, strict=True)]
+
+
+def _run(
+    loaded: Loaded, prefixes: Prefixes, stem: Stem | None, tree: _Tree, seen: int, wanted: Sequence[int]
+) -> Tensor:
+    """(wanted, vocabulary): logits at some tokens of the tree."""
+    import torch
+
+    device, dtype, count = loaded.device, loaded.model.dtype, len(tree.ids)
+    hidden = torch.finfo(dtype).min
+    mask = torch.full((count, seen + count), hidden, dtype=dtype)
+    mask[:, :seen] = 0
+    for n, path in enumerate(tree.sees):
+        mask[n, torch.tensor(path) + seen] = 0
+    places = torch.tensor([[len(path) - 1 for path in tree.sees]], device=device) + seen
+    given: dict[str, Any] = {"position_ids": prefixes.positions(stem, places)}
+    if stem is not None:
+        given["past_key_values"] = stem.taken(seen)
+    keep = torch.tensor(list(wanted), device=device)
+    sparing = bool(last_only(loaded.model))
+    output = loaded.model(
+        input_ids=torch.tensor([tree.ids], device=device),
+        attention_mask=mask[None, None].to(device),
+        use_cache=stem is not None,
+        **given,
+        **({"logits_to_keep": keep} if sparing else {}),
+    )
+    logits: Tensor = output.logits[0]
+    return logits if sparing else logits[keep]
+
+
+def _alone(loaded: Loaded, prompt: Prompt, rows: Rows) -> list[float]:
+    """For one prompt, from its beginning: its answers' further tokens in one batch behind its cache."""
+    import torch
+
+    prefix = loaded.model(**prompt.inputs, use_cache=True, **last_only(loaded.model))
+    first = torch.log_softmax(prefix.logits[0, -1].float(), dim=-1)
+    _check(loaded, first)
+    scores = [float(first[ids[0]]) for ids in rows]
+    longer = [n for n, ids in enumerate(rows) if len(ids) > 1]
+    if longer:
+        rest = _behind(loaded, prefix.past_key_values, [rows[n] for n in longer], shown=bool(prompt.digests))
+        for n, score in zip(longer, rest, strict=True):
+            scores[n] += score
+    return scores
+
+
+def _behind(loaded: Loaded, cache: Any, rows: Rows, *, shown: bool) -> list[float]:
+    """Summed log-likelihood of each row's tokens after its first, in one batch behind the cache.
+
+    The batch needs no attention mask: padding comes last, where no real token looks. Without one a model that
+    gives photos positions in two dimensions (Qwen-VL) goes on from those of its last prefix; if that showed no
+    photo they are stale, so plain positions are given.
+    """
+    import torch
+
+    longest, seen = max(map(len, rows)) - 1, cache.get_seq_length()
+    fed = torch.zeros(len(rows), longest, dtype=torch.long, device=loaded.device)
+    wanted, real = fed.clone(), fed.clone()
+    for n, ids in enumerate(rows):
+        fed[n, : len(ids) - 1] = torch.tensor(ids[:-1])
+        wanted[n, : len(ids) - 1] = torch.tensor(ids[1:])
+        real[n, : len(ids) - 1] = 1
+    cache.batch_repeat_interleave(len(rows))
+    places = {} if shown else {"position_ids": torch.arange(seen, seen + longest, device=fed.device).expand_as(fed)}
+    output = loaded.model(input_ids=fed, past_key_values=cache, use_cache=True, **places)
+    scores: Tensor = torch.log_softmax(output.logits.float(), dim=-1).gather(2, wanted[..., None])[..., 0]
+    return [float(total) for total in (scores * real).sum(dim=1)]
+
+
+def _check(loaded: Loaded, logs: Tensor) -> None:
+    import torch
+
+    if not bool(torch.isfinite(logs).any()):
+        raise ModelError(
+            f"{loaded.name}: its likelihoods are not numbers; it overflows in {loaded.dtype}; set another dtype."
+        )
+
+
+def _same(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many first tokens are the same, and at least one of `b` is left."""
+    return next((n for n, (x, y) in enumerate(zip(a, b[:-1], strict=False)) if x != y), min(len(a), len(b) - 1))

@@ -1,0 +1,92 @@
+"""What the vision tower makes of each photo, kept, so that a photo is encoded once wherever it is shown."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tools.loading import Loaded
+
+PHOTOS = 16
+"""Encoded photos that are kept, the last used first."""
+TEXT = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids", "position_ids")
+"""Inputs of the language model; all others belong to the photos."""
+
+
+class Sight:
+    """Encoded photos of one model; the last used are kept."""
+
+    def __init__(self, loaded: Loaded, photos: int = PHOTOS) -> None:
+        """Takes the model.
+
+        Args:
+            loaded: the narrator's model.
+            photos: so many encodings are kept.
+        """
+        self._model = loaded.model
+        self._photos = photos
+        self._kept: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        forward = signature(loaded.model.forward).parameters
+        encode = getattr(loaded.model, "get_image_features", None)
+        self.able = encode is not None and "mm_encoder_outputs" in forward
+        """Whether this class takes photos that were encoded before (transformers' `mm_encoder_outputs`)."""
+        self._takes = frozenset(signature(encode).parameters) if encode is not None else frozenset()
+
+    def encode(self, inputs: dict[str, Any], digests: Sequence[str]) -> dict[str, Any] | None:
+        """The photos of a prompt as forward takes them, each encoded once; None where the class cannot.
+
+        Args:
+            inputs: the processor's, with the pixels of all photos.
+            digests: of the photos, in their order.
+        """
+        if not self.able or not digests:
+            return None
+        pixels = {k: v for k, v in inputs.items() if k not in TEXT and k in self._takes}
+        single = [self._one(pixels, n, len(digests)) for n in range(len(digests))]
+        if any(one is None for one in single):
+            return {"image": self._found((*digests, ""), pixels)}
+        return {"image": _joined([self._found((d,), one or {}) for one, d in zip(single, digests, strict=True)])}
+
+    def _one(self, pixels: dict[str, Any], number: int, count: int) -> dict[str, Any] | None:
+        """The inputs of one photo of several; None where they cannot be told apart."""
+        if count == 1:
+            return pixels
+        grid, values = pixels.get("image_grid_thw"), pixels["pixel_values"]
+        if grid is not None:
+            ends = grid.prod(dim=1).cumsum(0).tolist()
+            start = ends[number - 1] if number else 0
+            return {"pixel_values": values[start : ends[number]], "image_grid_thw": grid[number : number + 1]}
+        # LLaVA-OneVision encodes a photo among others in another way than one alone.
+        if "batch_num_images" in pixels or values.shape[0] != count:
+            return None
+        return {k: v[number : number + 1] for k, v in pixels.items()}
+
+    def _found(self, key: tuple[str, ...], pixels: dict[str, Any]) -> Any:
+        if key not in self._kept:
+            made = self._model.get_image_features(**pixels, return_dict=True)
+            made.hidden_states = made.attentions = made.last_hidden_state = None
+            self._kept[key] = made
+            while len(self._kept) > self._photos:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+def _joined(rows: Sequence[Any]) -> Any:
+    """Several photos' encodings as one; features of deeper layers (Qwen3-VL) are joined layer by layer."""
+    import torch
+
+    if len(rows) == 1:
+        return rows[0]
+    joined = type(rows[0])()
+    joined.pooler_output = [feature for row in rows for feature in row.pooler_output]
+    deep: Sequence[Sequence[Tensor]] | None = getattr(rows[0], "deepstack_features", None)
+    if deep is not None:
+        layers = range(len(deep))
+        joined.deepstack_features = [torch.cat([row.deepstack_features[n] for row in rows]) for n in layers]
+    return joined
