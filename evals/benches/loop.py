@@ -131,12 +131,12 @@ def bench_loop(
     inside = median(sum(row.model_seconds for row in run) for run in runs)
     toolbox = inspector._context.toolbox
     say("questions to the narrator of the profile")
-    asked = [_questions(toolbox._model("narrator"), repeat)]
+    asked = [_questions(toolbox.model("narrator"), repeat)]
     if size == "large":
         say("questions to a large narrator")
-        asked.append(_questions(random_onevision(toolbox._model("narrator").device, small=small), repeat))
+        asked.append(_questions(random_onevision(toolbox.model("narrator").device, small=small), repeat))
     return LoopBench(
-        toolbox._model("narrator").device, torch.get_num_threads(), len(photos), whole,
+        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole,
         1 - inside / whole, steps, tuple(asked),
     )  # fmt: skip
 

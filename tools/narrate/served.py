@@ -254,12 +254,8 @@ class ServedNarrator(Narrator):
 
 def _client(url: str, spec: ServedSpec) -> OpenAI:
     """A client that tries again with growing, jittered pauses, and as the server's Retry-After says."""
-    try:
-        from openai import OpenAI
-    except ImportError as error:
-        raise ModelError(
-            "a narrator on a server needs the openai client; install it by `pip install 'looktwice[server]'`."
-        ) from error
+    from openai import OpenAI
+
     # Servers without keys want some word all the same.
     key = os.environ.get(spec.key_from) or "none"
     return OpenAI(base_url=url, api_key=key, timeout=spec.timeout, max_retries=spec.retries)
