@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -49,28 +50,51 @@ def story_in_words(
         usual: what is said where the narrator fails twice.
         language: the code of the language to answer in.
     """
+    usually = {"cause": usual.cause, "consequence": usual.consequence, "advice": usual.advice}
     asked = {
-        key: _checked(narrator, product, sample, evidence, found, question, language)
+        key: _checked(narrator, product, sample, evidence, (found, usually[key] or ""), question, language)
         for key, question in (("cause", "cause"), ("consequence", "consequence"), ("advice", "advise"))
     }
-    return Story(**{key: text or getattr(usual, key) for key, text in asked.items()})
+    return Story(**{key: text or usually[key] for key, text in asked.items()})
+
+
+def is_about(answer: str, subject: str, names: Sequence[str]) -> bool:
+    """Whether an answer has a word of substance in common with what it should be about, besides the names of things.
+
+    >>> is_about("the tool drew a scratch", "a scratch of 40 px", ["tool"])
+    True
+    >>> is_about("the plank was forgotten", "a hole in the plank", ["plank"])
+    False
+    """
+    return bool((_words(answer) & _words(subject)) - _words(" ".join(names)))
+
+
+def _words(text: str) -> set[str]:
+    """Words of four letters and more, and pairs of characters where a script has no spaces."""
+    plain = text.casefold()
+    pairs = (run[n : n + 2] for run in re.findall(r"[\u3040-\u9fff]{2,}", plain) for n in range(len(run) - 1))
+    return {*re.findall(r"[^\W\d_\u3040-\u9fff]{4,}", plain), *pairs}
 
 
 def _checked(
-    narrator: Narrator, product: Product, sample: Sample, evidence: Sequence[Evidence], found: str, question: str,
-    language: str,
+    narrator: Narrator, product: Product, sample: Sample, evidence: Sequence[Evidence], subject: tuple[str, str],
+    question: str, language: str,
 ) -> str | None:  # fmt: skip
-    """An answer without a fault, or None after two tries."""
+    """An answer without a fault about the subject (the finding, what is usually said), or None after two tries."""
     words = questions()
+    found, usually = subject
     told = words["evidence"].format(evidence=found)
     asked = words[question] if language == "en" else f"{words[question]} {words['in_language'].format(code=language)}"
     turns = [Turn("user", f"{told} {asked}", images=1)]
     parts = [part.label for part in product.spec.parts]
+    names = [product.spec.product, product.name, *parts]
     for _ in range(2):
         answer = narrator.answer([sample.image], turns, max_new_tokens=40)
         wrong = faults(answer, evidence, anomalous=True, parts=parts)
-        if answer.strip() and not wrong:
+        if not wrong and not is_about(answer, f"{found} {usually}", names):
+            wrong = ["it is not about what was found"]
+        if not wrong:
             return answer.strip()
-        mend = words["mend"].format(faults="; ".join(wrong) or "nothing was said")
+        mend = words["mend"].format(faults="; ".join(wrong))
         turns = [*turns, Turn("assistant", answer), Turn("user", mend)]
     return None
