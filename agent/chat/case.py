@@ -16,7 +16,7 @@ from agent.context import Context
 from agent.evidence import Claim, Evidence, Hypothesis, Kind
 from agent.learn import known_parts
 from agent.report import Finding, InspectionReport
-from agent.state import InspectionState
+from agent.state import InspectionState, Update
 from tools.errors import LookTwiceError
 from tools.types import Box, Region, Sample
 
@@ -194,12 +194,26 @@ class Case:
         """Judges and explains a state, and takes its report, with what was measured on request behind it."""
         runtime = Runtime(context=self.context)
         state = replace(state, **steps.judge(state, runtime))
-        state = replace(state, **steps.explain(replace(state, question=""), runtime))
+        state = _explained(state, steps.explain(replace(state, question=""), runtime))
         made = self._report_of(state)
         self.report = made.model_copy(
             update={"evidence": (*made.evidence, *asked), "answer": self.report.answer, "image": self.report.image}
         )
         self._state = state
+
+
+def _explained(state: InspectionState, update: Update) -> InspectionState:
+    """The state with its explanation; evidence that explaining adds anew each time is added once."""
+    known = {(e.hypothesis, e.claim.key, repr(e.claim.facts)): e.id for e in state.evidence}
+    added, same = [], {}
+    for item in update.get("evidence", []):
+        before = known.get((item.hypothesis, item.claim.key, repr(item.claim.facts)))
+        if before is None:
+            added.append(item)
+        else:
+            same[item.id] = before
+    told = tuple(replace(s, cites=tuple(same.get(i, i) for i in s.cites)) for s in update.get("explanation", ()))
+    return replace(state, evidence=[*state.evidence, *added], explanation=told)
 
 
 def _with_added(state: InspectionState, report: InspectionReport) -> InspectionState:

@@ -98,7 +98,7 @@ def test_counts_are_told_with_what_belongs_and_cite_the_rule(chat):
         ("is there a hole?", "does not say that it is a hole"),
         ("how many defects are there?", "speak for an anomaly"),
         ("tell me about the bolt", "bolt"),
-        ("what caused it?", "Nothing that was measured says"),
+        ("what caused it?", "*Likely cause (inferred):*"),
         ("what is your favourite song?", "I only answer questions about this photo"),
     ],
 )
