@@ -78,6 +78,9 @@ def _zone(label: str, found: Sequence[NDArray[np.float64]], measuring: Measuring
     if many < 3:
         return None
     low, high = everywhere.min(axis=0), everywhere.max(axis=0)
+    # Parts exactly in a row span no area; the zone is then as wide as their places are sure.
+    flat = (high - low < 2 * measuring.place) * measuring.place
+    low, high = low - flat, high + flat
     step = (high - low) / (many - 1)
     if float(np.prod(high - low + 2 * step)) > WIDE:
         return None

@@ -5,7 +5,8 @@ import pytest
 from test_kinds import BLUE, RED, YELLOW, part, photo
 
 from agent.induce import induce, joint_log_odds, leave_one_out, odd_one
-from agent.induce.spreads import tolerance
+from agent.induce.places import positions
+from agent.induce.spreads import Measuring, tolerance
 from agent.rules import evaluate
 from agent.rules.surprise import doubt
 from agent.spec import PartSpec, ProductSpec
@@ -129,3 +130,9 @@ def test_rules_from_four_photos_tell_logical_defects_of_a_product_with_true_part
     ]
     scores = [joint_log_odds(rules, m) for m in (*good, *bad)]
     assert auroc(np.array([False] * len(good) + [True] * len(bad)), np.array(scores)) >= least
+
+
+def test_parts_exactly_in_a_row_still_make_a_zone():
+    rows = [photo(*(part("pin", 0.05 * n, 0.2) for n in range(count))) for count in (2, 3, 2)]
+    (rule,) = positions(rows, ["pin"], Measuring())
+    assert rule.zone.top < 0.2 < rule.zone.bottom
