@@ -25,6 +25,10 @@ _KINDS = {
     "touching": "contact", "level": "contact", "whole": "broken", "proportion": "proportion",
 }  # fmt: skip
 """What the first word of a claim's key is about, in prompts/report/inferences.yaml."""
+_DIFFERS = {
+    "missing": "missing", "extra": "extra", "place": "place", "size": "size", "shape": "size", "colour": "colour",
+}  # fmt: skip
+"""The same for how a part differs from its counterpart on a reference."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Story:
 
 def kind_of(evidence: Evidence) -> str | None:
     """What a finding is about: "missing", "extra", ...; None for a place that nobody has named."""
-    first = evidence.claim.key.split("_")[0]
+    first, *others = evidence.claim.key.split("_")
+    if first == "arranged":
+        return _DIFFERS.get(others[0])
     if first in ("count", "total", "each", "recount"):
         found, expected = str(evidence.claim.facts.get("found", "")), str(evidence.claim.facts.get("expected", ""))
         digits = [word for word in expected.split() if word.isdigit()]

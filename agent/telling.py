@@ -154,7 +154,7 @@ def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sent
 
 def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
-    return evidence.source == "rule" and evidence.claim.key.endswith(("_as_expected", "_present"))
+    return evidence.source in ("rule", "parts") and evidence.claim.key.endswith(("_as_expected", "_present"))
 
 
 def share_of(box: Box, sample: Sample) -> float:
