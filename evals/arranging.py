@@ -131,6 +131,8 @@ def _changed(stored: Prices, chance: np.random.Generator) -> Prices:
     values = stored.model_dump()
     for name in chance.choice(names, 2, replace=False).tolist():
         values[name] = round(values[name] * float(np.exp(chance.normal(0, STEP))), 3)
+    for name in ("power", "together"):
+        values[name] = max(1.0, values[name])
     if chance.random() < 0.5:
         name = str(chance.choice(list(values["usual"])))
         values["usual"][name] = round(values["usual"][name] * float(np.exp(chance.normal(0, DIFFERENCE_STEP))), 3)

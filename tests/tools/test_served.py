@@ -347,12 +347,6 @@ def test_large_photos_are_scaled_down_before_they_are_sent(faulty):
     assert text == {"type": "text", "text": "Well?"}
 
 
-def test_without_the_client_library_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(ModelError, match="pip install"):
-        ServedNarrator(ServedSpec(url="http://localhost:1/v1"))
-
-
 @pytest.mark.parametrize(
     ("written", "said_of_it"),
     [

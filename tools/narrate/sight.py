@@ -8,8 +8,6 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.loading import Loaded
 
 PHOTOS = 16
@@ -79,14 +77,20 @@ class Sight:
 
 def _joined(rows: Sequence[Any]) -> Any:
     """Several photos' encodings as one; features of deeper layers (Qwen3-VL) are joined layer by layer."""
-    import torch
-
     if len(rows) == 1:
         return rows[0]
     joined = type(rows[0])()
-    joined.pooler_output = [feature for row in rows for feature in row.pooler_output]
-    deep: Sequence[Sequence[Tensor]] | None = getattr(rows[0], "deepstack_features", None)
+    joined.pooler_output = _together([row.pooler_output for row in rows])
+    deep: Sequence[Any] | None = getattr(rows[0], "deepstack_features", None)
     if deep is not None:
-        layers = range(len(deep))
-        joined.deepstack_features = [torch.cat([row.deepstack_features[n] for row in rows]) for n in layers]
+        joined.deepstack_features = [_together([row.deepstack_features[n] for row in rows]) for n in range(len(deep))]
     return joined
+
+
+def _together(features: Sequence[Any]) -> Any:
+    """Features of several photos in a row: as a tensor where a class gives one, else as one list of all photos'."""
+    import torch
+
+    if isinstance(features[0], torch.Tensor):
+        return torch.cat(list(features))
+    return [feature for of_photo in features for feature in of_photo]
