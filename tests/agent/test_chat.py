@@ -99,6 +99,7 @@ def test_counts_are_told_with_what_belongs_and_cite_the_rule(chat):
         ("how many defects are there?", "speak for an anomaly"),
         ("tell me about the bolt", "bolt"),
         ("what caused it?", "*Likely cause (inferred):*"),
+        ("What could have caused it?", "*Likely cause (inferred):*"),
         ("what is your favourite song?", "I only answer questions about this photo"),
     ],
 )
