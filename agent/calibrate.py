@@ -186,6 +186,8 @@ class Calibration(BaseModel):
     fused: Fused = Fused()
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
+    prose: bool = True
+    """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
 

@@ -71,6 +71,8 @@ def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[
     if claim is not None:
         named = appended([Evidence("structural", claim, 0.0, "narrator", leading.name, region=region)], state.evidence)
         usual = story_of(str(claim.facts["name"]), context.language)
+    if not context.calibration.prose:
+        return named, familiar, usual
     told = list(tell_hypothesis(leading, sample, context.language, sure=True))
     found = " ".join(s.text for s in told[:1])
     evidence = [*leading.evidence, *named]
