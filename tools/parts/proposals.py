@@ -191,8 +191,13 @@ def _chosen(image: RGB, pose: ProductPose, offers: Sequence[tuple[Mask, float]])
 
 
 def _overlaps(masks: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    flat = masks.reshape(len(masks), -1).astype(np.float32)
-    areas = flat.sum(axis=1).astype(np.float64)
-    shared = (flat @ flat.T).astype(np.float64)
+    """Intersections of all pairs of masks over their unions, and over the smaller of both."""
+    import torch
+
+    from tools.linear import linear
+
+    flat = torch.from_numpy(masks.reshape(len(masks), -1).astype(np.float32))
+    areas = flat.sum(dim=1).double().numpy()
+    shared = linear(flat, flat).double().numpy()
     union = areas[:, None] + areas[None] - shared
     return shared / np.maximum(union, 1), shared / np.maximum(np.minimum(areas[:, None], areas[None]), 1)
