@@ -180,6 +180,9 @@ class Calibration(BaseModel):
     reference: MatcherMap = MatcherMap()
     tracer: MatcherMap = MatcherMap(slope=0.0)
     rule: MatcherMap = MatcherMap()
+    lone: MatcherMap = MatcherMap(slope=0.0)
+    """Of rules that a single reference gave: how far good ones depart from them it cannot say, so that they are worth
+    nothing where no fit says otherwise."""
     parts: MatcherMap = MatcherMap(slope=0.0)
     narrator: MatcherMap = MatcherMap()
     looks: Looks = Looks()

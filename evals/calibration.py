@@ -60,9 +60,10 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
             thresholds += _collect(inspector, category, count, seen, inspected)
     for name, found in seen.items():
         sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
-    fitted = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    fitted: dict[str, MatcherMap] = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    fitted["lone"] = _lone(inspector, categories)
     detection = round(float(np.median(thresholds or [0.5])), 4)
-    fitted_maps = maps.model_copy(update={**{str(name): m for name, m in fitted.items()}, "detection": detection})
+    fitted_maps = maps.model_copy(update={**fitted, "detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
@@ -91,6 +92,20 @@ def _fused(inspector: Inspector, seen: Sequence[tuple[Product, Case]]) -> Fused:
         slope=round(max(slope, 0.01), 4),
         offset=round(offset, 4),
     )
+
+
+def _lone(inspector: Inspector, categories: Sequence[Category]) -> MatcherMap:
+    """The map of rules that a single reference gave, by what the most surprising of them says of photos."""
+    seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
+    for category in categories:
+        sys.stderr.write(f"{category.name}, a single reference\n")
+        _collect(inspector, category, 1, seen, [])
+    rules = seen["rule"]
+    if not rules.good or not _auroc(rules) > 0.5:
+        return MatcherMap(slope=0.0)
+    mean, spread = float(np.mean(rules.good)), float(np.std(rules.good)) or 1.0
+    standardised = Seen([(x - mean) / spread for x in rules.good], [(x - mean) / spread for x in rules.bad])
+    return fitted_map(MatcherMap(mean=mean, spread=spread, **_PLAIN), standardised, LIMITS["rule"])
 
 
 def _auroc(seen: Seen) -> float:
@@ -125,6 +140,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             else {},
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
+            "lone": _PLAIN,
             "parts": _PLAIN,
             "measuring": stored.measuring,
             "narrator": stored.narrator,

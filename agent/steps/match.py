@@ -139,11 +139,13 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
         if outcome is None:
             continue
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
-        deviation = calibration.rule.standardise(outcome.log_odds, product.spec.good_scores)
+        lone = rule.origin == "induced" and len(product.references) == 1
+        worth = calibration.lone if lone else calibration.rule
+        deviation = worth.standardise(outcome.log_odds, product.spec.good_scores)
         yield Evidence(
             "logical",
             outcome.claim,
-            calibration.rule.llr(deviation),
+            worth.llr(deviation),
             "rule",
             rule.name,
             part=rule.part,
