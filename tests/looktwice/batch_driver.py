@@ -1,5 +1,6 @@
 """A batch with an inspector that takes milliseconds and breaks where a photo's name says so; also run as a program."""
 
+import json
 import os
 import sys
 import time
@@ -20,6 +21,14 @@ from looktwice.batch.stop import Stop
 from looktwice.batch.work import Work
 from tools.images import load_sample
 from tools.types import Sample
+
+
+def lines(out, name="results.jsonl"):
+    return [json.loads(text) for text in (out / name).read_text().splitlines()]
+
+
+def files(out, name="results.jsonl"):
+    return sorted(line["file"] for line in lines(out, name))
 
 
 class Report(InspectionReport):

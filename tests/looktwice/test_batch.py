@@ -3,9 +3,6 @@
 import errno
 import json
 import os
-import random
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import batch_driver
-from batch_driver import batch, photo, run
+from batch_driver import batch, files, lines, photo, run
 
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
@@ -28,17 +25,6 @@ from looktwice.batch.speed import bench_batch
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.stop import Stop
 from tools.errors import InputError
-
-DRIVER = Path(batch_driver.__file__)
-LONG = os.environ.get("LOOKTWICE_LONG") == "1"
-
-
-def lines(out, name="results.jsonl"):
-    return [json.loads(text) for text in (out / name).read_text().splitlines()]
-
-
-def files(out, name="results.jsonl"):
-    return sorted(line["file"] for line in lines(out, name))
 
 
 @pytest.fixture
@@ -292,73 +278,6 @@ def test_a_stop_ends_between_two_photos_and_the_next_call_goes_on(folder, tmp_pa
     assert 1 <= sum(tally.kinds.values()) < 8
     run(batch(folder, tmp_path / "out"))
     assert len(files(tmp_path / "out")) == len(set(files(tmp_path / "out"))) == 8
-
-
-def start(folder, out, workers, slow):
-    out.mkdir(exist_ok=True)
-    arguments = [sys.executable, str(DRIVER), str(folder), str(out), str(workers), str(slow)]
-    return subprocess.Popen(
-        arguments, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    )
-
-
-def wait_for_lines(out, number, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if (out / "results.jsonl").exists() and (out / "results.jsonl").read_bytes().count(b"\n") >= number:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {number} lines in {seconds} s")
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_with_its_status_and_whole_lines(tmp_path, number, status):
-    for n in range(300):
-        photo(tmp_path / "in" / f"{n:03}.png", n % 256)
-    running = start(tmp_path / "in", tmp_path / "out", 1, 0.05)
-    wait_for_lines(tmp_path / "out", 2)
-    running.send_signal(number)
-    assert running.wait(timeout=30) == status
-    assert b"Traceback" not in running.stderr.read()
-    running.stderr.close()
-    assert 2 <= len(lines(tmp_path / "out")) < 300
-    assert lines(tmp_path / "out", "log.jsonl")[-1]["event"] == "ended"
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path, workers):
-    kills, photos = (20, 400) if LONG else (3, 60)
-    for n in range(photos):
-        photo(tmp_path / "in" / f"{n:03}.png", n % 256)
-    chance, out, done = random.Random(workers), tmp_path / "out", 0
-    for _ in range(kills):
-        running = start(tmp_path / "in", out, workers, 0.02)
-        wait_for_lines(out, min(done + 1, photos))
-        time.sleep(chance.uniform(0, 0.3))
-        running.kill()
-        running.wait()
-        running.stderr.close()
-        done = (out / "results.jsonl").read_bytes().count(b"\n")
-    assert run(batch(tmp_path / "in", out)).status in (0, 1)
-    assert files(out) == [f"{n:03}.png" for n in range(photos)]
-    assert all((out / line["folder"] / "report.json").exists() for line in lines(out))
-    assert not list(out.glob(".*.part"))
-
-
-def test_no_process_outlives_a_killed_run(tmp_path):
-    import psutil
-
-    for n in range(200):
-        photo(tmp_path / "in" / f"{n:03}.png")
-    running = start(tmp_path / "in", tmp_path / "out", 2, 0.05)
-    wait_for_lines(tmp_path / "out", 1)
-    children = psutil.Process(running.pid).children(recursive=True)
-    assert children
-    running.kill()
-    running.wait()
-    running.stderr.close()
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert alive == []
 
 
 def test_photos_that_come_later_are_inspected_once_they_are_whole(tmp_path):
