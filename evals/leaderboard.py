@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from evals.datasets import open_benchmark
 from evals.pages import label_of
-from evals.provenance import digests
 from evals.results import Results, Settings, write_text
 from evals.runner import run
 from prompts import render
+from tools.profiles.digests import digests
 
 if TYPE_CHECKING:
     from agent import Inspector

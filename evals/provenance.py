@@ -6,12 +6,8 @@ import datetime
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
-
-if TYPE_CHECKING:
-    from tools.profiles.profile import Profile
 
 LIBRARIES = (
     "looktwice", "torch", "torchvision", "transformers", "open_clip_torch", "langgraph", "numpy", "scipy",
@@ -59,24 +55,6 @@ def record(*, device: str, models: dict[str, str], seed: int, started: str, seco
 def now() -> str:
     """The time, in ISO 8601 and UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def digests(profile: Profile) -> dict[str, str]:
-    """SHA-256 (hex) of each role's weights, without loading them; the name of one that is served elsewhere."""
-    from tools.checkpoint import digest_of, locate, weight_files
-    from tools.errors import ModelError
-    from tools.profiles.spec import Roles
-
-    found = {}
-    for role in Roles.model_fields:
-        written = getattr(profile.roles, role)
-        if written is None or getattr(written, "shared", None) is not None:
-            continue
-        try:
-            found[role] = digest_of(weight_files(locate(profile.role(role))))  # type: ignore[arg-type]  # a field's name is a role
-        except ModelError:
-            found[role] = f"not on disk: {written.source}"
-    return found
 
 
 def device_name(device: str) -> str:

@@ -54,30 +54,9 @@ def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[
     Raises:
         tools.errors.ModelError: a checkpoint is not on disk.
     """
-    return Manifest(
-        options=dict(options), product=dict(product), models=checkpoint_digests(profile), versions=versions()
-    )
+    from tools.profiles.digests import digests
 
-
-def checkpoint_digests(profile: Profile) -> dict[str, str]:
-    """By role: SHA-256 (hex) of its weights; of a served model, how the profile names it.
-
-    Raises:
-        tools.errors.ModelError: a checkpoint is not on disk.
-    """
-    from tools.checkpoint import digest_of, locate, weight_files
-    from tools.profiles.spec import Roles
-
-    found: dict[str, str] = {}
-    for role in Roles.model_fields:
-        written = getattr(profile.roles, role)
-        if written is None:
-            continue
-        if getattr(written, "served", None) is not None:
-            found[role] = hashlib.sha256(written.model_dump_json().encode()).hexdigest()
-            continue
-        found[role] = digest_of(weight_files(locate(profile.role(role))))  # type: ignore[arg-type]  # names are roles
-    return found
+    return Manifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
 
 
 def product_digest(product: Product | None, normal: str, *, learned_here: bool) -> dict[str, str]:

@@ -75,9 +75,9 @@ def evaluate(
         return
     from agent import Inspector
     from evals.datasets import open_benchmark
-    from evals.provenance import digests
     from evals.runner import Settings, run
     from tools.profiles import resolve_profile
+    from tools.profiles.digests import digests
 
     if bench == "world" and category:
         split = "all"

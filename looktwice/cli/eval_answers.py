@@ -45,10 +45,10 @@ def ask(asked: Asked, out: Path, *, json: bool) -> dict[str, Results]:
 
     from evals.answered import answer_all
     from evals.asking import respondent
-    from evals.provenance import digests
     from evals.results import Settings
     from looktwice.cli.eval import Progress
     from tools.profiles import resolve_profile
+    from tools.profiles.digests import digests
 
     items = _items(asked)
     graders = _graders(asked)

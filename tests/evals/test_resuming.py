@@ -194,8 +194,8 @@ def test_a_record_says_what_the_figures_were_made_with(tmp_path):
 
 
 def test_the_weights_of_the_shipped_profile_have_digests():
-    from evals.provenance import digests
     from tools.profiles import load_profile
+    from tools.profiles.digests import digests
 
     found = digests(load_profile("nano"))
     assert {"scorer", "features", "grounder", "segmenter", "narrator"} <= set(found)
