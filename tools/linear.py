@@ -1,8 +1,8 @@
 """Linear layers and convolutions on processors whose wide vectors torch's default library leaves idle.
 
 torch multiplies float32 matrices on a CPU by MKL, which uses 512-bit vectors on Intel's processors alone; oneDNN,
-which torch brings along for convolutions, uses them on others too and is then about twice as fast. Where a process has a
-single thread, convolutions of 1 x 1 go through MKL too.
+which torch brings along for convolutions, uses them on others too and is then about twice as fast. Of a process with
+one thread, convolutions of 1 x 1 go through MKL too.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def _embed_resnet(visual: Any, pixels: Tensor) -> Embedded:
 
 
 def _pooled(pool: Any, maps: Tensor) -> Tensor:
-    """(N, D) as open_clip's AttentionPool2d gives for maps (N, C, h, w), which asks for each patch and then drops it."""
+    """(N, D) as open_clip's AttentionPool2d gives for maps (N, C, h, w), asked for the photo alone."""
     from torch.nn import functional
 
     patches = maps.flatten(2).transpose(1, 2)
