@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
+from looktwice.batch.heap import keep_freed_memory
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.work import Work, decode, failure, inspect_decoded, keep
 
@@ -127,6 +128,7 @@ class PoolRunner:
 def _start(work: Work, threads: int) -> None:
     """Prepares a worker process."""
     global _here  # noqa: PLW0603  # a process pool has no other place for what a worker keeps
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:  # a product that was learned brings it along
         sys.modules["torch"].set_num_threads(threads)

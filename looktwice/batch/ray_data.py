@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from looktwice.batch.heap import keep_freed_memory
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.work import Work, decode, inspect_decoded, keep
 from tools.errors import InputError
@@ -140,6 +141,7 @@ class _Actor:
     def __init__(self, work: Any) -> None:
         import ray
 
+        keep_freed_memory()
         self._work: Work = ray.get(work)
         self._inspector: Inspector = self._work.open()
         self._inspector.warm()
