@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from looktwice.batch.heap import keep_freed_memory
+from looktwice.batch.heap import KEEP_FREED
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.work import Work, decode, inspect_decoded, keep
 from tools.errors import InputError
@@ -54,7 +54,8 @@ class RayRunner:
             raise InputError("--ray needs Ray; install it by `pip install 'looktwice[ray]'`.") from error
         try:
             if not ray.is_initialized():
-                ray.init(None if address == LOCAL else address, log_to_driver=False)
+                keep = {"env_vars": KEEP_FREED}
+                ray.init(None if address == LOCAL else address, log_to_driver=False, runtime_env=keep)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"--ray {address}: no cluster answers there ({error}); give auto, HOST:PORT, or local."
@@ -141,7 +142,6 @@ class _Actor:
     def __init__(self, work: Any) -> None:
         import ray
 
-        keep_freed_memory()
         self._work: Work = ray.get(work)
         self._inspector: Inspector = self._work.open()
         self._inspector.warm()
