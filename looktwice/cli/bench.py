@@ -181,7 +181,8 @@ def _soak(images: int, turns: int, device: str, json: bool, console: Console) ->
         f"{found.profile}: {found.images} inspections and {found.turns} questions in {found.seconds:.0f} s; memory "
         f"{found.warm_mib:.0f} to {found.end_mib:.0f} MiB ({found.growth:+.1%}), open files {found.warm_files} to "
         f"{found.end_files}, an inspection {found.warm_seconds:.2f} to {found.end_seconds:.2f} s of computing "
-        f"({found.slowdown:+.1%})"
+        f"({found.slowdown:+.1%}), a question {found.warm_turn_seconds * 1000:.0f} to "
+        f"{found.end_turn_seconds * 1000:.0f} ms"
     )
 
 

@@ -12,6 +12,8 @@ import chat_driver
 import pytest
 from test_chat import World
 
+from agent.chat.store import KEPT
+
 KILLS = 20 if os.environ.get("LOOKTWICE_LONG") == "1" else 3
 
 
@@ -61,3 +63,13 @@ def test_what_was_answered_is_kept_whole_and_the_thread_goes_on(tmp_path):
         with sqlite3.connect(store) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         connection.close()
+
+
+def test_a_conversation_in_memory_keeps_its_last_states_alone():
+    chat = World().chat()
+    for _ in range(KEPT + 3):
+        chat.ask("Why is it bad?")
+    assert len(chat.turns) == 2 * (KEPT + 3)
+    (states,) = chat._saver.conn.execute("SELECT COUNT(*) FROM checkpoints").fetchone()
+    assert states == KEPT
+    chat.close()
