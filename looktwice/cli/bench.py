@@ -166,7 +166,8 @@ def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, 
     stages = ", ".join(f"{k} {v / whole:.0%}" for k, v in sorted(found.seconds.items(), key=lambda item: -item[1]))
     typer.echo(
         f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.batch:.2f} in "
-        f"{found.workers} processes, {found.ratio:.2f} times as many (load {found.load:.1f}); {stages}"
+        f"{found.workers} processes of one thread, {found.ratio:.2f} times as many; {found.alone:.2f} in one of them, "
+        f"efficiency {found.efficiency:.2f} (load {found.load:.1f}); {stages}"
     )
 
 

@@ -368,7 +368,8 @@ def test_the_bench_says_how_many_times_as_fast_a_batch_is():
     found = bench_batch(partial(batch_driver.QuickInspector, slow=0.1), images=24, workers=2)
     assert 1.2 < found.ratio < 2.5
     assert found.seconds["glance"] > 0
-    with pytest.raises(InputError, match="12 or more"):
+    assert 0.6 < found.efficiency < 1.3
+    with pytest.raises(InputError, match="16 or more"):
         bench_batch(batch_driver.QuickInspector, images=3)
 
 
