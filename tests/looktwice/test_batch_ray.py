@@ -15,6 +15,7 @@ from agent.product import Product
 from agent.spec import ProductSpec
 from looktwice.batch.observe import EventLog
 from looktwice.batch.run import run_batch
+from looktwice.batch.speed import bench_batch
 from looktwice.batch.start import How, starter
 from looktwice.batch.stop import Stop
 from looktwice.batch.work import Work
@@ -92,3 +93,9 @@ def test_a_stop_passes_over_the_photos_that_no_worker_has_begun_and_the_next_cal
     assert 0 < sum(tally.kinds.values()) < 100
     assert sum(run_on_ray(made).kinds.values()) == 120 - sum(tally.kinds.values())
     assert len(answers(tmp_path / "out")) == 120
+
+
+def test_the_bench_says_how_well_two_workers_do_beside_each_other():
+    found = bench_batch(partial(QuickInspector, "quick", slow=0.1), images=64, workers=2, ray="local")
+    assert 0.5 < found.efficiency < 1.5
+    assert found.batch > 1.2 * found.alone
