@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Prediction", "Results", "Settings", "run", "summarise"]
 
 REFERENCES = "references.json"
+IN_A_ROW = 5
+"""So many photos one after the other on which something broke: it is not the photos, and the run ends."""
 Progress = Callable[[int, int, Prediction], None]
 Key = tuple[str, str]
 
@@ -48,7 +50,8 @@ def run(
 ) -> Results:
     """Inspects every case that has no prediction yet, and writes results.json.
 
-    Images that cannot be read are written to refused.jsonl, tried again by the next run, and counted in the results.
+    Images that cannot be read, or on which a model breaks or memory runs out, are written to refused.jsonl, tried again
+    by the next run, and counted in the results; a fifth broken one in a row ends the run with what broke.
 
     Raises:
         tools.errors.InputError: `out` holds another run, or predictions of another copy of the data set.
@@ -109,19 +112,35 @@ def _inspect(
         references = category.references(settings.shots, settings.seed) if settings.shots else []
         _note_references(out, category.name, settings, references)
         shared = _learned(inspector, category, settings, references)
+    broken = 0
     for case in open_cases:
-        start = time.perf_counter()
+        start, product = time.perf_counter(), shared
         try:
             photo = case.photo()
-            product = shared
             if case.template is not None:
                 product = _learned(inspector, category, settings, [case.template()] if settings.shots else [])
             report = inspector.inspect(photo, product=product)
         except InputError as error:
             yield case, error
             continue
-        seconds = time.perf_counter() - start
+        except Exception as error:  # a fault of a model or a tool is this photo's alone
+            broken += 1
+            if broken >= IN_A_ROW:
+                raise
+            yield case, _broken(error)
+            continue
+        seconds, broken = time.perf_counter() - start, 0
         yield case, (_prediction(category, case, report, seconds), report)
+
+
+def _broken(error: Exception) -> InputError:
+    """What broke on a photo, in a sentence; memory that it held is given back."""
+    from tools.memory import free, is_out_of_memory
+
+    if is_out_of_memory(error):
+        free()
+    found = " ".join(str(error).split())[:200]
+    return InputError(f"was not inspected ({type(error).__name__}: {found}); calling again tries it again.")
 
 
 def _learned(inspector: Inspector, category: Category, settings: Settings, references: list[Sample]) -> Product:

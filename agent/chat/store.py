@@ -28,16 +28,14 @@ def open_store(path: Path | str | None) -> BaseCheckpointSaver[str]:
     Raises:
         InputError: the file is not SQLite, or cannot be written.
     """
-    from langgraph.checkpoint.memory import InMemorySaver
-
-    if path is None:
-        return InMemorySaver()
     from langgraph.checkpoint.sqlite import SqliteSaver
 
-    file = Path(path)
+    # In memory too it is SQLite, so that `prune` drops old states there as it does in a file.
+    file = Path(path) if path is not None else None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, check_same_thread=False, timeout=10.0)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file or ":memory:", check_same_thread=False, timeout=10.0)
         saver = SqliteSaver(connection)
         saver.setup()
     except (OSError, sqlite3.Error) as error:

@@ -18,6 +18,8 @@ WARM = 0.1
 FAMILY = "wood"
 """Whose photos are inspected: good and damaged ones, so that second looks are among it."""
 FEWEST = 20
+TOLD = 50
+"""So often in each half it is told how far it is, so that a soak that is cut short has said something."""
 PHOTOS, REFERENCES, SEED = 8, 4, 12
 QUESTIONS = (
     "Is it good?",
@@ -45,6 +47,10 @@ class SoakBench:
     warm_files: int
     """Open files and sockets."""
     end_files: int
+    warm_turn_seconds: float
+    """Seconds of computing of a question, median over the second tenth of the questions; 0 without any."""
+    end_turn_seconds: float
+    """Of the last tenth."""
     seconds: float
 
     @property
@@ -106,21 +112,29 @@ def bench_soak(
             begun = time.process_time()
             report = inspector.inspect(path, product=product)
             moments.append(_now(time.process_time() - begun))
-            if number % max(1, images // 10) == 0:
+            if number % max(1, images // TOLD) == 0:
                 say(f"{number} inspected: {moments[-1].mib:.0f} MiB, {moments[-1].files} open files")
-        talk = inspector.chat(report, product=product)
+        talk, asked = inspector.chat(report, product=product), list[_Moment]()
         for number, question in enumerate(itertools.islice(itertools.cycle(QUESTIONS), turns), 1):
+            begun = time.process_time()
             talk.ask(question)
-            if number % max(1, turns // 5) == 0:
-                say(f"{number} questions: {_now(0).mib:.0f} MiB, {_now(0).files} open files")
-    tenth = max(3, images // 10)
-    warm, end = moments[tenth : 2 * tenth], moments[-tenth:]
-    last = _now(0) if turns else end[-1]
+            asked.append(_now(time.process_time() - begun))
+            if number % max(1, turns // TOLD) == 0:
+                say(f"{number} questions: {asked[-1].mib:.0f} MiB, {asked[-1].files} open files")
+    warm, end = _second_and_last_tenth(moments)
+    last = asked[-1] if asked else end[-1]
+    warm_turns, end_turns = _second_and_last_tenth(asked)
     return SoakBench(
         inspector.profile, images, turns, _median(m.mib for m in warm), max(_median(m.mib for m in end), last.mib),
         _median(m.seconds for m in warm), _median(m.seconds for m in end), max(m.files for m in warm), last.files,
-        time.perf_counter() - start,
+        _median(m.seconds for m in warm_turns), _median(m.seconds for m in end_turns), time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _second_and_last_tenth(moments: Sequence[_Moment]) -> tuple[Sequence[_Moment], Sequence[_Moment]]:
+    """What has been kept on purpose has been kept by then, and what it is compared with."""
+    tenth = max(3, round(WARM * len(moments)))
+    return moments[tenth : 2 * tenth], moments[-tenth:]
 
 
 def _written(folder: Path, images: Sequence[Any]) -> Iterator[Path]:
@@ -140,4 +154,5 @@ def _now(seconds: float) -> _Moment:
 
 
 def _median(values: Iterator[float]) -> float:
-    return float(statistics.median(values))
+    found = list(values)
+    return float(statistics.median(found)) if found else 0.0

@@ -76,7 +76,7 @@ def inspect_many(
             batch,
             starter(inspector, work, how, _say),
             stop=stop,
-            observer=_observers(out, options.metrics_port),
+            observer=_observers(out, options),
             on_outcome=partial(_tell, speaker),
         )
     _summarise(tally, out, workers)
@@ -93,10 +93,17 @@ def _check(images: Sequence[Path], options: BatchOptions) -> None:
             raise InputError(f"--{name} is {value}; give seconds above 0.")
 
 
-def _observers(out: Path, port: int | None) -> Observer:
+def _observers(out: Path, options: BatchOptions) -> Observer:
     from looktwice.batch.observe import Counters, EventLog, Several
 
-    return Several([EventLog(out), *([Counters(port)] if port is not None else [])])
+    told: list[Observer] = [EventLog(out)]
+    if options.metrics_port is not None:
+        told.append(Counters(options.metrics_port))
+    if options.spans:
+        from looktwice.batch.spans import Spans
+
+        told.append(Spans())
+    return Several(told)
 
 
 def _tell(speaker: Speaker, outcome: Outcome) -> None:

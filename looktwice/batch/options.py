@@ -21,6 +21,7 @@ class BatchOptions:
     patience: float = 600.0
     ray: str | None = None
     metrics_port: int | None = None
+    spans: bool = False
 
     @property
     def asked(self) -> bool:

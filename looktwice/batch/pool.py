@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
+from looktwice.batch.heap import keeping_freed_memory
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.work import Work, decode, failure, inspect_decoded, keep
 
@@ -51,6 +53,8 @@ class PoolRunner:
         self._size = workers * (1 + QUEUED)
         self._jobs: dict[Future[Outcome], Job] = {}
         self._dropped = False
+        self._stack = ExitStack()
+        self._stack.enter_context(keeping_freed_memory())
         self._pool = ProcessPool(
             max_workers=workers, context=get_context("spawn"), initializer=_start, initargs=(work, threads)
         )
@@ -89,6 +93,7 @@ class PoolRunner:
         """Ends the processes."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+        self._stack.close()
 
     def _outcome(self, future: Future[Outcome], job: Job) -> Outcome | None:
         """What became of a photo; None where it is tried once more, or was dropped."""

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from looktwice.batch.heap import KEEP_FREED
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.work import Work, decode, inspect_decoded, keep
 from tools.errors import InputError
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """An address that starts a cluster on this machine alone."""
-BLOCK = 64
-"""Photos of one data set: what is read ahead, and what a stop waits for at most."""
+BLOCK = 1024
+"""Photos a worker of one data set; with the next one each worker loads its models again."""
 TRIES = 2
 """A photo on which so many workers ended is given up; Ray alone would repeat it for ever."""
 MARKS = ".tries"
+STOP = "stop"
+"""A mark that a run is to stop: workers pass over the photos that they have not begun."""
 BATCH = 4
 """Photos that an actor takes at a time: what a lost machine costs."""
 
@@ -53,7 +56,8 @@ class RayRunner:
             raise InputError("--ray needs Ray; install it by `pip install 'looktwice[ray]'`.") from error
         try:
             if not ray.is_initialized():
-                ray.init(None if address == LOCAL else address, log_to_driver=False)
+                keep = {"env_vars": KEEP_FREED}
+                ray.init(None if address == LOCAL else address, log_to_driver=False, runtime_env=keep)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"--ray {address}: no cluster answers there ({error}); give auto, HOST:PORT, or local."
@@ -66,7 +70,7 @@ class RayRunner:
         self._gpus = 1 if ray.cluster_resources().get("GPU", 0) >= workers else 0
         self._jobs: list[Job] = []
         self._taken = 0
-        self._outcomes: queue.Queue[Outcome | Exception] = queue.Queue()
+        self._outcomes: queue.Queue[Outcome | Exception | None] = queue.Queue()
         self._mapping: threading.Thread | None = None
 
     @property
@@ -98,14 +102,16 @@ class RayRunner:
                     raise InputError(
                         f"the Ray cluster gave up ({_last_line(outcome)}); what was finished is kept, call again."
                     ) from outcome
-                found.append(outcome)
                 self._taken -= 1
+                if outcome is not None:
+                    found.append(outcome)
         except queue.Empty:
             return found
 
     def drop(self) -> None:
-        """Forgets the photos of the next block."""
+        """Forgets the photos of the next block, and has workers pass over those that they have not begun."""
         self._jobs.clear()
+        (self._out / MARKS / STOP).touch()
 
     def close(self) -> None:
         """Waits for the block being mapped; the cluster stays as it was found."""
@@ -129,7 +135,8 @@ class RayRunner:
                 compute=ray.data.ActorPoolStrategy(size=self._workers),  # a lost actor's batch is repeated
             )
             for row in mapped.iter_rows():
-                self._outcomes.put(_outcome(json.loads(row["outcome"])))
+                values = json.loads(row["outcome"])
+                self._outcomes.put(None if values is None else _outcome(values))
         except Exception as error:  # the main thread tells it
             self._outcomes.put(error)
 
@@ -145,10 +152,13 @@ class _Actor:
         self._inspector.warm()
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        """The outcomes of some jobs."""
-        return {"outcome": [json.dumps(asdict(self._one(_job(json.loads(job)))), default=str) for job in rows["job"]]}
+        """The outcomes of some jobs; none of a job that was not begun when the run was stopped."""
+        found = [self._one(_job(json.loads(job))) for job in rows["job"]]
+        return {"outcome": [json.dumps(asdict(one) if one is not None else None, default=str) for one in found]}
 
-    def _one(self, job: Job) -> Outcome:
+    def _one(self, job: Job) -> Outcome | None:
+        if (self._work.out / MARKS / STOP).exists():
+            return None
         mark = _mark(self._work.out, job)
         if _tried(mark) >= TRIES:
             return _given_up(job)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from looktwice.batch.job import Outcome
 from looktwice.batch.manifest import Manifest
 from looktwice.batch.observe import EventLog
+from looktwice.batch.ray_data import BATCH
 from looktwice.batch.run import Batch, run_batch
 from looktwice.batch.start import How, starter
 from looktwice.batch.stop import Stop
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from agent import Inspector, Product
     from looktwice.batch.work import Opener
 
+LEAST = 8
+"""Turns of each process, of which four are not counted."""
 FAMILY, REFERENCES, SEED = "wood", 4, 12
 """Of the photos: half of them are damaged, so that second looks are among it."""
 
@@ -37,6 +40,8 @@ class BatchBench:
     """Photos a second, one at a time: read, inspected with all cores, report written."""
     batch: float
     """Photos a second of the batch, once every process had its first photo."""
+    alone: float
+    """Photos a second of one such process, with one thread, as `batch`."""
     load: float
     """Processes that wanted a core, on average over the last minute, this bench included: idle machines compare."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -47,9 +52,14 @@ class BatchBench:
         """How many times as fast the batch is."""
         return self.batch / self.single
 
+    @property
+    def efficiency(self) -> float:
+        """What each process inspects beside others, as a share of what it inspects alone."""
+        return self.batch / (self.workers * self.alone)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "ratio": self.ratio}
+        return {**asdict(self), "ratio": self.ratio, "efficiency": self.efficiency}
 
 
 def bench_batch(
@@ -60,11 +70,11 @@ def bench_batch(
     ray: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BatchBench:
-    """Inspects the same photos one at a time and as a batch.
+    """Inspects the same photos one at a time, as a batch of processes of one thread each, and in one such process.
 
     Args:
         open_inspector: makes an inspector, here and in worker processes.
-        images: so many photos; more than six for each process.
+        images: so many photos; eight or more for each process, of a cluster 24.
         workers: processes of the batch.
         ray: address of a cluster whose workers they are; None for processes of this program.
         say: told how far it is.
@@ -74,8 +84,9 @@ def bench_batch(
     """
     import os
 
-    if images < 6 * workers:
-        raise InputError(f"{images} photos are too few for {workers} processes; give {6 * workers} or more.")
+    least = LEAST * workers * (BATCH if ray is not None else 1)
+    if images < least:
+        raise InputError(f"{images} photos are too few for {workers} processes; give {least} or more.")
     inspector = open_inspector()
     inspector.warm()
     with tempfile.TemporaryDirectory() as name:
@@ -84,9 +95,12 @@ def bench_batch(
         say(f"one at a time, {images} photos")
         single = _one_at_a_time(inspector, product, photos, folder)
         say(f"{single:.2f} a second; now {workers} processes")
-        batch, seconds = _as_batch(open_inspector, inspector, product, folder, How(workers, ray=ray))
+        work = Work(open_inspector, product, "", "", folder)
+        batch, seconds = _as_batch(inspector, work, How(workers, ray=ray, threads=1))
+        say(f"{batch:.2f} a second; now one process of one thread")
+        alone, _ = _as_batch(inspector, work, How(1, ray=ray, threads=1))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return BatchBench(inspector.profile, images, workers, single, batch, load, seconds)
+    return BatchBench(inspector.profile, images, workers, single, batch, alone, load, seconds)
 
 
 def _prepared(folder: Path, inspector: Inspector, images: int) -> tuple[list[Path], Product]:
@@ -112,14 +126,11 @@ def _one_at_a_time(inspector: Inspector, product: Product, photos: Sequence[Path
     return len(photos) / (time.perf_counter() - start)
 
 
-def _as_batch(
-    open_inspector: Opener, inspector: Inspector, product: Product, folder: Path, how: How
-) -> tuple[float, dict[str, float]]:
-    """Photos a second after the processes have started, and seconds by stage."""
-    out = folder / "out"
+def _as_batch(inspector: Inspector, work: Work, how: How) -> tuple[float, dict[str, float]]:
+    """Photos a second while every process has some, and seconds by stage."""
+    folder, out = work.out, work.out / f"out-{how.workers}"
     out.mkdir()
     batch = Batch((folder / "in",), out, Manifest(options={}, product={}, models={}, versions={}))
-    work = Work(open_inspector, product, "", "", out)
     times: list[float] = []
 
     def came(outcome: Outcome) -> None:
@@ -128,7 +139,9 @@ def _as_batch(
         times.append(time.perf_counter())
 
     with Stop() as stop:
-        start = starter(inspector, work, how, lambda _: None)
+        start = starter(inspector, replace(work, out=out), how, lambda _: None)
         tally = run_batch(batch, start, stop=stop, observer=EventLog(out), on_outcome=came)
-    settled, last = 2 * how.workers, len(times) - how.workers
-    return (last - settled) / (times[last] - times[settled]), tally.seconds
+    # Each process has had two turns when it starts, and may have run out of photos for one turn when it ends.
+    turn = BATCH if how.ray is not None else 1
+    first, last = 2 * how.workers * turn - 1, len(times) - 1 - (how.workers - 1) * turn
+    return (last - first) / (times[last] - times[first]), tally.seconds

@@ -34,6 +34,8 @@ class How:
     """Seconds that one photo may take in a worker process."""
     ray: str | None = None
     """Address of a Ray cluster, or "local"."""
+    threads: int | None = None
+    """Of each process; None shares the cores, and leaves a single process this one."""
 
 
 def starter(
@@ -57,10 +59,11 @@ def starter(
             from looktwice.batch.ray_data import RayRunner
 
             return RayRunner(known, address=how.ray, workers=how.workers)
-        if how.workers > 1:
+        if how.workers > 1 or how.threads is not None:
             from looktwice.batch.pool import PoolRunner
 
-            return PoolRunner(known, workers=how.workers, threads=_threads(how.workers), patience=how.patience)
+            threads = how.threads or _threads(how.workers)
+            return PoolRunner(known, workers=how.workers, threads=threads, patience=how.patience)
         from looktwice.batch.serial import SerialRunner
 
         return SerialRunner(inspector, known)

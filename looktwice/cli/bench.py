@@ -166,7 +166,8 @@ def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, 
     stages = ", ".join(f"{k} {v / whole:.0%}" for k, v in sorted(found.seconds.items(), key=lambda item: -item[1]))
     typer.echo(
         f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.batch:.2f} in "
-        f"{found.workers} processes, {found.ratio:.2f} times as many (load {found.load:.1f}); {stages}"
+        f"{found.workers} processes of one thread, {found.ratio:.2f} times as many; {found.alone:.2f} in one of them, "
+        f"efficiency {found.efficiency:.2f} (load {found.load:.1f}); {stages}"
     )
 
 
@@ -181,7 +182,8 @@ def _soak(images: int, turns: int, device: str, json: bool, console: Console) ->
         f"{found.profile}: {found.images} inspections and {found.turns} questions in {found.seconds:.0f} s; memory "
         f"{found.warm_mib:.0f} to {found.end_mib:.0f} MiB ({found.growth:+.1%}), open files {found.warm_files} to "
         f"{found.end_files}, an inspection {found.warm_seconds:.2f} to {found.end_seconds:.2f} s of computing "
-        f"({found.slowdown:+.1%})"
+        f"({found.slowdown:+.1%}), a question {found.warm_turn_seconds * 1000:.0f} to "
+        f"{found.end_turn_seconds * 1000:.0f} ms"
     )
 
 

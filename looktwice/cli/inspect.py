@@ -51,13 +51,16 @@ def inspect(
     patience: Annotated[float, typer.Option(help="Seconds that one photo may take in a process of a batch.")] = 600.0,
     ray: Annotated[str | None, typer.Option(help="Inspect a batch on a Ray cluster: its address, or local.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve a batch's counters for Prometheus here.")] = None,
+    spans: Annotated[
+        bool, typer.Option("--spans", help="Send a batch's OpenTelemetry spans, where the OTEL_* variables say.")
+    ] = False,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
     from looktwice.cli.learn import load_product
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
-    batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port)
+    batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port, spans)
     traced = trace or trace_out is not None
     if batch.asked and traced:
         raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")

@@ -46,9 +46,9 @@ class Speaker:
             f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
         )
         for sentence in report.explanation[1:]:
-            self._out.print(f"   {escape(sentence.text)} {escape(cited(sentence.cites))}")
+            self._out.print(f"   {escape(readable(sentence.text))} {escape(cited(sentence.cites))}")
         if report.answer is not None:
-            self._out.print(f"   Answer: {escape(report.answer)}")
+            self._out.print(f"   Answer: {escape(readable(' '.join(report.answer.split())))}")
 
     def refuse(self, error: LookTwiceError) -> None:
         """One input that could not be inspected."""

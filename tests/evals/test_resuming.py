@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from pretend import Inspector, mask, parts_folder, picture, refuse, settings
 
 from evals.datasets import open_benchmark
 from evals.results import PREDICTIONS, Prediction, Settings, read_lines, read_results
 from evals.runner import run
-from tools.errors import InputError
+from tools.errors import InputError, ModelError
 
 ROOT = Path(__file__).parents[2]
+LONG = os.environ.get("LOOKTWICE_LONG") == "1"
 SLOW = """
 import sys, time
 from pathlib import Path
@@ -51,25 +54,61 @@ def start(root, out, pause):
     return subprocess.Popen([sys.executable, "-c", code, str(root), str(out)], env=environment, cwd=ROOT)
 
 
-def test_a_run_that_is_killed_thrice_by_the_system_neither_repeats_nor_loses_an_image(tmp_path):
-    root, out = parts_folder(tmp_path / "parts", good=16, bad=8), tmp_path / "out"
+def test_kills_at_random_moments_neither_repeat_nor_lose_an_image(tmp_path):
+    kills, good, bad = (20, 190, 50) if LONG else (3, 16, 8)
+    root, out, chance = parts_folder(tmp_path / "parts", good=good, bad=bad), tmp_path / "out", random.Random(12)
     whole = run(Inspector(), categories_of(root), settings(), tmp_path / "whole")
-    for _ in range(3):
+    images = len(read_lines(tmp_path / "whole" / PREDICTIONS, Prediction))
+    for _ in range(kills):
         before, process = lines_of(out), start(root, out, 0.1)
         until = time.monotonic() + 60
         while lines_of(out) <= before and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.25))
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert lines_of(out) > before
     assert not (out / "results.json").exists()
     assert start(root, out, 0).wait() == 0
     rows = read_lines(out / PREDICTIONS, Prediction)
-    assert len({(p.category, p.id) for p in rows}) == len(rows) == 16
+    assert len({(p.category, p.id) for p in rows}) == len(rows) == images
     found = read_results(out)
     for name in ("image_auroc", "f1", "aupro", "ece"):
         assert found.metrics[name] == whole.metrics[name]
     assert found.intervals == whole.intervals
+
+
+class Breaking(Inspector):
+    """Breaks on some photos, by number."""
+
+    def __init__(self, error, photos):
+        super().__init__()
+        self.error, self.photos, self.number = error, photos, 0
+
+    def inspect(self, photo, *, product=None):
+        self.number += 1
+        if self.number in self.photos:
+            raise self.error
+        return super().inspect(photo, product=product)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("no room"), ValueError("a nan"), ModelError("the server is gone")]
+)
+def test_a_photo_on_which_something_breaks_is_counted_and_tried_again(tmp_path, error):
+    root, out = parts_folder(tmp_path / "parts"), tmp_path / "out"
+    found = run(Breaking(error, {2, 5}), categories_of(root), settings(), out)
+    assert found.images == 6
+    assert [type(error).__name__ in refusal.why for refusal in found.refused] == [True, True]
+    again = run(Inspector(), categories_of(root), settings(), out)
+    assert (again.images, again.refused) == (8, ())
+
+
+def test_a_run_whose_every_photo_breaks_ends_with_what_broke(tmp_path):
+    root = parts_folder(tmp_path / "parts")
+    with pytest.raises(ModelError, match="the server is gone"):
+        run(Breaking(ModelError("the server is gone"), range(99)), categories_of(root), settings(), tmp_path / "out")
+    assert not (tmp_path / "out" / "results.json").exists()
 
 
 def test_unreadable_photos_and_masks_are_counted_named_and_tried_again(tmp_path):

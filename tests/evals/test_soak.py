@@ -19,6 +19,6 @@ def test_too_few_photos_are_refused():
 
 
 def test_growth_is_a_share_of_what_was_held_when_warm():
-    found = SoakBench("nano", 100, 0, 200.0, 206.0, 1.0, 1.1, 9, 9, 5.0)
+    found = SoakBench("nano", 100, 0, 200.0, 206.0, 1.0, 1.1, 9, 9, 0.0, 0.0, 5.0)
     assert found.growth == pytest.approx(0.03)
     assert found.slowdown == pytest.approx(0.1)

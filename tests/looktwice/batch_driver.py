@@ -93,13 +93,15 @@ def batch(folder, out, *, options=None, **more):
     return Batch((folder,) if isinstance(folder, Path) else tuple(folder), out, manifest(**(options or {})), **more)
 
 
-def run(made, *, workers=1, slow=0.0, stop=None, on_outcome=lambda _: None, patience=60.0, reports="all"):
+def run(
+    made, *, workers=1, slow=0.0, stop=None, on_outcome=lambda _: None, patience=60.0, reports="all", observer=None
+):
     opener = partial(QuickInspector, "quick", slow=slow)
     product = Product(ProductSpec(name="quick", product="quick"))
     work = Work(opener, product, "", "", made.out, reports)
     start = starter(opener(), work, How(workers, patience), print)
     with stop or Stop() as asked:
-        return run_batch(made, start, stop=asked, observer=EventLog(made.out), on_outcome=on_outcome)
+        return run_batch(made, start, stop=asked, observer=observer or EventLog(made.out), on_outcome=on_outcome)
 
 
 if __name__ == "__main__":

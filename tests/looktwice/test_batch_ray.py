@@ -15,6 +15,7 @@ from agent.product import Product
 from agent.spec import ProductSpec
 from looktwice.batch.observe import EventLog
 from looktwice.batch.run import run_batch
+from looktwice.batch.speed import bench_batch
 from looktwice.batch.start import How, starter
 from looktwice.batch.stop import Stop
 from looktwice.batch.work import Work
@@ -31,12 +32,12 @@ def cluster():
     ray.shutdown()
 
 
-def run_on_ray(made):
-    opener = partial(QuickInspector, "quick")
+def run_on_ray(made, *, stop=None, slow=0.0, on_outcome=lambda _: None):
+    opener = partial(QuickInspector, "quick", slow=slow)
     work = Work(opener, Product(ProductSpec(name="quick", product="quick")), "", "", made.out)
     start = starter(opener(), work, How(workers=2, ray="local"), print)
-    with Stop() as stop:
-        return run_batch(made, start, stop=stop, observer=EventLog(made.out), on_outcome=lambda _: None)
+    with stop or Stop() as asked:
+        return run_batch(made, start, stop=asked, observer=EventLog(made.out), on_outcome=on_outcome)
 
 
 def answers(out):
@@ -81,3 +82,20 @@ def test_a_photo_that_kills_every_worker_is_given_up_alone(folder, tmp_path):
     assert len(answers(tmp_path / "out")) == 31
     (line,) = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
     assert "2 workers ended" in line
+
+
+def test_a_stop_passes_over_the_photos_that_no_worker_has_begun_and_the_next_call_goes_on(tmp_path):
+    for n in range(120):
+        photo(tmp_path / "in" / f"{n:03}.png", n)
+    made = batch(tmp_path / "in", tmp_path / "out")
+    stop = Stop()
+    tally = run_on_ray(made, stop=stop, slow=0.05, on_outcome=lambda _: stop.ask())
+    assert 0 < sum(tally.kinds.values()) < 100
+    assert sum(run_on_ray(made).kinds.values()) == 120 - sum(tally.kinds.values())
+    assert len(answers(tmp_path / "out")) == 120
+
+
+def test_the_bench_says_how_well_two_workers_do_beside_each_other():
+    found = bench_batch(partial(QuickInspector, "quick", slow=0.1), images=64, workers=2, ray="local")
+    assert 0.5 < found.efficiency < 1.5
+    assert found.batch > 1.2 * found.alone

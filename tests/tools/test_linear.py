@@ -1,4 +1,4 @@
-"""A linear layer gives the same whichever library multiplies."""
+"""Linear layers and convolutions give the same whichever library multiplies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from tools import linear as room
-from tools.linear import QuickLinear, linear, quicken
+from tools.linear import QuickConv2d, QuickLinear, linear, quicken
+from tools.patches.dense import embed
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "default"])
@@ -56,3 +57,43 @@ def test_gradients_still_flow() -> None:
     linear(x, weight).sum().backward()
     assert weight.grad is not None
     assert torch.allclose(weight.grad, x.sum(dim=0).expand(24, 40), atol=1e-3)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("form", [(1, 1, 0, 1), (3, 2, 1, 1), (3, 1, 2, 4)], ids=["pointwise", "strided", "grouped"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_quickened_convolution_gives_what_it_gave(form: tuple[int, int, int, int], threads: int) -> None:
+    kernel, stride, padding, groups = form
+    torch.manual_seed(0)
+    model = (
+        nn.Sequential(nn.Conv2d(8, 12, kernel, stride, padding, groups=groups))
+        .eval()
+        .requires_grad_(requires_grad=False)
+    )
+    x, used = torch.randn(3, 8, 17, 19), torch.get_num_threads()
+    before = model(x)
+    quicken(model)
+    torch.set_num_threads(threads)
+    try:
+        assert isinstance(model[0], QuickConv2d) == room.onednn_is_faster()
+        assert torch.allclose(model(x), before, atol=1e-5)
+        assert torch.allclose(model(x.contiguous(memory_format=torch.channels_last)), before, atol=1e-5)
+    finally:
+        torch.set_num_threads(used)
+
+
+def test_a_quickened_convolution_still_learns() -> None:
+    model = nn.Conv2d(4, 4, 1)
+    model.__class__ = QuickConv2d
+    model(torch.ones(1, 4, 5, 5)).sum().backward()
+    assert torch.allclose(model.weight.grad, torch.full((4, 4, 1, 1), 25.0))
+
+
+def test_a_residual_tower_is_read_as_open_clip_reads_it() -> None:
+    from open_clip.modified_resnet import ModifiedResNet
+
+    torch.manual_seed(0)
+    tower = ModifiedResNet((1, 1, 1, 1), 24, heads=4, image_size=64, width=8).eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(embed(tower, pixels).whole, tower(pixels), atol=1e-5)

@@ -55,7 +55,25 @@ def _embed_resnet(visual: Any, pixels: Tensor) -> Embedded:
     """The attention pool for the photo, its value and output projections alone for each patch."""
     maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(pixels)))))
     pool = visual.attnpool
-    return Embedded(pool(maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1))), None)
+    return Embedded(_pooled(pool, maps), pool.c_proj(pool.v_proj(maps.permute(0, 2, 3, 1))), None)
+
+
+def _pooled(pool: Any, maps: Tensor) -> Tensor:
+    """(N, D) as open_clip's AttentionPool2d gives for maps (N, C, h, w), asked for the photo alone."""
+    from torch.nn import functional
+
+    patches = maps.flatten(2).transpose(1, 2)
+    tokens = functional.pad(patches, (0, 0, 1, 0))
+    tokens[:, 0] = patches.mean(dim=1)
+    tokens += pool.positional_embedding
+    n, _, width = tokens.shape
+    asked, keys, values = (
+        projection(of).reshape(n, -1, pool.num_heads, width // pool.num_heads).transpose(1, 2)
+        for projection, of in ((pool.q_proj, tokens[:, :1]), (pool.k_proj, tokens), (pool.v_proj, tokens))
+    )
+    mixed = functional.scaled_dot_product_attention(asked, keys, values)
+    pooled: Tensor = pool.c_proj(mixed.reshape(n, width))
+    return pooled
 
 
 def _embed_pooled(visual: Any, pixels: Tensor) -> Embedded:

@@ -56,10 +56,10 @@ def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
     row, column = (numbers.to(grid.device) for numbers in _coordinates(height, width))
     values, at = [], []
     for some in torch.split(torch.arange(height * width, device=grid.device), ROWS):
-        between = squared[some, None] + squared[None] - 2 * linear(patches[some], patches)
+        between = linear(patches[some], patches).mul_(-2).add_(squared[some, None] + squared[None])
         close = (row[some, None] - row[None]).abs() <= APART * height
         close &= (column[some, None] - column[None]).abs() <= APART * width
-        least = between.masked_fill(close, torch.inf).min(dim=1)
+        least = between.masked_fill_(close, torch.inf).min(dim=1)
         values.append(least.values)
         at.append(least.indices)
     return torch.cat(values).clamp(min=0).sqrt(), torch.cat(at)
@@ -73,7 +73,7 @@ def _nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor
     for start in range(0, len(known), CHUNK):
         chunk = known[start : start + CHUNK]
         # The patch's own length is the same for all known ones and is added after choosing.
-        squared = chunk.square().sum(dim=1) - 2 * linear(patches, chunk)
+        squared = linear(patches, chunk).mul_(-2).add_(chunk.square().sum(dim=1))
         values, at = squared.topk(min(count, len(chunk)), dim=1, largest=False)
         found.append(values)
         which.append(at + start)
