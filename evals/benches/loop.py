@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from tools.calls import clocked
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
@@ -144,7 +145,7 @@ def bench_loop(
 def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[StepRow]:
     """One inspection, step by step."""
     rows: list[StepRow] = []
-    with timed_models(inspector._context.toolbox._models.values()) as clock:
+    with clocked() as clock:
         last = [0.0, 0]
 
         def ended(name: str, update: Any) -> None:
@@ -154,40 +155,6 @@ def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[Step
 
         inspector.inspect(photo, product=product, on_step=ended)
     return rows
-
-
-@dataclass
-class Clock:
-    """Time inside models."""
-
-    seconds: float = 0.0
-    calls: int = 0
-    depth: int = 0
-    start: float = 0.0
-
-
-@contextmanager
-def timed_models(models: Any) -> Iterator[Clock]:
-    """Adds up the seconds inside any module of the models, whichever is called; the hooks are gone afterwards."""
-    clock = Clock()
-
-    def enter(*_: Any) -> None:
-        if clock.depth == 0:
-            clock.start = time.perf_counter()
-            clock.calls += 1
-        clock.depth += 1
-
-    def leave(*_: Any) -> None:
-        clock.depth -= 1
-        if clock.depth == 0:
-            clock.seconds += time.perf_counter() - clock.start
-
-    with ExitStack() as stack:
-        for model in {id(loaded.model): loaded.model for loaded in models}.values():
-            for module in model.modules():
-                stack.callback(module.register_forward_pre_hook(enter).remove)
-                stack.callback(module.register_forward_hook(leave, always_call=True).remove)
-        yield clock
 
 
 def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:

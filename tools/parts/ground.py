@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.types import Box, Part, Region, Sample
 
@@ -166,6 +167,7 @@ class Grounder:
         boxes = self._boxes(output, sample, {"input_ids": ids, "text_threshold": 1.0})
         return _Detections(scores.numpy(), which.numpy(), boxes)
 
+    @model_call
     def _run(self, sample: Sample, text: str | list[list[str]]) -> tuple[Any, Any]:
         """The model's output for one photo, and the token ids of the text."""
         import torch
