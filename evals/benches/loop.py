@@ -39,8 +39,10 @@ class StepRow:
     seconds: float
     model_seconds: float
     """Of them inside models."""
+    search_seconds: float
+    """Of them in the search for nearest neighbours among the references' patches, a product on the model's device."""
     calls: int
-    """Runs of a model."""
+    """Calls of a model."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ class LoopBench:
     threads: int
     photos: int
     seconds: float
-    """An inspection, median."""
+    """An inspection, mean."""
+    search: float
+    """Share of it that is the search among the references' patches."""
     outside: float
-    """Share of it that is no model call."""
+    """Share of it that is neither a model call nor that search."""
     steps: tuple[StepRow, ...]
     questions: tuple[QuestionRow, ...]
 
@@ -124,12 +128,13 @@ def bench_loop(
     inspector = Inspector(profile, device=device)
     say("learning")
     product = product_of(inspector)
-    inspector.inspect(photos[0], product=product)
+    # Not one of the photos, since what was seen last is kept.
+    inspector.inspect(product.references[0], product=product)
     say("inspections")
     runs = [_inspection(inspector, photo, product) for photo in photos]
     steps = _steps(runs)
-    whole = median(sum(row.seconds for row in run) for run in runs)
-    inside = median(sum(row.model_seconds for row in run) for run in runs)
+    whole = sum(sum(row.seconds for row in run) for run in runs)
+    inside, search = (sum(sum(spent(row) for row in run) for run in runs) for spent in (_in_models, _in_search))
     toolbox = inspector._context.toolbox
     say("questions to the narrator of the profile")
     asked = [_questions(toolbox.model("narrator"), repeat)]
@@ -137,24 +142,41 @@ def bench_loop(
         say("questions to a large narrator")
         asked.append(_questions(random_onevision(toolbox.model("narrator").device, small=small), repeat))
     return LoopBench(
-        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole,
-        1 - inside / whole, steps, tuple(asked),
+        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole / len(photos),
+        search / whole, 1 - (inside + search) / whole, steps, tuple(asked),
     )  # fmt: skip
 
 
 def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[StepRow]:
-    """One inspection, step by step."""
+    """One inspection, step by step; what lies between and after the steps is the row "between"."""
     rows: list[StepRow] = []
+    start = time.perf_counter()
     with clocked() as clock:
-        last = [0.0, 0]
+        last = StepRow("", 0.0, 0.0, 0.0, 0)
 
         def ended(name: str, update: Any) -> None:
+            nonlocal last
+            now = StepRow("", 0.0, clock.seconds["model"], clock.seconds["search"], clock.calls["model"])
             seconds = float(update["seconds"][name])
-            rows.append(StepRow(name, seconds, clock.seconds - last[0], int(clock.calls - last[1])))
-            last[:] = [clock.seconds, clock.calls]
+            rows.append(
+                StepRow(
+                    name, seconds, now.model_seconds - last.model_seconds, now.search_seconds - last.search_seconds,
+                    now.calls - last.calls,
+                )  # fmt: skip
+            )
+            last = now
 
         inspector.inspect(photo, product=product, on_step=ended)
-    return rows
+    whole = time.perf_counter() - start
+    return [*rows, StepRow("between", whole - sum(row.seconds for row in rows), 0.0, 0.0, 0)]
+
+
+def _in_models(row: StepRow) -> float:
+    return row.model_seconds
+
+
+def _in_search(row: StepRow) -> float:
+    return row.search_seconds
 
 
 def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
@@ -168,6 +190,7 @@ def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
                 name,
                 median(sum(r.seconds for r in rows) for rows in of),
                 median(sum(r.model_seconds for r in rows) for rows in of),
+                median(sum(r.search_seconds for r in rows) for rows in of),
                 round(median(sum(r.calls for r in rows) for rows in of)),
             )
         )
