@@ -140,6 +140,11 @@ class Looks(BaseModel):
         """Expected change of an even probability by one look, in [0, 0.5)."""
         return max((m.gain for m in self.used(action, kind)), default=0.0)
 
+    @property
+    def most(self) -> float:
+        """The largest gain of any look, in [0, 0.5)."""
+        return max(m.gain for m in (self.zoom, self.near, self.compare, self.ask, self.recount, self.segment))
+
     def seconds(self, action: Action, kind: Kind) -> float:
         """What one look takes; above 0 where it is used at all."""
         return math.fsum(m.seconds for m in self.used(action, kind))

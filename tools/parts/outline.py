@@ -26,12 +26,18 @@ def window_of(mask: Mask, margin: int = 0) -> Window:
     )
 
 
-def filled(mask: Mask) -> Mask:
-    """The mask with its holes, which are what four-connected ways from the photo's border do not reach."""
+def filled(mask: Mask, *, corners: bool = False) -> Mask:
+    """The mask with its holes, which are what ways from the photo's border do not reach.
+
+    Args:
+        mask: (H, W).
+        corners: whether ways lead over corners too, rather than over sides alone.
+    """
     from scipy.ndimage import label
 
     window = window_of(mask)
-    pieces, count = label(np.pad(~mask[window], 1, constant_values=True))
+    ways = np.ones((3, 3)) if corners else None
+    pieces, count = label(np.pad(~mask[window], 1, constant_values=True), ways)
     if count <= 1:
         return mask.copy()
     whole = mask.copy()
