@@ -31,6 +31,13 @@ class CropPair:
     good: tuple[RGB, ...] = ()
     """The same place on every reference, the most alike first."""
 
+    @property
+    def beside(self) -> CropPair | None:
+        """A good part beside a good part, as a pair of its own; None where no good part is known."""
+        if self.reference is None or self.other is None:
+            return None
+        return CropPair(self.box, self.reference, self.other, self.reference_name, self.other)
+
 
 def crop_box(box: Box, sample: Sample) -> Box:
     """A square about a region, with context, whole pixels, moved inside the photo."""

@@ -19,6 +19,7 @@ from tools.types import Mask
 if TYPE_CHECKING:
     from agent import InspectionReport
     from agent.report import SentenceOut
+    from evals.datasets import Case
 
 TOUCHES = 0.02
 """A box is about a defect where at least this share of it, or of the defect, is inside the other."""
@@ -41,6 +42,13 @@ class Truth:
     """(H, W), where its defects are; None where nobody knows."""
     counts: Mapping[str, int]
     """Visible parts by noun; empty where nobody knows."""
+
+
+def truth_of(case: Case) -> Truth | None:
+    """What is true of a case; None where its data set does not count parts, so that sentences cannot be held."""
+    if case.counts is None:
+        return None
+    return Truth(case.label != "good", case.truth(), case.counts())
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,14 +13,16 @@ from agent.evidence import Claim, Evidence, Look
 from agent.fuse import log_odds, probability
 from agent.looks.base import Again, Found, weight
 from prompts import questions
-from tools.narrate import Turn, debias
-from tools.types import RGB, Region
+from tools.narrate import Turn
+from tools.types import Region
 
 if TYPE_CHECKING:
     from tools.narrate import Narrator
 
 GREY = 128
 """Level of an image without content."""
+CERTAIN = 1e-6
+"""A likelihood is kept so far from 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,35 @@ class Answer:
         return self.debiased if debias else self.raw
 
 
+Both = tuple[float, float]
+"""Log-odds of a defect, as they are said in the plain phrasing and in the opposite one."""
+
+
+def asked(narrator: Narrator, pair: CropPair, product: str) -> Both:
+    """Asks of a place whether it has a defect, and whether it is good: beside a good part where the pair has one.
+
+    Args:
+        narrator: who is asked; two questions.
+        pair: the place, and the same place on a good part where there is one.
+        product: noun for the question.
+    """
+    shown = [pair.crop] if pair.reference is None else [pair.crop, pair.reference]
+    key: Literal["compare", "detect"] = "detect" if pair.reference is None else "compare"
+    plain, opposite = (
+        log_odds(
+            narrator.yes_no(shown, [Turn("user", questions()[k].format(product=product), images=len(shown))]), CERTAIN
+        )
+        for k in (key, f"{key}_good")
+    )
+    return plain, -opposite
+
+
+def without_content(pair: CropPair) -> CropPair:
+    """The same pair with grey in the place of every photo."""
+    reference = None if pair.reference is None else np.full_like(pair.reference, GREY)
+    return replace(pair, crop=np.full_like(pair.crop, GREY), reference=reference)
+
+
 def p_defect(narrator: Narrator, pair: CropPair, product: str) -> Answer:
     """Asks in two phrasings of opposite polarity, of the place and of one that should carry no news.
 
@@ -48,19 +79,9 @@ def p_defect(narrator: Narrator, pair: CropPair, product: str) -> Answer:
         pair: the place, and the same place on good parts where there are any.
         product: noun for the question.
     """
-    shown: list[RGB] = [pair.crop]
-    empty: list[RGB] = [np.full_like(pair.crop, GREY)]
-    question: Literal["compare", "detect"] = "detect"
-    if pair.reference is not None and pair.other is not None:
-        shown, empty, question = [pair.crop, pair.reference], [pair.reference, pair.other], "compare"
-    said: list[float] = []
-    corrected: list[float] = []
-    for key, sign in ((question, 1.0), (f"{question}_good", -1.0)):
-        turns = [Turn("user", questions()[key].format(product=product), images=len(shown))]
-        asked, baseline = (narrator.yes_no(images, turns) for images in (shown, empty))
-        said.append(sign * log_odds(asked))
-        corrected.append(sign * log_odds(debias(asked, baseline)))
-    return Answer(*(probability(float(np.mean(x))) for x in (said, corrected)))
+    said = asked(narrator, pair, product)
+    usual = asked(narrator, pair.beside or without_content(pair), product)
+    return Answer(probability(sum(said) / 2), probability((sum(said) - sum(usual)) / 2))
 
 
 def ask(again: Again) -> Found:

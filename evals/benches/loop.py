@@ -160,9 +160,12 @@ def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[Step
             seconds = float(update["seconds"][name])
             rows.append(
                 StepRow(
-                    name, seconds, now.model_seconds - last.model_seconds, now.search_seconds - last.search_seconds,
+                    name,
+                    seconds,
+                    now.model_seconds - last.model_seconds,
+                    now.search_seconds - last.search_seconds,
                     now.calls - last.calls,
-                )  # fmt: skip
+                )
             )
             last = now
 

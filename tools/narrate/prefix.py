@@ -75,8 +75,8 @@ class Prefixes:
         """
         self.sight = Sight(loaded)
         self._loaded = loaded
-        config = loaded.model.config
-        self._photo = int(getattr(config, "image_token_id", None) or getattr(config, "image_token_index", -1))
+        config: Any = loaded.model.config
+        self._photo = int(getattr(config, "image_token_id", 0) or getattr(config, "image_token_index", -1))
         """The token that stands for a piece of a photo."""
         self._capacity, self._limit = capacity, limit
         self._stems: list[Stem] = []

@@ -76,7 +76,7 @@ def measure(image: RGB, mask: Mask) -> Measures:
     )
 
 
-def _angle(down: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+def _angle(down: NDArray[np.floating], right: NDArray[np.floating]) -> float:
     """Direction in (-90, 90] of the main axis of pixels about their middle, counter-clockwise as seen from x."""
     tall, both, wide = float((down * down).mean()), float((down * right).mean()), float((right * right).mean())
     # From the row axis; rows grow downwards, so that a quarter more is counter-clockwise as seen from x.
@@ -97,9 +97,7 @@ def _extents(
     return float(np.ptp(along)) + pixel, float(np.ptp(across)) + pixel
 
 
-def _heading(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], lightness: NDArray[np.float64]
-) -> tuple[float, float]:
+def _heading(rows: NDArray[np.intp], columns: NDArray[np.intp], lightness: NDArray[np.float64]) -> tuple[float, float]:
     """From the middle of the pixels to the middle of their light, (x, y) in square roots of their number."""
     unit = math.sqrt(len(rows))
     light = np.clip(lightness - np.quantile(lightness, DARK), 0.0, None) + 1e-3
