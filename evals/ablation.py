@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from agent.calibrate import Calibration
 from agent.context import Context, Policy
 from agent.graph import build_first_look, build_loop
 from agent.report import InspectionReport
@@ -45,16 +46,18 @@ class Row:
     name: str
     policy: Policy = "none"
     rules: bool = True
-    debias: bool = True
+    leaning: float | None = None
+    """Share of the narrator's leaning that is taken out of its answers; None for what the profile has."""
 
 
 ROWS = (
     Row("glance only", rules=False),
     Row("+ rules"),
-    Row("+ second look, fixed, raw yes/no", "fixed", debias=False),
-    Row("+ second look, chosen, raw yes/no", "chosen", debias=False),
-    Row("+ second look, chosen, debiased", "chosen"),
-    Row("+ second look, fixed, debiased (default)", "fixed"),
+    Row("+ second look, fixed, raw yes/no", "fixed", leaning=0.0),
+    Row("+ second look, chosen, raw yes/no", "chosen", leaning=0.0),
+    Row("+ second look, chosen, debiased", "chosen", leaning=1.0),
+    Row("+ second look, fixed, debiased", "fixed", leaning=1.0),
+    Row("default of the profile", "fixed"),
 )
 
 
@@ -107,7 +110,7 @@ def measure(inspector: Inspector, categories: Sequence[Category], shots: int, ou
 def _judged(row: Row, state: InspectionState, case: Case, context: Context) -> Judgement:
     """The verdict, the sentences that the truth can be held against, and what it took, in one way to judge."""
     start = time.perf_counter()
-    as_in_row = replace(context, policy=row.policy, debias=row.debias)
+    as_in_row = replace(context, policy=row.policy, calibration=_maps(row, context.calibration))
     final = InspectionState(**build_loop().invoke(_started(state, row), context=as_in_row))
     spent = sum(state.seconds.values()) + time.perf_counter() - start
     report = InspectionReport.of_state(final, models={}, profile="")
@@ -119,6 +122,13 @@ def _judged(row: Row, state: InspectionState, case: Case, context: Context) -> J
         seconds=round(spent, 4), true=sum(j.true for j in sentences),
         false=tuple(j.text for j in sentences if not j.true),
     )  # fmt: skip
+
+
+def _maps(row: Row, maps: Calibration) -> Calibration:
+    """The maps, with the row's share of the leaning."""
+    if row.leaning is None:
+        return maps
+    return maps.model_copy(update={"leaning": maps.leaning.model_copy(update={"weight": row.leaning})})
 
 
 def _started(state: InspectionState, row: Row) -> InspectionState:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.crop import CropPair, crop_box, crop_pair
 from agent.fuse import probability
@@ -81,6 +82,28 @@ def figures(asked: Sequence[Asked], way: str) -> Figures:
     )  # fmt: skip
 
 
+def fitted_share(asked: Sequence[Asked]) -> float:
+    """The share of what is said of what carries no news that is worth taking off, in [0, 1].
+
+    Logistic regression of whether there is a defect on both answers: the share is what the second one gets of the
+    first one's slope, both classes weighing the same.
+    """
+    from scipy.optimize import minimize
+
+    said, usual = (
+        np.array([np.mean(pair) for pair in pairs]) for pairs in ([a.odds for a in asked], [a.usual for a in asked])
+    )
+    bad = np.array([not a.good for a in asked])
+    weights = np.where(bad, 0.5 / bad.mean(), 0.5 / (1 - bad.mean()))
+
+    def loss(x: NDArray[np.float64]) -> float:
+        at = x[0] * said + x[1] * usual + x[2]
+        return float((weights * np.logaddexp(0, np.where(bad, -at, at))).mean() + 1e-3 * float(x @ x))
+
+    slope, of_usual, _ = minimize(loss, np.zeros(3)).x.tolist()
+    return min(max(-of_usual / slope, 0.0), 1.0) if slope > 0 else 1.0
+
+
 def places(category: Category) -> Iterator[tuple[Case, Sample, Box]]:
     """The damaged place of each photo with structural damage, and as many places of good photos, of the same boxes."""
     good = [case for case in category.cases if case.label == "good"]
@@ -123,6 +146,13 @@ def table(title: str, grey: Sequence[Asked], good: Sequence[Asked], *, beside: b
             found = figures(asked, way)
             values = (found.yes_on_good, found.yes_on_bad, found.auroc, found.ece)
             lines.append(f"| {way}{suffix} | {' | '.join(f'{v:.3f}' for v in values)} |")
+    what = "a good part" if beside else "an image without content"
+    sound = [float(np.mean(a.usual)) for a in good if a.good]
+    lines += [
+        "",
+        f"Of what is said of {what} (log-odds {np.mean(sound):.2f}, standard deviation {np.std(sound):.2f}), the "
+        f"share {fitted_share(good):.2f} is worth taking off on these places.",
+    ]
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Holds the sentences of a report against the world's truth; shares no code with the agent's own checker.
 
 A sentence is checkable where it says something about the product: the verdict, a place that stands out, how many of a
-part there are, a broken rule that is stated as a fact. A reading that is told as one ("the part finder counts 4; it is
+part there are, a broken rule that is stated as a fact. A verdict that is told as probable is held to its probability
+(calibration error), not to the truth of one photo. A reading that is told as one ("the part finder counts 4; it is
 not sure of that") and what is marked as inferred say nothing about the product that could be false, and do not count.
 """
 
@@ -27,8 +28,8 @@ _FOUND = re.compile(r"(\d+) of the part '([^']+)' found where")
 _ABSENT = re.compile(r"The part '([^']+)' was not found")
 _LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
 _UNSAID = (
-    "Unsure", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator", "Rules on parts",
-    "These measures", "The measures", "'",
+    "Unsure", "Probably", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator",
+    "Rules on parts", "These measures", "The measures", "'",
 )  # fmt: skip
 """Beginnings of sentences that say nothing about the product that could be false."""
 

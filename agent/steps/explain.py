@@ -83,14 +83,16 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
     """The verdict, citing what carries it; the hypotheses that do; and the rules that hold."""
     weighed = by_hypothesis(evidence)
     told = in_question(evidence, verdict)
-    language, sample = context.language, need_sample(state)
+    language, sample, product = context.language, need_sample(state), need_product(state)
     cited = told if verdict.word != "good" else weighed
     sentences = [Sentence(say_verdict(verdict, language), tuple(e.id for w in cited for e in w.evidence))]
     for hypothesis in told:
-        sentences += tell_hypothesis(hypothesis, sample, language, sure=verdict.word == "anomalous")
+        # Without references nothing has shown that the part finder knows what the words name.
+        proved = hypothesis.kind == "structural" or bool(product.references)
+        sentences += tell_hypothesis(hypothesis, sample, language, sure=proved and verdict.told == "anomalous")
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]
-    return [*sentences, *_maybe(tell_held(held, need_product(state), language))]
+    return [*sentences, *_maybe(tell_held(held, product, language))]
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:
