@@ -79,7 +79,7 @@ def place_in_words(box: Box, width: int, height: int) -> str:
         return f"{row} {column}"
     if row:
         return f"{row} middle"
-    return f"{column} edge" if column else "centre"
+    return f"{column} side" if column else "centre"
 
 
 def in_words(items: Iterable[str], language: str = "en", joint: Literal["and", "or"] = "and") -> str:

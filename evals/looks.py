@@ -239,10 +239,20 @@ def fit(inspector: Inspector, products: int, images: int, shots: Sequence[int]) 
     looks = Looks(**{name: fitted(found[name], limit) for name, limit in LIMITS.items()})
     for name, items in found.items():
         sys.stderr.write(f"{name}: {len(items)} answers, {sum(a.right for a in items)} of them on what is wrong\n")
-    maps = context.calibration.model_copy(update={"looks": looks})
+    return _with_fusion(context, context.calibration.model_copy(update={"looks": looks}), kept)
+
+
+def fit_fusion(inspector: Inspector, products: int, images: int, shots: Sequence[int]) -> Calibration:
+    """The profile's maps with what a fused ratio amounts to fitted anew, alone; all others stay."""
+    medleys = open_medleys(first=FIRST, count=products, per_category=images)
+    seen = [item for count in shots for item in collected(inspector, medleys, count)]
+    kept = [(replace(state, seconds={}), case) for state, case in seen]
+    return _with_fusion(inspector.context, inspector.context.calibration, kept)
+
+
+def _with_fusion(context: Context, maps: Calibration, kept: Sequence[tuple[InspectionState, Case]]) -> Calibration:
     plain = maps.model_copy(update={"fused": Fused()})
-    judged = replace(context, calibration=plain, policy="fixed")
-    return maps.model_copy(update={"fused": fused(kept, judged)})
+    return maps.model_copy(update={"fused": fused(kept, replace(context, calibration=plain, policy="fixed"))})
 
 
 def main() -> None:
@@ -257,6 +267,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8, help="of each of them")
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 4])
     parser.add_argument("--narrator", action="store_true", help="fit what the narrator's answers are worth, alone")
+    parser.add_argument("--fusion", action="store_true", help="fit what a fused ratio amounts to, alone")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     target = options.out or Path(__file__).parent.parent / "agent" / "calibration" / f"{options.profile}.yaml"
@@ -265,6 +276,9 @@ def main() -> None:
     if options.narrator:
         what, how = "Of the looks, compare and ask:", f"--narrator --images {options.images}"
         maps = fit_narrator(inspector, options.images, options.shots)
+    elif options.fusion:
+        what, how = "Of these, the fusion:", f"--fusion {how}"
+        maps = fit_fusion(inspector, options.products, options.images, options.shots)
     else:
         maps = fit(inspector, options.products, options.images, options.shots)
     before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []

@@ -1,8 +1,8 @@
 """Every sentence that reports on a folder of real photos say, as a list to go through with the photos beside it.
 
 `python -m evals.told ROOT --looks 0 --out told.md` inspects the products under ROOT, a folder each, and writes for each
-photo its score and its sentences, and after them each distinct sentence once, numbers and names of parts left out, with
-how often it was said. What is true the eye decides: nobody else knows these products.
+photo its score and its sentences, and after them each distinct sentence once, numbers, names of
+parts and places left out, with how often it was said. What is true the eye decides: nobody else knows these products.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ REFERENCES = 8
 """Good photos that are compared with, the first by name."""
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _LAST_COMMA = re.compile(r",(\s*[}\]])")
+_PLACE = re.compile(r"\b(?:(?:upper|lower) (?:left|middle|right)|(?:left|right) side|centre)\b")
 _QUOTED = re.compile(r"'[^']*'|\bpart [A-Z]{1,2}\b")
 
 
@@ -118,12 +119,12 @@ def inspected(inspector: Inspector, shown: Shown) -> Iterator[tuple[Path, Inspec
 
 
 def frame(text: str) -> str:
-    """A sentence without its numbers and names, so that the same words are one sentence.
+    """A sentence without its numbers, names and places, so that the same words are one sentence.
 
     >>> frame("'bolt': the part finder counts 1, expected 2; it is not sure of that.")
     "'...': the part finder counts #, expected #; it is not sure of that."
     """
-    return _NUMBER.sub("#", _QUOTED.sub("'...'", text))
+    return _NUMBER.sub("#", _PLACE.sub("PLACE", _QUOTED.sub("'...'", text)))
 
 
 def written(shown: Shown, reports: Sequence[tuple[Path, InspectionReport]]) -> Iterator[str]:
