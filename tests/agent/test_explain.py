@@ -15,7 +15,7 @@ from agent.product import Product
 from agent.report import InspectionReport
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
-from agent.telling import LISTED, tell_held, tell_hypothesis
+from agent.telling import LISTED, borne_out, tell_held, tell_hypothesis
 from tools.types import Box, Region
 
 NAMED = Product(
@@ -67,6 +67,15 @@ def test_a_strong_count_is_stated_and_a_weak_one_is_told_as_a_reading():
     assert strong == "1 of the part 'bolt' found where 2 belong."
     assert weak == "'bolt': the part finder counts 1, expected 2; it is not sure of that."
     assert next(tell_hypothesis(missing(4.0), photo(0), "en", sure=False)).text == weak
+
+
+def test_a_count_is_a_fact_only_of_parts_that_words_name_and_references_show():
+    bolts = (PartSpec(label="bolt", phrase="bolt"),)
+    named, counted = NAMED.spec.model_copy(update={"parts": bolts}), missing(4.0)
+    assert borne_out(counted, Product(named, references=(photo(0), photo(1))))
+    assert not borne_out(counted, Product(named))
+    unnamed = named.model_copy(update={"parts": ()})
+    assert not borne_out(counted, Product(unnamed, references=(photo(0), photo(1))))
 
 
 @pytest.mark.parametrize(
