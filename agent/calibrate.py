@@ -105,6 +105,28 @@ class LookMap(BaseModel):
         return normal.cdf(normal.inv_cdf(self.sure) / math.sqrt(2)) - 0.5
 
 
+class Leaning(BaseModel):
+    """How a narrator's leaning is taken out of its yes and no, as log-odds of a defect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(default=1.0, ge=0, le=1)
+    """Share that is taken off of what it says where its answer should carry no news: all of it of a narrator of which
+    nothing is known; none where one such answer tells of its own noise alone, and then it is not asked for."""
+    alone: float = 0.0
+    """What it usually says of an image without content."""
+    beside: float = 0.0
+    """What it usually says of a good part beside a good part."""
+
+    def taken_out(self, said: float, empty: float, *, beside: bool) -> float:
+        """The log-odds without the leaning, at the level that the narrator usually speaks at.
+
+        >>> Leaning().taken_out(1.5, 1.0, beside=True), Leaning(weight=0.5, beside=1.0).taken_out(1.5, 1.0, beside=True)
+        (0.5, 1.5)
+        """
+        return said - self.weight * (empty - (self.beside if beside else self.alone))
+
+
 class Looks(BaseModel):
     """The maps of all second looks."""
 
@@ -139,6 +161,11 @@ class Looks(BaseModel):
     def gain(self, action: Action, kind: Kind) -> float:
         """Expected change of an even probability by one look, in [0, 0.5)."""
         return max((m.gain for m in self.used(action, kind)), default=0.0)
+
+    @property
+    def most(self) -> float:
+        """The largest gain of any look, in [0, 0.5)."""
+        return max(m.gain for m in (self.zoom, self.near, self.compare, self.ask, self.recount, self.segment))
 
     def seconds(self, action: Action, kind: Kind) -> float:
         """What one look takes; above 0 where it is used at all."""
@@ -185,6 +212,7 @@ class Calibration(BaseModel):
     nothing where no fit says otherwise."""
     parts: MatcherMap = MatcherMap(slope=0.0)
     narrator: MatcherMap = MatcherMap()
+    leaning: Leaning = Leaning()
     looks: Looks = Looks()
     fused: Fused = Fused()
     measuring: Measuring = Measuring()

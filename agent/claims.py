@@ -55,18 +55,9 @@ def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
     return {key: words.get(value, value) if isinstance(value, str) else value for key, value in facts.items()}
 
 
-def verdict_key(verdict: Verdict) -> str:
-    """Which frame tells a verdict."""
-    return f"verdict_{verdict.word}"
-
-
 def say_verdict(verdict: Verdict, language: str = "en") -> str:
-    """The verdict, with its score and its certainty in a word."""
-    words = ((0.9, "sure"), (0.0, "fairly_sure"))
-    sure = next(word for least, word in words if verdict.confidence >= least)
-    return tell(
-        verdict_key(verdict), {"score": f"{verdict.score:.2f}", "sure": tell(sure, language=language)}, language
-    )
+    """The verdict with its score: as a fact where it is sure, else as what is probable, or as open."""
+    return tell(f"verdict_{verdict.told}", {"score": f"{verdict.score:.2f}"}, language)
 
 
 def backed(sentences: Iterable[Sentence], evidence: Iterable[Evidence]) -> tuple[Sentence, ...]:
@@ -88,7 +79,7 @@ def place_in_words(box: Box, width: int, height: int) -> str:
         return f"{row} {column}"
     if row:
         return f"{row} middle"
-    return f"{column} edge" if column else "centre"
+    return f"{column} side" if column else "centre"
 
 
 def in_words(items: Iterable[str], language: str = "en", joint: Literal["and", "or"] = "and") -> str:

@@ -31,6 +31,13 @@ class CropPair:
     good: tuple[RGB, ...] = ()
     """The same place on every reference, the most alike first."""
 
+    @property
+    def beside(self) -> CropPair | None:
+        """A good part beside a good part, as a pair of its own; None where no good part is known."""
+        if self.reference is None or self.other is None:
+            return None
+        return CropPair(self.box, self.reference, self.other, self.reference_name, self.other)
+
 
 def crop_box(box: Box, sample: Sample) -> Box:
     """A square about a region, with context, whole pixels, moved inside the photo."""
@@ -57,7 +64,8 @@ def crop_pair(sample: Sample, box: Box, references: tuple[Sample, ...]) -> CropP
     if not references:
         return CropPair(box, crop, None, None, None)
     places = [cut(r, aligned(crop, r, _on(r, box, sample))) for r in references]
-    nearest = sorted(range(len(places)), key=lambda n: _difference(crop, places[n]))
+    small = _small(crop)
+    nearest = sorted(range(len(places)), key=lambda n: float(np.abs(small - _small(places[n])).mean()))
     best, second = nearest[0], nearest[min(1, len(nearest) - 1)]
     good = tuple(places[n] for n in nearest)
     return CropPair(box, crop, places[best], references[best].name, places[second], good)
@@ -107,11 +115,8 @@ def _on(reference: Sample, box: Box, sample: Sample) -> Box:
     return Box(x0, y0, max(x0 + 1, int(box.x1 * sx)), max(y0 + 1, int(box.y1 * sy)))
 
 
-def _difference(a: RGB, b: RGB, side: int = 16) -> float:
-    """Mean absolute difference of two crops at a coarse size, on [0, 255]."""
+def _small(crop: RGB, side: int = 16) -> FloatMap:
+    """A crop at a coarse size, (side, side, 3) on [0, 255]."""
     from PIL import Image
 
-    small = [
-        np.asarray(Image.fromarray(x).resize((side, side), Image.Resampling.BOX), dtype=np.float32) for x in (a, b)
-    ]
-    return float(np.abs(small[0] - small[1]).mean())
+    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX), dtype=np.float32)

@@ -13,8 +13,10 @@ Fact = str | int | float
 Action = Literal["zoom", "compare", "ask", "recount", "segment"]
 """Ways to look again: turned and mirrored views, beside a good part, a question, parts found anew, an outline."""
 Word = Literal["good", "unsure", "anomalous"]
-SURE = 0.7
-"""A verdict that is right with less probability than this is told as "unsure"."""
+Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous"]
+_PROBABLY: dict[Literal["good", "anomalous"], Told] = {"good": "probably_good", "anomalous": "probably_anomalous"}
+PROBABLE, SURE = 0.7, 0.9
+"""A verdict that is right with less probability than the first is told as "unsure"; from the second on, as a fact."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,12 @@ class Verdict:
     @property
     def word(self) -> Word:
         """The verdict in a word; "unsure" where the evidence is thin. `anomalous` still says which side it is on."""
-        if self.confidence < SURE:
+        if self.confidence < PROBABLE:
             return "unsure"
         return "anomalous" if self.anomalous else "good"
+
+    @property
+    def told(self) -> Told:
+        """The verdict as it is told: what is but probable is not stated as a fact."""
+        word = self.word
+        return word if word == "unsure" or self.confidence >= SURE else _PROBABLY[word]

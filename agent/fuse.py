@@ -47,14 +47,13 @@ def anomaly_llr(evidence: Sequence[Evidence]) -> float:
 
     An anomaly is structural, logical, or (rarely) both, and sits in one place of its kind. The strongest
     hypothesis therefore speaks for its kind, and the kinds mix by their prior shares instead of adding:
-    that the count of bolts is right says nothing against a scratch.
+    that the count of bolts is right says nothing against a scratch. Of a kind that nothing was measured about, since
+    there are neither references nor words, nothing is known: its ratio is even, and the part is never surely good.
     """
     strongest: dict[Kind, float] = {}
     for hypothesis in by_hypothesis(evidence):
         strongest.setdefault(hypothesis.kind, hypothesis.llr)
-    structural, logical = strongest.get("structural"), strongest.get("logical")
-    if structural is None or logical is None:
-        return structural if structural is not None else logical if logical is not None else 0.0
+    structural, logical = strongest.get("structural", 0.0), strongest.get("logical", 0.0)
     return log_mix([structural, logical, structural + logical], [(1 - BOTH) / 2, (1 - BOTH) / 2, BOTH])
 
 

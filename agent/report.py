@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agent.claims import say_briefly
-from agent.evidence import Evidence, Kind, Look, Verdict, Word
+from agent.evidence import Evidence, Kind, Look, Told, Verdict, Word
 from agent.fuse import by_hypothesis, carrying, probability
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.rle import encode_rle
@@ -31,6 +31,8 @@ class VerdictOut(_Frozen):
     """The score above which a part is called anomalous."""
     word: Word = "unsure"
     """The verdict in a word; "unsure" where the evidence is thin, `anomalous` says on which side it is even then."""
+    told: Told | None = None
+    """The same as the explanation tells it, such as "probably_good"; None in reports of before it was recorded."""
 
 
 class Finding(_Frozen):
@@ -207,6 +209,7 @@ def _verdict(verdict: Verdict) -> VerdictOut:
         kinds=verdict.kinds,
         threshold=verdict.threshold,
         word=verdict.word,
+        told=verdict.told,
     )
 
 

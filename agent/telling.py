@@ -77,6 +77,18 @@ def asserted(weighed: Weighed) -> bool:
     return probability(weighed.llr) >= ASSERTED
 
 
+def borne_out(weighed: Weighed, product: Product) -> bool:
+    """Whether a broken rule may be stated as a fact at all, however likely it is.
+
+    Without references nothing has shown that the part finder knows what the words name; and how many there are of parts
+    that it discovered by itself it gets wrong too often.
+    """
+    claim = weighed.evidence[0].claim
+    counted = claim.key.startswith(("count", "total"))
+    named = {part.label for part in product.spec.parts if part.phrase is not None}
+    return bool(product.references) and (not counted or claim.facts.get("part") in named)
+
+
 def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:
     """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
     first = glanced[0]

@@ -2,8 +2,8 @@
 
 `python -m evals.ablation --profile nano --split heldout --shots 0 --limit 60` prints a table: glance only; and rules;
 and second looks, as a fixed policy takes them or as the narrator chooses; with the narrator's leaning taken out of its
-answers or not. It also says what the raw and the debiased yes and no are worth, and draws how well scores are
-calibrated.
+answers or not. A run that was stopped goes on where it was. Beside its lines the folder gets the table, how well scores
+are calibrated as a plot, and every sentence that the truth denies.
 """
 
 from __future__ import annotations
@@ -11,38 +11,32 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from agent.calibrate import Calibration
 from agent.context import Context, Policy
-from agent.crop import crop_box, crop_pair
-from agent.fuse import by_hypothesis
 from agent.graph import build_first_look, build_loop
-from agent.looks.narrator import p_defect
 from agent.report import InspectionReport
-from agent.state import InspectionState, Request, need_product, need_sample
-from evals.datasets import Case, Category, Label
+from agent.state import InspectionState, Request
+from evals.ablated import COLUMNS, Judgement, PhotoLine, metrics_of
+from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
-from evals.datasets.world import Split, open_world
-from evals.looks import overlaps
-from evals.metrics import ranking_metrics
-from evals.metrics.ranking import auroc
-from evals.reliability import bins, calibration_error, plot
-from evals.sentences import Judged, Truth, judged
+from evals.datasets.world import open_world
+from evals.pages import label_of
+from evals.reliability import bins, plot
+from evals.results import Settings, claim, read_lines, write_text
+from evals.sentences import Truth, judged, truth_of
 
 if TYPE_CHECKING:
     from agent import Inspector
 
 SEED = 41
 """Neither the seeds that models learned from nor those that they are checked on."""
-Where = Literal["heldout", "trained", "medleys"]
-COLUMNS = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "f1", "accuracy", "ece", "true_sentences",
-    "looks", "seconds",
-)  # fmt: skip
+Where = Literal["heldout", "trained", "shift", "medleys"]
+LINES = "photos.jsonl"
 
 
 @dataclass(frozen=True)
@@ -52,130 +46,89 @@ class Row:
     name: str
     policy: Policy = "none"
     rules: bool = True
-    debias: bool = True
+    leaning: float | None = None
+    """Share of the narrator's leaning that is taken out of its answers; None for what the profile has."""
 
 
 ROWS = (
     Row("glance only", rules=False),
     Row("+ rules"),
-    Row("+ second look, fixed, raw yes/no", "fixed", debias=False),
-    Row("+ second look, chosen, raw yes/no", "chosen", debias=False),
-    Row("+ second look, chosen, debiased", "chosen"),
-    Row("+ second look, fixed, debiased (default)", "fixed"),
+    Row("+ second look, fixed, raw yes/no", "fixed", leaning=0.0),
+    Row("+ second look, chosen, raw yes/no", "chosen", leaning=0.0),
+    Row("+ second look, chosen, debiased", "chosen", leaning=1.0),
+    Row("+ second look, fixed, debiased", "fixed", leaning=1.0),
+    Row("default of the profile", "fixed"),
 )
 
 
-@dataclass
-class Seen:
-    """What one row said of all photos."""
+def opened(where: Where, limit: int, products: int, first: int = 0) -> list[Category]:
+    """The photos to judge.
 
-    categories: list[str] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    decisions: list[bool] = field(default_factory=list)
-    sentences: list[Judged] = field(default_factory=list)
-    looks: int = 0
-    seconds: float = 0.0
-
-    def metrics(self) -> dict[str, float]:
-        """Ranking and decisions as means over the categories, as `looktwice eval` has them; the others over photos."""
-        by_category: dict[str, list[int]] = defaultdict(list)
-        for number, name in enumerate(self.categories):
-            by_category[name].append(number)
-        found: dict[str, list[float]] = defaultdict(list)
-        for numbers in by_category.values():
-            picked = ([x[n] for n in numbers] for x in (self.labels, self.scores, self.decisions))
-            labels, scores, decisions = cast("tuple[list[str], list[float], list[bool]]", tuple(picked))
-            for key, value in ranking_metrics(labels, scores, decisions).items():
-                found[key].append(value)
-        means = {key: sum(values) / len(values) for key, values in found.items()}
-        truths, count = [label != "good" for label in self.labels], len(self.labels)
-        true = sum(j.true for j in self.sentences) / len(self.sentences) if self.sentences else 1.0
-        return means | {
-            "ece": calibration_error(self.scores, truths),
-            "true_sentences": true,
-            "looks": self.looks / count,
-            "seconds": self.seconds / count,
-        }
-
-
-@dataclass
-class YesNo:
-    """The narrator's answers at the strongest place of each photo, and whether there is a defect."""
-
-    raw: list[float] = field(default_factory=list)
-    debiased: list[float] = field(default_factory=list)
-    right: list[bool] = field(default_factory=list)
-
-    def line(self) -> str:
-        """AUROC and calibration error of both."""
-        import numpy as np
-
-        truth = np.asarray(self.right)
-        if truth.all() or not truth.any():
-            return "yes/no: of one class alone, nothing to rank"
-        said = []
-        for name, values in (("raw", self.raw), ("debiased", self.debiased)):
-            ranked, error = auroc(truth, np.asarray(values)), calibration_error(values, self.right)
-            said.append(f"{name}: AUROC {ranked:.3f}, ECE {error:.3f}, mean P {sum(values) / len(values):.2f}")
-        return f"narrator's yes/no, {len(truth)} places, {int(truth.sum())} defective; " + "; ".join(said)
-
-
-def opened(where: Where, count: int, per_category: int) -> list[Category]:
-    """The photos to judge."""
+    Args:
+        where: families of the world that models learned, or held-out ones, these in other light too; or medleys.
+        limit: photos over all families, two of each at least.
+        products: medleys.
+        first: the first medley, counted from the first that no model was trained on.
+    """
     if where == "medleys":
-        return open_medleys(first=0, count=count, per_category=per_category)
-    return open_world(split=cast("Split", where), seed=SEED, per_category=per_category)
+        return open_medleys(first=first, count=products, per_category=max(2, limit // products))
+    from nano.world import HELDOUT, TRAINED
+
+    families = TRAINED if where == "trained" else HELDOUT
+    return open_world(
+        split="trained" if where == "trained" else "heldout", seed=SEED, per_category=max(2, limit // len(families)),
+        style="shift" if where == "shift" else "plain",
+    )  # fmt: skip
 
 
-def truth_of(category: Category, case: Case, where: Where) -> Truth:
-    """The truth of a photo; of medleys parts have no names that a report could use."""
-    counts: dict[str, int] = {}
-    if where != "medleys":
-        from nano.world import family, render
-
-        index, _, defect = case.id.partition("-")
-        named = None if defect == "good" else defect
-        scene = render(category.name, seed=SEED, index=int(index), defect=named)
-        counts = {noun: sum(p.noun == noun for p in scene.parts) for noun in family(category.name).nouns}
-    return Truth(case.label != "good", case.truth(), counts)
-
-
-@dataclass(frozen=True, eq=False)
-class Looked:
-    """The first look at one photo, and the truth."""
-
-    category: str
-    case: Case
-    state: InspectionState
-    truth: Truth
-
-
-def first_looks(inspector: Inspector, categories: Sequence[Category], shots: int, where: Where) -> Iterator[Looked]:
-    """Looks once at every photo."""
-    first = build_first_look()
-    for category in categories:
-        references = category.references(shots, SEED) if shots else []
-        product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
-        for case in category.cases:
-            state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
-            yield Looked(category.name, case, state, truth_of(category, case, where))
-        sys.stderr.write(f"{category.name}: {len(category.cases)} photos\n")
+def measure(inspector: Inspector, categories: Sequence[Category], shots: int, out: Path) -> list[PhotoLine]:
+    """Judges every photo that has no line yet in every way; returns the lines of all."""
+    done = read_lines(out / LINES, PhotoLine)
+    known = {(line.category, line.id) for line in done}
+    total, first = sum(len(c.cases) for c in categories), build_first_look()
+    with (out / LINES).open("a", encoding="utf-8") as stream:
+        for category in categories:
+            cases = [case for case in category.cases if (category.name, case.id) not in known]
+            references = category.references(shots, SEED) if shots and cases else []
+            if not cases:
+                continue
+            product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
+            for case in cases:
+                state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
+                line = PhotoLine(
+                    category=category.name, id=case.id, label=case.label,
+                    rows={row.name: _judged(row, state, case, inspector.context) for row in ROWS},
+                )  # fmt: skip
+                stream.write(line.model_dump_json() + "\n")
+                stream.flush()
+                done.append(line)
+                sys.stderr.write(f"\r{len(done)} of {total} photos ")
+    sys.stderr.write("\n")
+    return done
 
 
-def measure(looked: Iterable[Looked], context: Context) -> tuple[dict[str, Seen], YesNo]:
-    """Judges what the first looks measured in every way."""
-    loop = build_loop()
-    seen, yes_no = {row.name: Seen() for row in ROWS}, YesNo()
-    for item in looked:
-        for row in ROWS:
-            start = time.perf_counter()
-            as_in_row = replace(context, policy=row.policy, debias=row.debias)
-            final = InspectionState(**loop.invoke(_started(item.state, row), context=as_in_row))
-            spent = sum(item.state.seconds.values()) + time.perf_counter() - start
-            _note(seen[row.name], item, final, spent)
-        _ask(yes_no, item.state, item.case, context)
-    return seen, yes_no
+def _judged(row: Row, state: InspectionState, case: Case, context: Context) -> Judgement:
+    """The verdict, the sentences that the truth can be held against, and what it took, in one way to judge."""
+    start = time.perf_counter()
+    as_in_row = replace(context, policy=row.policy, calibration=_maps(row, context.calibration))
+    final = InspectionState(**build_loop().invoke(_started(state, row), context=as_in_row))
+    spent = sum(state.seconds.values()) + time.perf_counter() - start
+    report = InspectionReport.of_state(final, models={}, profile="")
+    # Of medleys parts have no names that a report could use.
+    truth = truth_of(case) or Truth(case.label != "good", case.truth(), {})
+    sentences = list(judged(report, truth))
+    return Judgement(
+        score=report.verdict.score, anomalous=report.verdict.anomalous, looks=len(report.looks),
+        seconds=round(spent, 4), true=sum(j.true for j in sentences),
+        false=tuple(j.text for j in sentences if not j.true),
+    )  # fmt: skip
+
+
+def _maps(row: Row, maps: Calibration) -> Calibration:
+    """The maps, with the row's share of the leaning."""
+    if row.leaning is None:
+        return maps
+    return maps.model_copy(update={"leaning": maps.leaning.model_copy(update={"weight": row.leaning})})
 
 
 def _started(state: InspectionState, row: Row) -> InspectionState:
@@ -184,74 +137,58 @@ def _started(state: InspectionState, row: Row) -> InspectionState:
     return replace(state, evidence=list(evidence), seconds={})
 
 
-def _note(seen: Seen, item: Looked, final: InspectionState, seconds: float) -> None:
-    report = InspectionReport.of_state(final, models={}, profile="")
-    seen.categories.append(item.category)
-    seen.labels.append(item.case.label)
-    seen.scores.append(report.verdict.score)
-    seen.decisions.append(report.verdict.anomalous)
-    seen.sentences += judged(report, item.truth)
-    seen.looks += len(report.looks)
-    seen.seconds += seconds
-
-
-def _ask(yes_no: YesNo, state: InspectionState, case: Case, context: Context) -> None:
-    """The narrator's yes and no at the strongest place; photos with a logical anomaly are left out."""
-    if case.label == "logical":
-        return
-    strongest = next(w for w in by_hypothesis(state.evidence) if w.kind == "structural")
-    region = next(e.region for e in strongest.evidence if e.region is not None)
-    product, sample = need_product(state), need_sample(state)
-    pair = crop_pair(sample, crop_box(region.box, sample), product.references)
-    said = p_defect(context.toolbox.narrator, pair, product.spec.product)
-    truth = case.truth()
-    yes_no.raw.append(said.raw)
-    yes_no.debiased.append(said.debiased)
-    yes_no.right.append(case.label == "structural" and truth is not None and overlaps(region, truth))
-
-
-def table(seen: dict[str, Seen]) -> Iterator[str]:
-    """Markdown, a line a row."""
-    yield "| | " + " | ".join(COLUMNS) + " |"
+def table(lines: Sequence[PhotoLine], names: Sequence[str]) -> Iterator[str]:
+    """Markdown, a line a way to judge, those that every photo was judged in."""
+    yield "| | " + " | ".join(label_of(name) for name in COLUMNS) + " |"
     yield "|" + "---|" * (1 + len(COLUMNS))
-    for name, found in seen.items():
-        metrics = found.metrics()
-        cells = ("" if metrics.get(key) is None else f"{metrics[key]:.3f}" for key in COLUMNS)
+    for name in names:
+        metrics = metrics_of(lines, name)
+        cells = ("" if key not in metrics else f"{metrics[key]:.3f}" for key in COLUMNS)
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Measures and prints the table; writes the plot and every false sentence."""
+    """Measures what is not measured yet, and prints the table."""
     from agent import Inspector
+    from tools.profiles import resolve_profile
+    from tools.profiles.digests import digests
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
-    parser.add_argument("--split", choices=("heldout", "trained", "medleys"), default="heldout")
+    parser.add_argument("--split", choices=("heldout", "trained", "shift", "medleys"), default="heldout")
     parser.add_argument("--shots", type=int, default=0)
     parser.add_argument("--limit", type=int, default=60, help="photos, over all families")
     parser.add_argument("--products", type=int, default=8, help="medleys, where they are what is measured")
-    parser.add_argument("--out", type=Path, default=None, help="folder for the plot and the false sentences")
+    parser.add_argument("--first", type=int, default=0, help="the first medley; from 5000 on looks were fitted on them")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("out/ablation"), help="runs; one that was stopped goes on")
     options = parser.parse_args()
-    where = cast("Where", options.split)
-    families = {"heldout": 4, "trained": 11, "medleys": options.products}[where]
-    categories = opened(where, options.products, max(2, options.limit // families))
-    inspector = Inspector(options.profile)
-    seen, yes_no = measure(first_looks(inspector, categories, options.shots, where), inspector.context)
-    images = sum(len(c.cases) for c in categories)
-    print(f"{where}, {options.shots} references, {images} photos\n")
-    print("\n".join(table(seen)))
-    print(f"\n{yes_no.line()}")
-    if options.out is not None:
-        _write(options.out, seen)
+    where, out = cast("Where", options.split), options.out / f"{options.split}-{options.shots}"
+    categories = opened(where, options.limit, options.products, options.first)
+    inspector = Inspector(options.profile, device=options.device)
+    settings = Settings(
+        benchmark="ablation", profile=inspector.profile, shots=options.shots, seed=SEED, limit=options.limit,
+        split=where, style="shift" if where == "shift" else "plain", categories=tuple(c.name for c in categories),
+        looks=inspector.context.budget.looks, words=True, models=digests(resolve_profile(options.profile)),
+    )  # fmt: skip
+    claim(out, settings)
+    lines = measure(inspector, categories, options.shots, out)
+    names = [row.name for row in ROWS]
+    shown = "\n".join([f"{where}, {options.shots} references, {len(lines)} photos", "", *table(lines, names)])
+    _write(out, lines, names, shown)
+    sys.stdout.write(f"{shown}\n")
 
 
-def _write(out: Path, seen: dict[str, Seen]) -> None:
-    """reliability.svg, and false.txt: the sentences that the truth denies, by row."""
-    out.mkdir(parents=True, exist_ok=True)
-    curves = {name: bins(s.scores, [label != "good" for label in s.labels]) for name, s in seen.items()}
-    (out / "reliability.svg").write_text(plot(curves), encoding="utf-8")
-    wrong = (f"{name}: {j.text}" for name, s in seen.items() for j in s.sentences if not j.true)
-    (out / "false.txt").write_text("\n".join(wrong) + "\n", encoding="utf-8")
+def _write(out: Path, lines: Sequence[PhotoLine], names: Sequence[str], shown: str) -> None:
+    """table.md; reliability.svg; false.txt, the sentences that the truth denies, by row."""
+    write_text(out / "table.md", shown + "\n")
+    truths = [line.label != "good" for line in lines]
+    curves = {name: bins([line.rows[name].score for line in lines], truths) for name in names}
+    write_text(out / "reliability.svg", plot(curves))
+    wrong = (
+        f"{name}: {line.category}/{line.id}: {t}" for name in names for line in lines for t in line.rows[name].false
+    )
+    write_text(out / "false.txt", "\n".join(wrong) + "\n")
 
 
 if __name__ == "__main__":

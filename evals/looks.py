@@ -50,6 +50,8 @@ LIMITS = {"zoom": 2.0, "near": 3.0, "compare": 3.0, "ask": 3.0, "recount": 2.0, 
 """Where each map flattens."""
 NAMES = {"tracer": "zoom", "reference": "near", "rule": "recount", "segmenter": "segment"}
 """Which map the evidence of a second look goes through, by its source; the narrator's by its action."""
+NARRATED = ("ask", "compare")
+"""Looks whose answers are the narrator's."""
 Source = Literal["medleys", "trained"]
 
 
@@ -85,13 +87,15 @@ def collected(
             yield InspectionState(**state), case
 
 
-def answers(state: InspectionState, case: Case, context: Context) -> Iterator[Answered]:
-    """Every way to look again at the strongest hypotheses, answers as they are."""
-    opened = Looks(**dict.fromkeys(LIMITS, OPEN))
+def answers(state: InspectionState, case: Case, context: Context, *, asking: bool = False) -> Iterator[Answered]:
+    """Every way to look again at the strongest hypotheses, or the narrator's answers alone; answers as they are."""
+    opened = Looks(**dict.fromkeys(NARRATED if asking else LIMITS, OPEN))
     open_context = replace(context, calibration=context.calibration.model_copy(update={"looks": opened}))
     strongest = {w.name: w for w in _strongest(state, case)}
     for weighed in strongest.values():
         for action in _actions(weighed, state, next(w for w in strongest.values() if w.kind == weighed.kind)):
+            if asking and action not in NARRATED:
+                continue
             start = time.perf_counter()
             found = ACTIONS[action](_again(weighed, action, state, open_context))
             seconds = time.perf_counter() - start
@@ -200,6 +204,23 @@ def fused(states: Sequence[tuple[InspectionState, Case]], context: Context) -> F
     )  # fmt: skip
 
 
+def fit_narrator(inspector: Inspector, images: int, shots: Sequence[int]) -> Calibration:
+    """The profile's maps with those of the narrator's answers alone fitted anew; all others stay.
+
+    Medleys are products that no narrator knows, so that what its answers are worth has no part in the fusion.
+    """
+    found: dict[str, list[Answered]] = defaultdict(list)
+    context = inspector.context
+    known = open_world(split="trained", seed=SEED, per_category=images)
+    for count in shots:
+        for state, case in collected(inspector, known, count):
+            for item in answers(state, case, context, asking=True):
+                found[item.look].append(item)
+    maps = {name: fitted(found[name], LIMITS[name]) for name in NARRATED}
+    looks = context.calibration.looks.model_copy(update=maps)
+    return context.calibration.model_copy(update={"looks": looks})
+
+
 def fit(inspector: Inspector, products: int, images: int, shots: Sequence[int]) -> Calibration:
     """The profile's maps with those of the looks fitted anew."""
     found: dict[str, list[Answered]] = defaultdict(list)
@@ -211,17 +232,27 @@ def fit(inspector: Inspector, products: int, images: int, shots: Sequence[int]) 
         for source, categories in (("medleys", medleys), ("trained", known)):
             for state, case in collected(inspector, categories, count):
                 for item in answers(state, case, context):
-                    if (item.look in ("ask", "compare")) == (source == "trained"):
+                    if (item.look in NARRATED) == (source == "trained"):
                         found[item.look].append(item)
                 if source == "medleys":
                     kept.append((replace(state, seconds={}), case))
     looks = Looks(**{name: fitted(found[name], limit) for name, limit in LIMITS.items()})
     for name, items in found.items():
         sys.stderr.write(f"{name}: {len(items)} answers, {sum(a.right for a in items)} of them on what is wrong\n")
-    maps = context.calibration.model_copy(update={"looks": looks})
+    return _with_fusion(context, context.calibration.model_copy(update={"looks": looks}), kept)
+
+
+def fit_fusion(inspector: Inspector, products: int, images: int, shots: Sequence[int]) -> Calibration:
+    """The profile's maps with what a fused ratio amounts to fitted anew, alone; all others stay."""
+    medleys = open_medleys(first=FIRST, count=products, per_category=images)
+    seen = [item for count in shots for item in collected(inspector, medleys, count)]
+    kept = [(replace(state, seconds={}), case) for state, case in seen]
+    return _with_fusion(inspector.context, inspector.context.calibration, kept)
+
+
+def _with_fusion(context: Context, maps: Calibration, kept: Sequence[tuple[InspectionState, Case]]) -> Calibration:
     plain = maps.model_copy(update={"fused": Fused()})
-    judged = replace(context, calibration=plain, policy="fixed")
-    return maps.model_copy(update={"fused": fused(kept, judged)})
+    return maps.model_copy(update={"fused": fused(kept, replace(context, calibration=plain, policy="fixed"))})
 
 
 def main() -> None:
@@ -235,15 +266,25 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=16, help="medleys that are fitted on")
     parser.add_argument("--images", type=int, default=8, help="of each of them")
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 4])
+    parser.add_argument("--narrator", action="store_true", help="fit what the narrator's answers are worth, alone")
+    parser.add_argument("--fusion", action="store_true", help="fit what a fused ratio amounts to, alone")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     target = options.out or Path(__file__).parent.parent / "agent" / "calibration" / f"{options.profile}.yaml"
-    maps = fit(Inspector(options.profile), options.products, options.images, options.shots)
+    inspector = Inspector(options.profile)
+    what, how = "Looks and fusion:", f"--products {options.products} --images {options.images}"
+    if options.narrator:
+        what, how = "Of the looks, compare and ask:", f"--narrator --images {options.images}"
+        maps = fit_narrator(inspector, options.images, options.shots)
+    elif options.fusion:
+        what, how = "Of these, the fusion:", f"--fusion {how}"
+        maps = fit_fusion(inspector, options.products, options.images, options.shots)
+    else:
+        maps = fit(inspector, options.products, options.images, options.shots)
     before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
-    notes = [line for line in before if line.startswith("#") and "evals.looks" not in line]
+    notes = [line for line in before if line.startswith("#") and not line.startswith(f"# {what}")]
     command = (
-        f"# Looks and fusion: python -m evals.looks --profile {options.profile} --products {options.products} "
-        f"--images {options.images} --shots {' '.join(map(str, options.shots))}"
+        f"# {what} python -m evals.looks --profile {options.profile} {how} --shots {' '.join(map(str, options.shots))}"
     )
     text = yaml.safe_dump(maps.model_dump(), sort_keys=False, default_flow_style=None, width=116)
     target.write_text("\n".join([*notes, command, text]), encoding="utf-8")

@@ -55,6 +55,10 @@ class Prediction(BaseModel):
     """The verdict's own, in [0, 1]; None in runs of before it was recorded."""
     defect: str = ""
     """The data set's name of what is wrong; empty where it gives none."""
+    checkable: int | None = None
+    """Sentences of the explanation that the truth can be held against; None where nobody knows it."""
+    false: tuple[str, ...] = ()
+    """Those of them that are false."""
 
 
 class Refusal(BaseModel):

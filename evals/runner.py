@@ -25,6 +25,7 @@ from evals.results import (
     write_lines,
     write_text,
 )  # fmt: skip
+from evals.sentences import judged, truth_of
 from evals.summary import summarise
 from tools.errors import InputError
 from tools.types import Sample
@@ -150,6 +151,8 @@ def _learned(inspector: Inspector, category: Category, settings: Settings, refer
 
 
 def _prediction(category: Category, case: Case, report: InspectionReport, seconds: float) -> Prediction:
+    truth = truth_of(case)
+    sentences = [] if truth is None else list(judged(report, truth))
     return Prediction(
         category=category.name,
         id=case.id,
@@ -160,6 +163,8 @@ def _prediction(category: Category, case: Case, report: InspectionReport, second
         seconds=round(seconds, 4),
         confidence=report.verdict.confidence,
         defect=case.defect,
+        checkable=None if truth is None else len(sentences),
+        false=tuple(said.text for said in sentences if not said.true),
     )
 
 

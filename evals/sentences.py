@@ -1,7 +1,8 @@
 """Holds the sentences of a report against the world's truth; shares no code with the agent's own checker.
 
 A sentence is checkable where it says something about the product: the verdict, a place that stands out, how many of a
-part there are, a broken rule that is stated as a fact. A reading that is told as one ("the part finder counts 4; it is
+part there are, a broken rule that is stated as a fact. A verdict that is told as probable is held to its probability
+(calibration error), not to the truth of one photo. A reading that is told as one ("the part finder counts 4; it is
 not sure of that") and what is marked as inferred say nothing about the product that could be false, and do not count.
 """
 
@@ -19,6 +20,7 @@ from tools.types import Mask
 if TYPE_CHECKING:
     from agent import InspectionReport
     from agent.report import SentenceOut
+    from evals.datasets import Case
 
 TOUCHES = 0.02
 """A box is about a defect where at least this share of it, or of the defect, is inside the other."""
@@ -26,8 +28,8 @@ _FOUND = re.compile(r"(\d+) of the part '([^']+)' found where")
 _ABSENT = re.compile(r"The part '([^']+)' was not found")
 _LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
 _UNSAID = (
-    "Unsure", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator", "Rules on parts",
-    "These measures", "The measures", "'",
+    "Unsure", "Probably", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator",
+    "Rules on parts", "These measures", "The measures", "'",
 )  # fmt: skip
 """Beginnings of sentences that say nothing about the product that could be false."""
 
@@ -41,6 +43,13 @@ class Truth:
     """(H, W), where its defects are; None where nobody knows."""
     counts: Mapping[str, int]
     """Visible parts by noun; empty where nobody knows."""
+
+
+def truth_of(case: Case) -> Truth | None:
+    """What is true of a case; None where its data set does not count parts, so that sentences cannot be held."""
+    if case.counts is None:
+        return None
+    return Truth(case.label != "good", case.truth(), case.counts())
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,9 @@ def _metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
     metrics = ranking_metrics([p.label for p in found], [p.score for p in found], [p.anomalous for p in found])
     metrics["seconds_per_image"] = math.fsum(p.seconds for p in found) / len(found)
     metrics["looks_per_image"] = sum(p.looks for p in found) / len(found)
+    checkable = sum(p.checkable or 0 for p in found)
+    if checkable:
+        metrics["true_sentences"] = 1 - sum(len(p.false) for p in found) / checkable
     return metrics | _region_metrics(found, maps)
 
 

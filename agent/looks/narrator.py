@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from agent.calibrate import Leaning
 from agent.crop import CropPair, crop_box, crop_pair
 from agent.evidence import Claim, Evidence, Look
 from agent.fuse import log_odds, probability
 from agent.looks.base import Again, Found, weight
 from prompts import questions
-from tools.narrate import Turn, debias
-from tools.types import RGB, Region
+from tools.narrate import Turn
+from tools.types import Region
 
 if TYPE_CHECKING:
     from tools.narrate import Narrator
 
 GREY = 128
 """Level of an image without content."""
+SAID_ALONE = 2
+"""Questions about a place: two phrasings."""
+CERTAIN = 1e-6
+"""A likelihood is kept so far from 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +36,62 @@ class Answer:
     """As said, the mean of both polarities in log-odds."""
     debiased: float
     """After what was said of a good place (of a grey image where none is known)."""
+    calls: int
+    """Questions that it took."""
 
     def used(self, debias: bool) -> float:
         """The one that counts."""
         return self.debiased if debias else self.raw
 
 
-def p_defect(narrator: Narrator, pair: CropPair, product: str) -> Answer:
-    """Asks in two phrasings of opposite polarity, of the place and of one that should carry no news.
+Both = tuple[float, float]
+"""Log-odds of a defect, as they are said in the plain phrasing and in the opposite one."""
+
+
+def asked(narrator: Narrator, pair: CropPair, product: str) -> Both:
+    """Asks of a place whether it has a defect, and whether it is good: beside a good part where the pair has one.
+
+    Args:
+        narrator: who is asked; two questions.
+        pair: the place, and the same place on a good part where there is one.
+        product: noun for the question.
+    """
+    shown = [pair.crop] if pair.reference is None else [pair.crop, pair.reference]
+    key: Literal["compare", "detect"] = "detect" if pair.reference is None else "compare"
+    plain, opposite = (
+        log_odds(
+            narrator.yes_no(shown, [Turn("user", questions()[k].format(product=product), images=len(shown))]), CERTAIN
+        )
+        for k in (key, f"{key}_good")
+    )
+    return plain, -opposite
+
+
+def without_content(pair: CropPair) -> CropPair:
+    """The same pair with grey in the place of every photo."""
+    reference = None if pair.reference is None else np.full_like(pair.reference, GREY)
+    return replace(pair, crop=np.full_like(pair.crop, GREY), reference=reference)
+
+
+def p_defect(narrator: Narrator, pair: CropPair, product: str, leaning: Leaning) -> Answer:
+    """Asks in two phrasings of opposite polarity, of the place and, if that is worth it, of one that carries no news.
 
     Contextual calibration (Zhao et al. 2021, section 5) with a good part beside a good part in the place of the
     content-free text.
 
     Args:
-        narrator: who is asked; four questions.
+        narrator: who is asked; two or four questions.
         pair: the place, and the same place on good parts where there are any.
         product: noun for the question.
+        leaning: how much of what the narrator says of what carries no news is taken off.
     """
-    shown: list[RGB] = [pair.crop]
-    empty: list[RGB] = [np.full_like(pair.crop, GREY)]
-    question: Literal["compare", "detect"] = "detect"
-    if pair.reference is not None and pair.other is not None:
-        shown, empty, question = [pair.crop, pair.reference], [pair.reference, pair.other], "compare"
-    said: list[float] = []
-    corrected: list[float] = []
-    for key, sign in ((question, 1.0), (f"{question}_good", -1.0)):
-        turns = [Turn("user", questions()[key].format(product=product), images=len(shown))]
-        asked, baseline = (narrator.yes_no(images, turns) for images in (shown, empty))
-        said.append(sign * log_odds(asked))
-        corrected.append(sign * log_odds(debias(asked, baseline)))
-    return Answer(*(probability(float(np.mean(x))) for x in (said, corrected)))
+    said = sum(asked(narrator, pair, product)) / 2
+    if not leaning.weight:
+        return Answer(probability(said), probability(said), SAID_ALONE)
+    empty = sum(asked(narrator, pair.beside or without_content(pair), product)) / 2
+    return Answer(
+        probability(said), probability(leaning.taken_out(said, empty, beside=pair.beside is not None)), 2 * SAID_ALONE
+    )
 
 
 def ask(again: Again) -> Found:
@@ -82,8 +113,10 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
     which = looks.compare if pair.reference is not None else looks.ask
     found, raw, debiased, calls = list(more), probability(aimed.llr), probability(aimed.llr), 0
     if which.gain > 0:
-        said = p_defect(again.context.toolbox.narrator, pair, again.product.spec.product)
-        raw, debiased, calls = said.raw, said.debiased, 4
+        said = p_defect(
+            again.context.toolbox.narrator, pair, again.product.spec.product, again.context.calibration.leaning
+        )
+        raw, debiased, calls = said.raw, said.debiased, said.calls
         llr = which.llr(log_odds(said.used(again.context.debias)))
         region = Region(aimed.region.box, said.debiased, aimed.region.mask)
         claim = _claim(again, pair, said, llr)
@@ -94,9 +127,9 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
     if not calls:
         debiased = probability(aimed.llr + sum(e.llr for e in found))
     key = "compare" if pair.reference is not None else "detect"
-    asked = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
+    question = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
     look = Look(
-        again.id, aimed.name, aimed.action, pair.box, asked, raw, debiased, pair.reference_name,
+        again.id, aimed.name, aimed.action, pair.box, question, raw, debiased, pair.reference_name,
         sum(e.llr for e in found), answer=answer, menu=aimed.menu, calls=calls + (2 if more else 0),
     )  # fmt: skip
     return Found(look, tuple(found))
@@ -104,6 +137,7 @@ def answered(again: Again, pair: CropPair, more: Sequence[Evidence], answer: flo
 
 def _claim(again: Again, pair: CropPair, said: Answer, llr: float) -> Claim:
     facts = {"place": again.place, "raw": f"{said.raw:.2f}", "debiased": f"{said.debiased:.2f}", **weight(llr)}
+    as_said = "" if said.calls > SAID_ALONE else "_as_said"
     if pair.reference_name is None:
-        return Claim("looked_ask", facts)
-    return Claim("looked_compare", {**facts, "reference": pair.reference_name})
+        return Claim(f"looked_ask{as_said}", facts)
+    return Claim(f"looked_compare{as_said}", {**facts, "reference": pair.reference_name})

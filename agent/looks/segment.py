@@ -9,6 +9,7 @@ import numpy as np
 from agent.evidence import Claim, Evidence, Look
 from agent.fuse import probability
 from agent.looks.base import Again, Found, weight
+from tools.parts.segment import box_of
 from tools.types import RGB, Mask, Part, Region
 
 RING = 5
@@ -47,8 +48,14 @@ def contrast_of(image: RGB, mask: Mask) -> float:
     from scipy.ndimage import binary_dilation
     from skimage.color import rgb2lab
 
-    ring = binary_dilation(mask, iterations=RING) & ~mask
-    if not mask.any() or not ring.any():
+    if not mask.any():
         return 0.0
-    lab = rgb2lab(image)
-    return float(np.linalg.norm(lab[mask].mean(axis=0) - lab[ring].mean(axis=0)))
+    box = box_of(mask)
+    rows = slice(max(int(box.y0) - RING, 0), int(box.y1) + RING)
+    columns = slice(max(int(box.x0) - RING, 0), int(box.x1) + RING)
+    inside = mask[rows, columns]
+    ring = binary_dilation(inside, iterations=RING) & ~inside
+    if not ring.any():
+        return 0.0
+    lab = rgb2lab(image[rows, columns])
+    return float(np.linalg.norm(lab[inside].mean(axis=0) - lab[ring].mean(axis=0)))

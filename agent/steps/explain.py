@@ -16,7 +16,7 @@ from agent.infer import Story, kind_of, story_of, tell_inferred
 from agent.prose import name_of, story_in_words
 from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
-from agent.telling import asserted, holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
+from agent.telling import asserted, borne_out, holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
 from tools.narrate import Turn
 
 
@@ -83,14 +83,15 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
     """The verdict, citing what carries it; the hypotheses that do; and the rules that hold."""
     weighed = by_hypothesis(evidence)
     told = in_question(evidence, verdict)
-    language, sample = context.language, need_sample(state)
+    language, sample, product = context.language, need_sample(state), need_product(state)
     cited = told if verdict.word != "good" else weighed
     sentences = [Sentence(say_verdict(verdict, language), tuple(e.id for w in cited for e in w.evidence))]
     for hypothesis in told:
-        sentences += tell_hypothesis(hypothesis, sample, language, sure=verdict.word == "anomalous")
+        sure = verdict.told == "anomalous" and borne_out(hypothesis, product)
+        sentences += tell_hypothesis(hypothesis, sample, language, sure=sure)
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]
-    return [*sentences, *_maybe(tell_held(held, need_product(state), language))]
+    return [*sentences, *_maybe(tell_held(held, product, language))]
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:

@@ -17,7 +17,7 @@ from agent.evidence import Claim, Evidence, appended
 from agent.fuse import NOTABLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
-from agent.rules import AskRule, evaluate
+from agent.rules import AskRule, CountRule, Measured, Rule, evaluate
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
 from tools.types import Box, FloatMap, Region, Sample, ScoreMap, Source
@@ -142,15 +142,25 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
         lone = rule.origin == "induced" and len(product.references) == 1
         worth = calibration.lone if lone else calibration.rule
         deviation = worth.standardise(outcome.log_odds, product.spec.good_scores)
+        llr = worth.llr(deviation)
         yield Evidence(
             "logical",
             outcome.claim,
-            worth.llr(deviation),
+            min(llr, 0.0) if _unknown(rule, glance.measured, product) else llr,
             "rule",
             rule.name,
             part=rule.part,
             region=short or region_of(outcome),
         )
+
+
+def _unknown(rule: Rule, measured: Measured, product: Product) -> bool:
+    """Whether the part finder may not know what a rule is about: none of several parts, no reference to prove it.
+
+    That all of them are missing is rarer than that their name is none that it was taught.
+    """
+    several = isinstance(rule, CountRule) and rule.low > 1
+    return several and not product.references and not measured.of(rule.part)
 
 
 def _answers(sample: Sample, product: Product, glance: Glance, context: Context) -> Iterator[Evidence]:

@@ -48,10 +48,12 @@ def _hypotheses(
     """Every hypothesis with its menu, its best action first."""
     done = {("" if look.action in EVERYWHERE else look.hypothesis, str(look.action)) for look in taken}
     looks = looks_for(context, product, sample)
-    total = anomaly_llr(evidence)
+    total, most = anomaly_llr(evidence), looks.most
     for weighed in by_hypothesis(evidence):
         # An answer that is right with probability s changes p by 2 p (1 - p) (2 s - 1) on average.
         moves = _spread(weighed.llr) * _share(weighed.llr, total)
+        if moves * most < WORTH:
+            continue
         gains = {a: moves * looks.gain(a, weighed.kind) for a in able(weighed, product, context, looks, done)}
         menu = [Option(a, gain / looks.seconds(a, weighed.kind)) for a, gain in gains.items() if gain >= WORTH]
         menu.sort(key=lambda option: -option.value)

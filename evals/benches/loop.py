@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from tools.calls import clocked
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
@@ -38,8 +39,10 @@ class StepRow:
     seconds: float
     model_seconds: float
     """Of them inside models."""
+    search_seconds: float
+    """Of them in the search for nearest neighbours among the references' patches, a product on the model's device."""
     calls: int
-    """Runs of a model."""
+    """Calls of a model."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,11 @@ class LoopBench:
     threads: int
     photos: int
     seconds: float
-    """An inspection, median."""
+    """An inspection, mean."""
+    search: float
+    """Share of it that is the search among the references' patches."""
     outside: float
-    """Share of it that is no model call."""
+    """Share of it that is neither a model call nor that search."""
     steps: tuple[StepRow, ...]
     questions: tuple[QuestionRow, ...]
 
@@ -123,12 +128,13 @@ def bench_loop(
     inspector = Inspector(profile, device=device)
     say("learning")
     product = product_of(inspector)
-    inspector.inspect(photos[0], product=product)
+    # Not one of the photos, since what was seen last is kept.
+    inspector.inspect(product.references[0], product=product)
     say("inspections")
     runs = [_inspection(inspector, photo, product) for photo in photos]
     steps = _steps(runs)
-    whole = median(sum(row.seconds for row in run) for run in runs)
-    inside = median(sum(row.model_seconds for row in run) for run in runs)
+    whole = sum(sum(row.seconds for row in run) for run in runs)
+    inside, search = (sum(sum(spent(row) for row in run) for run in runs) for spent in (_in_models, _in_search))
     toolbox = inspector._context.toolbox
     say("questions to the narrator of the profile")
     asked = [_questions(toolbox.model("narrator"), repeat)]
@@ -136,58 +142,44 @@ def bench_loop(
         say("questions to a large narrator")
         asked.append(_questions(random_onevision(toolbox.model("narrator").device, small=small), repeat))
     return LoopBench(
-        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole,
-        1 - inside / whole, steps, tuple(asked),
+        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole / len(photos),
+        search / whole, 1 - (inside + search) / whole, steps, tuple(asked),
     )  # fmt: skip
 
 
 def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[StepRow]:
-    """One inspection, step by step."""
+    """One inspection, step by step; what lies between and after the steps is the row "between"."""
     rows: list[StepRow] = []
-    with timed_models(inspector._context.toolbox._models.values()) as clock:
-        last = [0.0, 0]
+    start = time.perf_counter()
+    with clocked() as clock:
+        last = StepRow("", 0.0, 0.0, 0.0, 0)
 
         def ended(name: str, update: Any) -> None:
+            nonlocal last
+            now = StepRow("", 0.0, clock.seconds["model"], clock.seconds["search"], clock.calls["model"])
             seconds = float(update["seconds"][name])
-            rows.append(StepRow(name, seconds, clock.seconds - last[0], int(clock.calls - last[1])))
-            last[:] = [clock.seconds, clock.calls]
+            rows.append(
+                StepRow(
+                    name,
+                    seconds,
+                    now.model_seconds - last.model_seconds,
+                    now.search_seconds - last.search_seconds,
+                    now.calls - last.calls,
+                )
+            )
+            last = now
 
         inspector.inspect(photo, product=product, on_step=ended)
-    return rows
+    whole = time.perf_counter() - start
+    return [*rows, StepRow("between", whole - sum(row.seconds for row in rows), 0.0, 0.0, 0)]
 
 
-@dataclass
-class Clock:
-    """Time inside models."""
-
-    seconds: float = 0.0
-    calls: int = 0
-    depth: int = 0
-    start: float = 0.0
+def _in_models(row: StepRow) -> float:
+    return row.model_seconds
 
 
-@contextmanager
-def timed_models(models: Any) -> Iterator[Clock]:
-    """Adds up the seconds inside any module of the models, whichever is called; the hooks are gone afterwards."""
-    clock = Clock()
-
-    def enter(*_: Any) -> None:
-        if clock.depth == 0:
-            clock.start = time.perf_counter()
-            clock.calls += 1
-        clock.depth += 1
-
-    def leave(*_: Any) -> None:
-        clock.depth -= 1
-        if clock.depth == 0:
-            clock.seconds += time.perf_counter() - clock.start
-
-    with ExitStack() as stack:
-        for model in {id(loaded.model): loaded.model for loaded in models}.values():
-            for module in model.modules():
-                stack.callback(module.register_forward_pre_hook(enter).remove)
-                stack.callback(module.register_forward_hook(leave, always_call=True).remove)
-        yield clock
+def _in_search(row: StepRow) -> float:
+    return row.search_seconds
 
 
 def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
@@ -201,6 +193,7 @@ def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
                 name,
                 median(sum(r.seconds for r in rows) for rows in of),
                 median(sum(r.model_seconds for r in rows) for rows in of),
+                median(sum(r.search_seconds for r in rows) for rows in of),
                 round(median(sum(r.calls for r in rows) for rows in of)),
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -36,6 +36,8 @@ class Case:
     """The data set's name of what is wrong; empty for good ones and where it gives none."""
     template: Callable[[], Sample] | None = None
     """The good one that this very photo is to be compared with, in data sets of pairs; its only reference."""
+    counts: Callable[[], Mapping[str, int]] | None = None
+    """How many of each noun's parts are to be seen, those that are missing as 0; None where nobody knows."""
 
 
 @dataclass(frozen=True, eq=False)

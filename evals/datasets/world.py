@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import cycle, islice
 from typing import Literal
 
@@ -49,7 +49,8 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
 
     cases = tuple(
         Case(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
-             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style), defect or "")
+             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style), defect or "",
+             counts=_counts(name, seed, index, defect, style))
         for index, (label, defect) in enumerate(plan)
     )  # fmt: skip
     return Category(name, about.product, about.normal, references, cases)
@@ -82,3 +83,13 @@ def _regions(name: str, seed: int, index: int, defect: str | None, style: str) -
         return tuple(TruthRegion(d.mask, d.saturation) for d in defects)
 
     return render_regions
+
+
+def _counts(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Mapping[str, int]]:
+    def render_counts() -> Mapping[str, int]:
+        from nano.world import family, render
+
+        shown = [part.noun for part in render(name, seed=seed, index=index, defect=defect, style=style).parts]
+        return {noun: shown.count(noun) for noun in family(name).nouns}
+
+    return render_counts

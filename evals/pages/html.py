@@ -19,7 +19,7 @@ from tools.types import Sample
 PAGE = "report.html"
 HEADLINE = (
     "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "accuracy", "f1", "recall", "pixel_auroc",
-    "aupro", "au_spro", "ece", "rouge_l", "sbert", "judge", "unparsable", "seconds_per_image",
+    "aupro", "au_spro", "ece", "true_sentences", "rouge_l", "sbert", "judge", "unparsable", "seconds_per_image",
 )  # fmt: skip
 """Shown large, where they are defined."""
 LARGE = 8

@@ -11,7 +11,7 @@ from prompts import load_yaml
 
 LEADERBOARD = (
     "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "accuracy", "precision", "recall", "f1",
-    "pixel_auroc", "aupro", "au_spro", "rouge_l", "sbert", "judge", "seconds_per_image",
+    "pixel_auroc", "aupro", "au_spro", "true_sentences", "rouge_l", "sbert", "judge", "seconds_per_image",
 )  # fmt: skip
 
 

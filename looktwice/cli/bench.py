@@ -99,13 +99,16 @@ def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str],
         typer.echo(json_format.dumps(found.as_dict()))
         return
     out = Console()
-    steps = Table("step", "s", "in models", "calls")
+    steps = Table("step", "s", "in models", "in search", "calls")
     for row in found.steps:
-        steps.add_row(row.name, f"{row.seconds:.3f}", f"{row.model_seconds:.3f}", str(row.calls))
+        steps.add_row(
+            row.name, f"{row.seconds:.3f}", f"{row.model_seconds:.3f}", f"{row.search_seconds:.3f}", str(row.calls)
+        )
     out.print(steps)
     out.print(
         f"{found.photos} photos on {found.device}, {found.threads} threads: {found.seconds:.2f} s an inspection, "
-        f"{found.outside:.1%} of it outside models"
+        f"{found.search:.1%} of it the search among the references' patches, {found.outside:.1%} neither that nor in "
+        "models"
     )
     asked = Table(
         "narrator", "tokens", "first s", "further s", "ratio", "nothing kept", "first answer", "next", "differs"

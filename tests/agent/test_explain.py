@@ -15,7 +15,7 @@ from agent.product import Product
 from agent.report import InspectionReport
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
-from agent.telling import LISTED, tell_held, tell_hypothesis
+from agent.telling import LISTED, borne_out, tell_held, tell_hypothesis
 from tools.types import Box, Region
 
 NAMED = Product(
@@ -69,11 +69,28 @@ def test_a_strong_count_is_stated_and_a_weak_one_is_told_as_a_reading():
     assert next(tell_hypothesis(missing(4.0), photo(0), "en", sure=False)).text == weak
 
 
-@pytest.mark.parametrize(("confidence", "word"), [(0.95, "anomalous"), (0.69, "unsure")])
-def test_a_verdict_that_is_likely_wrong_says_so(confidence, word):
+def test_a_count_is_a_fact_only_of_parts_that_words_name_and_references_show():
+    bolts = (PartSpec(label="bolt", phrase="bolt"),)
+    named, counted = NAMED.spec.model_copy(update={"parts": bolts}), missing(4.0)
+    assert borne_out(counted, Product(named, references=(photo(0), photo(1))))
+    assert not borne_out(counted, Product(named))
+    unnamed = named.model_copy(update={"parts": ()})
+    assert not borne_out(counted, Product(unnamed, references=(photo(0), photo(1))))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word", "said"),
+    [
+        (0.95, "anomalous", "Anomalous, 0.95 (sure)."),
+        (0.85, "anomalous", "Probably anomalous, 0.85."),
+        (0.69, "unsure", "Unsure, 0.69"),
+    ],
+)
+def test_a_verdict_that_is_likely_wrong_says_so(confidence, word, said):
     verdict = Verdict(True, confidence, confidence, ())
     assert verdict.word == word
-    assert say_verdict(verdict).startswith({"anomalous": "Anomalous, 0.95 (sure)", "unsure": "Unsure, 0.69"}[word])
+    assert say_verdict(verdict).startswith(said)
+    assert say_verdict(Verdict(False, 0.2, 0.8, ())) == "Probably good, anomaly score 0.20."
 
 
 def test_an_unsure_verdict_says_what_would_settle_it_and_names_no_cause():
@@ -126,7 +143,7 @@ def test_severity_grows_with_the_place():
 def test_what_a_language_has_no_words_for_is_said_in_english():
     for language in languages():
         assert set(sentence_templates()) <= set(sentence_templates(language))
-        assert tell("sure", language=language)
+        assert tell("verdict_probably_good", {"score": "0.20"}, language)
 
 
 def test_a_report_is_written_in_the_language_asked_for():

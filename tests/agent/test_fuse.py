@@ -28,7 +28,16 @@ def test_a_refuted_region_does_not_hide_another():
         evidence("structural", "region 1", -5.0),
         evidence("structural", "region 2", 2.0),
     ]
-    assert anomaly_llr(items) == pytest.approx(2.0)
+    assert anomaly_llr(items) == anomaly_llr(items[2:])
+
+
+def test_a_part_of_which_nothing_was_measured_but_its_surface_is_never_surely_good():
+    """Nothing says that no part is missing: the order of such photos stays, and the line at even odds too."""
+    told = [anomaly_llr([evidence("structural", "region 1", llr)]) for llr in (-6.0, -1.0, 0.0, 1.0, 6.0)]
+    assert told == sorted(told)
+    assert 0.25 < probability(told[0]) < 0.35
+    assert told[2] == pytest.approx(0.0)
+    assert anomaly_llr([evidence("structural", "r", -6.0), evidence("logical", "count", -6.0)]) < -5.0
 
 
 def test_rules_that_hold_barely_speak_against_a_scratch():

@@ -39,7 +39,7 @@ def test_an_answer_that_says_nothing_is_never_asked_for():
 
 
 def test_of_two_ways_to_look_the_one_that_moves_more_for_its_time_is_taken():
-    toolbox = Toolbox(distance=1.8 * GOOD, traced=(-4.0, -4.0))
+    toolbox = Toolbox(distance=2.1 * GOOD, traced=(-4.0, -4.0))
     quick = worth(zoom=(0.7, 0.1), compare=(0.9, 10.0))
     thorough = worth(zoom=(0.7, 1.0), compare=(0.9, 1.0))
     assert run(toolbox, calibrated(toolbox, quick, looks=1)).looks[0].action == "zoom"

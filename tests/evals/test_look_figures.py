@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from agent import Inspector
 from agent.calibrate import LookMap
-from evals.ablation import Seen, YesNo, table
+from evals.ablated import Judgement, PhotoLine, metrics_of
+from evals.ablation import ROWS, measure, table
+from evals.datasets.world import open_world
+from evals.leaning import Asked, figures
 from evals.looks import Answered, fitted, overlaps, told_apart
 from evals.reliability import bins, calibration_error, plot
-from evals.sentences import Judged
 from tools.types import Box, Region
 
 
@@ -64,16 +67,48 @@ def test_calibration_error_is_the_distance_of_what_was_said_from_what_happened()
     assert plot({"one": bins([0.1, 0.9], [False, True])}).count("<circle") == 2
 
 
+def line(number, label, score, false=()):
+    said = Judgement(score=score, anomalous=score > 0.5, looks=1, seconds=2.0, true=1, false=false)
+    return PhotoLine(category="a", id=str(number), label=label, rows={"glance only": said})
+
+
+LINES = [
+    line(0, "good", 0.1), line(1, "good", 0.2), line(2, "logical", 0.8), line(3, "structural", 0.9, false=("x", "y")),
+]  # fmt: skip
+
+
 def test_the_table_holds_a_line_for_each_way_to_judge():
-    seen = Seen(["a"] * 4, ["good", "good", "logical", "structural"], [0.1, 0.2, 0.8, 0.9], [False, False, True, True])
-    seen.sentences = [Judged("x", True), Judged("y", False)]
-    lines = list(table({"glance only": seen}))
-    assert len(lines) == 3
-    assert lines[2].startswith("| glance only | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |")
-    assert seen.metrics()["true_sentences"] == 0.5
+    shown = list(table(LINES, ["glance only"]))
+    assert len(shown) == 3
+    assert shown[2].startswith("| glance only | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |")
+    figures = metrics_of(LINES, "glance only")
+    assert figures["true_sentences"] == pytest.approx(4 / 6)
+    assert (figures["looks_per_image"], figures["seconds_per_image"]) == (1.0, 2.0)
 
 
-def test_yes_and_no_are_ranked_before_and_after_their_leaning_is_taken_out():
-    said = YesNo([0.9, 0.8, 0.9, 0.7], [0.5, 0.8, 0.4, 0.9], [False, True, False, True])
-    assert "raw: AUROC 0.000" in said.line()
-    assert "debiased: AUROC 1.000" in said.line()
+def test_an_ablation_that_was_stopped_goes_on_without_measuring_again(tmp_path):
+    inspector = Inspector("nano", looks=1)
+    categories = open_world(split="all", seed=5, per_category=2, categories=["metal"])
+    first = measure(inspector, categories, 0, tmp_path)
+    assert {name for x in first for name in x.rows} == {row.name for row in ROWS}
+    assert all(x.rows["glance only"].looks == 0 for x in first)
+    path = tmp_path / "photos.jsonl"
+    kept = path.read_text().splitlines(keepends=True)
+    path.write_text(kept[0] + kept[1][:40])
+    again = measure(inspector, categories, 0, tmp_path)
+    assert again[0] == first[0]
+    assert [x.id for x in again] == [x.id for x in first]
+    assert path.read_text().splitlines(keepends=True)[0] == kept[0]
+
+
+def test_the_leaning_of_yes_and_no_is_seen_before_and_gone_after_it_is_taken_out():
+    """A narrator that says yes to everything still says more of it where there is a defect."""
+    usual, news = 3.0, 1.0
+    asked = [
+        Asked(good=n % 2 == 0, odds=(usual + (n % 2) * 2 * news - news,) * 2, usual=(usual,) * 2) for n in range(20)
+    ]
+    raw, debiased = (figures(asked, way) for way in ("two phrasings, raw", "two phrasings, debiased"))
+    assert raw.yes_on_good == 1.0
+    assert debiased.yes_on_good == 0.0
+    assert debiased.ece < raw.ece
+    assert raw.auroc == debiased.auroc == 1.0

@@ -48,6 +48,7 @@ def test_a_place_that_is_not_the_defects_is_false():
 @pytest.mark.parametrize(
     "text",
     [
+        "Probably anomalous, 0.79.",
         "Unsure, 0.58: what was measured does not decide between good and anomalous.",
         "'bolt': the part finder counts 4, expected 2; it is not sure of that.",
         "Measured, but not sure: no bolt (centre).",

@@ -101,27 +101,6 @@ def test_a_box_goes_to_the_phrase_that_the_model_says(loaded, photo, monkeypatch
     assert found["bolt"].box.centre[0] > found["nut"].box.centre[0]
 
 
-def test_tiles_find_what_is_small_once_and_cut_nothing(grounder, photo, monkeypatch):
-    """A detector that sees the bolt at (70, 50) only from near, and always says that the tile's left edge is a nut."""
-    shown = []
-
-    def ground(sample, phrases, threshold=None):
-        shown.append(sample.size)
-        found = [Part("nut", Region(Box(0, 0, 10, 10), 0.9))]
-        offset = next((o for o in offsets if sample.digest.endswith(str(o))), None)
-        if offset is not None:
-            found.append(Part("bolt", Region(Box(68 - offset.x0, 48 - offset.y0, 74 - offset.x0, 54 - offset.y0), 0.8)))
-        return tuple(found)
-
-    offsets = [Box(x, y, x + 90, y + 68) for x in (0, 30) for y in (0, 22)]
-    monkeypatch.setattr(grounder, "ground", ground)
-    found = grounder.ground_near(photo, ["bolt", "nut"])
-    assert shown == [(120, 90), *[(90, 68)] * 4]
-    assert [(p.label, p.region.box) for p in found] == [("nut", Box(0, 0, 10, 10)), ("bolt", Box(68, 48, 74, 54))]
-    with pytest.raises(InputError, match="tiles along a side"):
-        grounder.ground_near(photo, ["bolt"], across=0)
-
-
 def test_a_model_that_cannot_ground_is_refused(loaded):
     with pytest.raises(ModelError, match="cannot ground"):
         Grounder(loaded("sam"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.narrate.choose import log_likelihoods, normalised
 from tools.narrate.pictures import with_pictures
@@ -47,6 +48,7 @@ class Narrator:
         self._prefixes = Prefixes(loaded)
         self._processor, self._pictures = with_pictures(loaded.processor)
 
+    @model_call
     def answer(self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64) -> str:
         """What the model says next, greedily, so that the same question gets the same answer.
 
@@ -131,6 +133,7 @@ class Narrator:
         found = self._likelihoods(images, conversations, (*YES, *NO), per_token=False)
         return [sum(normalised(likelihoods)[: len(YES)]) for likelihoods in found]
 
+    @model_call
     def _likelihoods(
         self, images: Sequence[RGB], conversations: Sequence[Sequence[Turn]], options: Sequence[str], per_token: bool
     ) -> list[list[float]]:

@@ -75,6 +75,9 @@ class Prefixes:
         """
         self.sight = Sight(loaded)
         self._loaded = loaded
+        config: Any = loaded.model.config
+        self._photo = int(getattr(config, "image_token_id", 0) or getattr(config, "image_token_index", -1))
+        """The token that stands for a piece of a photo."""
         self._capacity, self._limit = capacity, limit
         self._stems: list[Stem] = []
         """Least lately used first."""
@@ -208,14 +211,7 @@ class Prefixes:
 
     def _after_photos(self, ids: Sequence[int]) -> int:
         """Where the text after the last photo begins; 0 without a photo."""
-        return max((n + 1 for n, token in enumerate(ids) if token == self._photo), default=0)
-
-    @property
-    def _photo(self) -> int:
-        """The token that stands for a piece of a photo."""
-        config = self._loaded.model.config
-        token: Any = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", -1)
-        return int(token)
+        return len(ids) - ids[::-1].index(self._photo) if self._photo in ids else 0
 
     def _rope(self) -> Any:
         """The module that remembers where the last photo lay; None for models that count positions plainly."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.narrate.choose import normalised
 from tools.narrate.likely import from_candidates, from_samples, tell_apart
@@ -192,6 +193,7 @@ class ServedNarrator(Narrator):
             raise ModelError(f"{self._url}: answered something that is no chat completion; check the address (…/v1).")
         return choices[0]
 
+    @model_call
     def _asked(self, ask: Callable[[], _T]) -> _T:
         """What a request gives; at most `at_once` of them are under way.
 

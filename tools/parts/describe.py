@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.parts.outline import filled, window_of
 from tools.parts.product import ProductPose
 from tools.types import RGB, Mask, Sample
 
@@ -100,7 +101,8 @@ class _Cut:
 def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
     """The upright square around a segment, and what is measured of its outline there."""
     from scipy.ndimage import map_coordinates
-    from skimage.measure import regionprops
+    from skimage.measure import perimeter
+    from skimage.morphology import convex_hull_image
 
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
@@ -120,14 +122,15 @@ def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
         inside[CROP // 2 - 2 : CROP // 2 + 2] = True
     moved = at + np.array([top, left])[:, None, None]
     channels = [map_coordinates(image[..., c], moved, order=1, mode="nearest") for c in range(3)]
-    (found,) = regionprops(inside.astype(np.uint8))
-    compact = 4 * np.pi * found.area / max(float(found.perimeter), 1.0) ** 2
+    shown = inside[window_of(inside)]
+    area = float(np.count_nonzero(shown))
+    compact = 4 * np.pi * area / max(float(perimeter(shown)), 1.0) ** 2
     shape = np.array(
         [
             np.log(len(x) / pose.unit**2),
             np.log(length / width),
-            float(found.solidity),
-            float(found.area / max(found.area_filled, 1.0)),
+            area / np.count_nonzero(convex_hull_image(shown)),
+            area / np.count_nonzero(filled(shown, corners=True)),
             np.log(compact),
         ]
     )
@@ -138,7 +141,8 @@ def _ring(inside: Mask, near: int, far: int) -> Mask:
     """Pixels about an outline, from `near` to `far` pixels away; all else where there are none."""
     from scipy.ndimage import binary_dilation
 
-    ring: Mask = binary_dilation(inside, iterations=far) & ~binary_dilation(inside, iterations=near)
+    less: Mask = binary_dilation(inside, iterations=near)
+    ring: Mask = binary_dilation(less, iterations=far - near) & ~less
     return ring if ring.any() else ~inside if not inside.all() else inside
 
 

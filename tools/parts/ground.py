@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.errors import InputError, ModelError
+from tools.calls import model_call
+from tools.errors import ModelError
 from tools.types import Box, Part, Region, Sample
 
 if TYPE_CHECKING:
@@ -87,36 +87,6 @@ class Grounder:
                 found.extend(_parts(said[text], detected.scores[mine], detected.boxes[mine], sample.size))
         return tuple(sorted(found, key=lambda part: -part.region.score))
 
-    def ground_near(
-        self, sample: Sample, phrases: Sequence[str], threshold: float | None = None, across: int = 2
-    ) -> tuple[Part, ...]:
-        """Boxes on the whole photo and on overlapping tiles of it, for parts that are small on a large photo.
-
-        A box that ends where its tile does, and not the photo, is of a part that the tile cuts, and is left out. Of
-        boxes of one phrase that overlap the surer one stays, wherever it was found.
-
-        Args:
-            sample: a photo of any size.
-            phrases: see `ground`.
-            threshold: see `ground`.
-            across: tiles along either side, each half as wide again as its share.
-
-        Raises:
-            InputError: fewer than one tile.
-        """
-        if across < 1:
-            raise InputError(f"{across} tiles along a side were asked for; give 1 or more.")
-        found = list(self.ground(sample, phrases, threshold))
-        for tile in _tiles(sample.size, across) if across > 1 else ():
-            x0, y0, x1, y1 = (int(v) for v in tile)
-            cut = Sample(np.ascontiguousarray(sample.image[y0:y1, x0:x1]), f"{sample.digest}:{tile}")
-            for part in self.ground(cut, phrases, threshold):
-                b = part.region.box
-                box = Box(b.x0 + x0, b.y0 + y0, b.x1 + x0, b.y1 + y0)
-                if not _cut_off(box, tile, sample.size):
-                    found.append(Part(part.label, Region(box, part.region.score)))
-        return surest(found)
-
     def _chunks(self, texts: Sequence[str]) -> Iterator[list[str]]:
         """Texts in their order, as many at once as the model takes."""
         if not self._reads_sentences:
@@ -166,6 +136,7 @@ class Grounder:
         boxes = self._boxes(output, sample, {"input_ids": ids, "text_threshold": 1.0})
         return _Detections(scores.numpy(), which.numpy(), boxes)
 
+    @model_call
     def _run(self, sample: Sample, text: str | list[list[str]]) -> tuple[Any, Any]:
         """The model's output for one photo, and the token ids of the text."""
         import torch
@@ -196,32 +167,6 @@ class Grounder:
             spans.append([i for i, (a, b) in enumerate(told["offset_mapping"]) if a < b and a < end and b > start])
             start = end + len(_STOP)
         return spans
-
-
-def surest(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Parts without those that a surer one of the same label covers, surest first."""
-    kept: list[Part] = []
-    for part in sorted(parts, key=lambda p: -p.region.score):
-        if all(p.label != part.label or p.region.box.iou(part.region.box) <= OVERLAP for p in kept):
-            kept.append(part)
-    return tuple(kept)
-
-
-def _tiles(size: tuple[int, int], across: int) -> Iterator[Box]:
-    """Boxes of whole pixels that cover a photo and overlap."""
-    width, height = (min(s, math.ceil(1.5 * s / across)) for s in size)
-    right, down = (size[0] - width) / (across - 1), (size[1] - height) / (across - 1)
-    for row in range(across):
-        for column in range(across):
-            x, y = round(column * right), round(row * down)
-            yield Box(x, y, x + width, y + height)
-
-
-def _cut_off(box: Box, tile: Box, size: tuple[int, int]) -> bool:
-    """Whether a box ends at an inner edge of its tile."""
-    starts = [b - t < 1 and t > 0 for b, t in ((box.x0, tile.x0), (box.y0, tile.y0))]
-    ends = [t - b < 1 and t < s for b, t, s in ((box.x1, tile.x1, size[0]), (box.y1, tile.y1, size[1]))]
-    return any(starts + ends)
 
 
 def cleaned(phrase: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.parts.outline import filled, window_of
 from tools.types import Mask
 
 if TYPE_CHECKING:
@@ -27,35 +28,43 @@ def items(traces: Traces) -> tuple[Mask, ...]:
     Places that belong to items are cut where two things touch: at necks of the filled outline (watershed of the
     distance to it) and along strong edges between pieces that are more than an outline wide.
     """
-    from scipy.ndimage import binary_fill_holes
+    from scipy.ndimage import find_objects
 
     of_item = traces.items > SURE
-    filled = binary_fill_holes(of_item)
-    pieces = _at_necks(filled, traces.items.shape)
-    found: list[Mask] = []
-    for number in range(1, int(pieces.max()) + 1):
-        piece = pieces == number
-        for part in _at_edges(piece, traces.edges):
-            inside = part & of_item
-            if inside.sum() >= LEAST * inside.size:
-                found.append(_largest(inside))
-    return tuple(sorted(found, key=lambda m: -int(m.sum())))
+    if not of_item.any():
+        return ()
+    pieces = _at_necks(filled(of_item), traces.items.shape)
+    found: list[tuple[int, Mask]] = []
+    for number, window in enumerate(find_objects(pieces), start=1):
+        if window is None:
+            continue
+        for part in _at_edges(pieces[window] == number, traces.edges[window]):
+            inside = part & of_item[window]
+            if inside.sum() >= LEAST * of_item.size:
+                mask = np.zeros(of_item.shape, np.bool_)
+                mask[window] = largest = _largest(inside)
+                found.append((int(largest.sum()), mask))
+    return tuple(mask for _, mask in sorted(found, key=lambda item: -item[0]))
 
 
-def _at_necks(filled: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _at_necks(whole: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Pieces of an outline, numbered from 1: a blob of touching discs falls apart, a bar does not."""
     from scipy.ndimage import distance_transform_edt
     from skimage.measure import label
     from skimage.morphology import h_maxima
     from skimage.segmentation import watershed
 
-    depth = distance_transform_edt(filled)
+    pieces = np.zeros(shape, np.int64)
+    # With a margin, since what lies around an outline decides how deep its inside is.
+    window = window_of(whole, margin=2)
+    outline = whole[window]
+    depth = distance_transform_edt(outline)
     neck = NECK * max(shape) / 256
-    tops = label(h_maxima(depth, neck) & filled)
-    rest = label(filled)
+    tops = label(h_maxima(depth, neck) & outline)
+    rest = label(outline)
     rest[np.isin(rest, np.unique(rest[tops > 0]))] = 0
     tops = np.where(rest > 0, rest + tops.max(), tops)
-    pieces: NDArray[np.int64] = watershed(-depth, tops, mask=filled)
+    pieces[window] = watershed(-depth, tops, mask=outline)
     return pieces
 
 
@@ -75,11 +84,9 @@ def _at_edges(piece: Mask, edges: NDArray[np.float32]) -> list[Mask]:
 
 def _holds(cores: NDArray[np.int64], broad: NDArray[np.int64]) -> bool:
     """Whether one core lies within another's outline, as the middle of a ring does: that is one thing."""
-    from scipy.ndimage import binary_fill_holes
-
     for number in broad:
         others = np.isin(cores, broad[broad != number])
-        if (binary_fill_holes(cores == number) & others).any():
+        if (filled(cores == number) & others).any():
             return True
     return False
 

@@ -53,35 +53,43 @@ def measure(image: RGB, mask: Mask) -> Measures:
         InputError: the mask is empty or of another size than the photo.
     """
     from skimage.color import rgb2lab
-    from skimage.measure import regionprops
 
     if mask.shape != image.shape[:2]:
         raise InputError(f"a mask of {mask.shape} was given for a photo of {image.shape[:2]}; both must agree.")
     if not mask.any():
         raise InputError("an empty mask cannot be measured; leave the part out.")
-    (properties,) = regionprops(mask.astype(np.uint8))
-    row, column = properties.centroid
-    # skimage measures from the row axis; rows grow downwards, so this is counter-clockwise as seen from x.
-    angle = math.degrees(properties.orientation) + 90.0
-    angle = angle - 180.0 if angle > 90.0 else angle
-    length, width = _extents(mask, (row, column), angle)
-    lab = rgb2lab(image[mask][None])[0]
+    rows, columns = np.nonzero(mask)
+    row, column = float(rows.mean()), float(columns.mean())
+    angle = _angle(rows - row, columns - column)
+    length, width = _extents(rows, columns, (row, column), angle)
+    lab = rgb2lab(image[rows, columns][None])[0]
     mean = (float(lab[:, 0].mean()), float(lab[:, 1].mean()), float(lab[:, 2].mean()))
     return Measures(
-        area=float(properties.area),
+        area=float(len(rows)),
         length=length,
         width=width,
         angle=angle,
-        centroid=(float(column) + 0.5, float(row) + 0.5),
+        centroid=(column + 0.5, row + 0.5),
         lab=mean,
         colour=colour_name(mean),
-        heading=_heading(mask, lab[:, 0], math.sqrt(properties.area)),
+        heading=_heading(rows, columns, lab[:, 0]),
     )
 
 
-def _extents(mask: Mask, centroid: tuple[float, float], angle: float) -> tuple[float, float]:
+def _angle(down: NDArray[np.floating], right: NDArray[np.floating]) -> float:
+    """Direction in (-90, 90] of the main axis of pixels about their middle, counter-clockwise as seen from x."""
+    tall, both, wide = float((down * down).mean()), float((down * right).mean()), float((right * right).mean())
+    # From the row axis; rows grow downwards, so that a quarter more is counter-clockwise as seen from x.
+    angle = math.degrees(0.5 * math.atan2(2 * both, tall - wide)) + 90.0
+    if tall == wide:
+        angle = 135.0 if both > 0 else 45.0
+    return angle - 180.0 if angle > 90.0 else angle
+
+
+def _extents(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], centroid: tuple[float, float], angle: float
+) -> tuple[float, float]:
     """(along, across) the axis at `angle` degrees, in pixels; a pixel's own extent is counted."""
-    rows, columns = np.nonzero(mask)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     x, y = columns - centroid[1], centroid[0] - rows
     along, across = x * cos + y * sin, y * cos - x * sin
@@ -89,9 +97,9 @@ def _extents(mask: Mask, centroid: tuple[float, float], angle: float) -> tuple[f
     return float(np.ptp(along)) + pixel, float(np.ptp(across)) + pixel
 
 
-def _heading(mask: Mask, lightness: NDArray[np.float64], unit: float) -> tuple[float, float]:
-    """From the middle of the pixels to the middle of their light, (x, y) in units."""
-    rows, columns = np.nonzero(mask)
+def _heading(rows: NDArray[np.intp], columns: NDArray[np.intp], lightness: NDArray[np.float64]) -> tuple[float, float]:
+    """From the middle of the pixels to the middle of their light, (x, y) in square roots of their number."""
+    unit = math.sqrt(len(rows))
     light = np.clip(lightness - np.quantile(lightness, DARK), 0.0, None) + 1e-3
     x, y = (float((v * light).sum() / light.sum() - v.mean()) / unit for v in (columns, rows))
     return x, y

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.parts.outline import filled, grown, shrunk
 from tools.types import RGB, Mask, Measures
 
 SMALL = 256
@@ -85,35 +87,44 @@ def find_product(image: RGB) -> ProductPose:
     Args:
         image: (H, W, 3).
     """
+    mask, fills = find_mask(image)
+    return pose_of(mask, fills=fills)
+
+
+def find_mask(image: RGB) -> tuple[Mask, bool]:
+    """The product's mask (H, W) alone, as `find_product` finds it, and whether the product fills the photo."""
     mask = _foreground(image)
-    share = float(mask.mean())
-    fills = not LEAST <= share <= MOST
-    return pose_of(np.ones(image.shape[:2], np.bool_) if fills else mask, fills=fills)
+    if LEAST <= float(mask.mean()) <= MOST:
+        return mask, False
+    return np.ones(image.shape[:2], np.bool_), True
 
 
 def pose_of(mask: Mask, *, fills: bool = False) -> ProductPose:
     """Pose of a mask that is not empty: turned as its smallest enclosing rectangle, by 45 degrees at most."""
-    rows, columns = np.nonzero(mask)
-    turn = 0.0 if fills else _turn(columns.astype(np.float64), rows.astype(np.float64))
-    return ProductPose(mask, (float(columns.mean()) + 0.5, float(rows.mean()) + 0.5), turn, math.sqrt(len(rows)), fills)
+    along, across = mask.sum(axis=0), mask.sum(axis=1)
+    area = int(along.sum())
+    x, y = (float(of @ np.arange(len(of))) / area + 0.5 for of in (along, across))
+    return ProductPose(mask, (x, y), 0.0 if fills else _turn(mask), math.sqrt(area), fills)
 
 
 def _foreground(image: RGB) -> Mask:
-    from scipy.ndimage import binary_closing, binary_fill_holes, binary_opening, maximum_filter
+    from scipy.ndimage import gaussian_filter, maximum_filter
     from skimage.color import rgb2lab
-    from skimage.filters import gaussian
     from skimage.transform import resize
 
     height, width = image.shape[:2]
     scale = min(1.0, SMALL / max(height, width))
     shape = (max(8, round(height * scale)), max(8, round(width * scale)))
-    small = resize(image, (*shape, 3), anti_aliasing=True)
-    lab = gaussian(rgb2lab(small), 0.7, channel_axis=2)
-    distance = _from_border(lab)
+    small = image if shape == (height, width) else resize(image, (*shape, 3), anti_aliasing=True)
+    lab = rgb2lab(small)
+    planes = np.stack([gaussian_filter(lab[..., c], 0.7, mode="nearest") for c in range(3)], axis=-1)
+    distance = _from_border(planes)
     # A blurred edge is the product's from half of its height on.
     differs = (distance > 1.0) & (distance >= maximum_filter(distance, 3) / 2)
-    mask = binary_fill_holes(binary_closing(differs, iterations=1))
-    mask = whole(binary_opening(mask, iterations=1))
+    mask = filled(shrunk(grown(differs)))
+    mask = whole(grown(shrunk(mask)))
+    if shape == (height, width):
+        return mask
     large: Mask = resize(mask.astype(np.float64), (height, width), order=1) > 0.5
     return large
 
@@ -121,18 +132,33 @@ def _foreground(image: RGB) -> Mask:
 def _from_border(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     """(h, w): how far each pixel is from the background that the border shows; above 1 it is something else."""
     height, width = lab.shape[:2]
+    basis, border = _second_order(height, width)
+    terms, values = basis[border], lab[border]
+    kept = np.ones(len(terms), np.bool_)
+    for _ in range(4):
+        some = terms[kept]
+        weights = np.linalg.solve(some.T @ some, some.T @ values[kept])
+        off = _length(values - terms @ weights)
+        spread = 1.4826 * float(np.median(off))
+        kept = off <= APART * max(spread, FAINT / APART)
+    ground = (basis.reshape(-1, basis.shape[-1]) @ weights).reshape(lab.shape)
+    found: NDArray[np.float64] = _length(lab - ground) / max(APART * spread, FAINT)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _second_order(height: int, width: int) -> tuple[NDArray[np.float64], Mask]:
+    """Terms (h, w, 6) of a plane of second order over a photo, and the photo's border (h, w)."""
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    basis = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
     rim = max(2, round(RIM * min(height, width)))
     border = np.ones((height, width), np.bool_)
     border[rim:-rim, rim:-rim] = False
-    kept = border
-    for _ in range(4):
-        weights, *_ = np.linalg.lstsq(basis[kept], lab[kept], rcond=None)
-        off = np.linalg.norm(lab - basis @ weights, axis=-1)
-        spread = 1.4826 * float(np.median(off[border]))
-        kept = border & (off <= APART * max(spread, FAINT / APART))
-    found: NDArray[np.float64] = off / max(APART * spread, FAINT)
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1), border
+
+
+def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(...) of vectors (..., 3)."""
+    found: NDArray[np.float64] = np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2 + vectors[..., 2] ** 2)
     return found
 
 
@@ -148,11 +174,11 @@ def whole(mask: Mask) -> Mask:
     return kept
 
 
-def _turn(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _turn(mask: Mask) -> float:
     """Degrees in (-45, 45], counter-clockwise as seen, by which the smallest enclosing rectangle is turned."""
     from scipy.spatial import ConvexHull, QhullError
 
-    points = np.stack([x, y], axis=1)
+    points = _ends(mask)
     try:
         corners = points[ConvexHull(points).vertices]
     except QhullError:
@@ -161,6 +187,14 @@ def _turn(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     angles = np.unique(np.round(np.degrees(np.arctan2(-edges[:, 1], edges[:, 0])) % 90.0, 2))
     best = min(angles.tolist(), key=lambda angle: _enclosed(corners, angle))
     return float(best - 90.0 if best > 45.0 else best)
+
+
+def _ends(mask: Mask) -> NDArray[np.float64]:
+    """(x, y) of the first and the last pixel of each row: no other can be a corner of what encloses the mask."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    some = mask[rows]
+    first, last = some.argmax(axis=1), mask.shape[1] - 1 - some[:, ::-1].argmax(axis=1)
+    return np.stack([np.concatenate([first, last]), np.concatenate([rows, rows])], axis=1).astype(np.float64)
 
 
 def _enclosed(corners: NDArray[np.float64], degrees: float) -> float:

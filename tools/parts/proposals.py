@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.parts.items import items
-from tools.parts.product import LEAST, MOST, ProductPose, find_product, pose_of
+from tools.parts.outline import filled, mean_along, shared
+from tools.parts.product import LEAST, MOST, ProductPose, find_product, pose_of, whole
 from tools.parts.regions import regions, working_size
 from tools.types import RGB, Mask, Sample
 
@@ -55,6 +57,10 @@ class Proposals:
 
     def overlaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N, N) each: intersection over union, and over the smaller of two masks."""
+        return self._pairs
+
+    @cached_property
+    def _pairs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return _overlaps(np.stack(self.masks))
 
 
@@ -73,8 +79,9 @@ class Proposer:
             chosen = _chosen(small.image, find_product(small.image), self._drawn(small))
             return replace(chosen, items=_standing_out(chosen))
         traces = self._tracer.trace([small])[0]
-        chosen = _chosen(small.image, _traced_product(traces), _traced(small, traces))
-        return replace(chosen, items=_kept_of(items(traces), chosen))
+        things = items(traces)
+        chosen = _chosen(small.image, _traced_product(traces), _traced(small, traces, things))
+        return replace(chosen, items=_kept_of(things, chosen))
 
     def pose(self, sample: Sample) -> ProductPose:
         """The product's mask and pose alone, in pixels of the photo."""
@@ -142,36 +149,24 @@ def _shrunk(sample: Sample) -> Sample:
 
 def _traced_product(traces: Traces) -> ProductPose:
     """The product as the tracer tells it from what it lies on; all of the photo where hardly anything or all is."""
-    from scipy.ndimage import binary_fill_holes
-
-    from tools.parts.product import whole
-
-    mask = whole(binary_fill_holes(traces.parts > 0.5))
+    mask = whole(filled(traces.parts > 0.5))
     fills = not LEAST <= float(mask.mean()) <= MOST
     return pose_of(np.ones(mask.shape, np.bool_) if fills else mask, fills=fills)
 
 
-def _traced(sample: Sample, traces: Traces) -> list[tuple[Mask, float]]:
+def _traced(sample: Sample, traces: Traces, things: Sequence[Mask]) -> list[tuple[Mask, float]]:
     """Items, whole and cut, and regions between traced edges, each with the mean edge along its outline."""
-    from scipy.ndimage import binary_fill_holes, grey_dilation
+    from scipy.ndimage import grey_dilation
     from skimage.measure import label
 
     from tools.parts.items import SURE
 
     edges = grey_dilation(traces.edges, size=(3, 3))
     blobs = label(traces.items > SURE)
-    found = list(items(traces)) + [blobs == n for n in range(1, int(blobs.max()) + 1)]
+    found = list(things) + [blobs == n for n in range(1, int(blobs.max()) + 1)]
     found += [r.mask for r in regions(sample.image, traces.edges) if r.outer >= EDGE]
-    found += [binary_fill_holes(m) for m in found]
-    return [(mask, _along_outline(mask, edges)) for mask in found if mask.sum() >= SMALL]
-
-
-def _along_outline(mask: Mask, edges: NDArray[np.float32]) -> float:
-    """Mean edge along the outer outline of a mask, that at the photo's border left out."""
-    from scipy.ndimage import binary_dilation
-
-    outline = binary_dilation(mask) & ~mask
-    return float(edges[outline].mean()) if outline.any() else 0.0
+    found += [filled(m) for m in found]
+    return [(mask, mean_along(mask, edges)) for mask in found if np.count_nonzero(mask) >= SMALL]
 
 
 def _chosen(image: RGB, pose: ProductPose, offers: Sequence[tuple[Mask, float]]) -> Proposals:
@@ -179,9 +174,10 @@ def _chosen(image: RGB, pose: ProductPose, offers: Sequence[tuple[Mask, float]])
     masks = [pose.mask, *(m for m, _ in offers)]
     scores = np.array([1.0, *(s for _, s in offers)])
     stacked = np.stack(masks)
-    areas = stacked.sum(axis=(1, 2))
-    on_product = (stacked & pose.mask).sum(axis=(1, 2)) / np.maximum(areas, 1)
-    iou, _ = _overlaps(stacked)
+    both = shared(stacked)
+    areas = both.diagonal()
+    on_product = both[0] / np.maximum(areas, 1)
+    iou, _ = _over(both)
     kept: list[int] = []
     for n in np.argsort(-scores, kind="stable").tolist():
         if areas[n] >= SMALL and on_product[n] >= OUTSIDE and all(iou[n, k] <= TWINS for k in kept):
@@ -192,12 +188,11 @@ def _chosen(image: RGB, pose: ProductPose, offers: Sequence[tuple[Mask, float]])
 
 def _overlaps(masks: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Intersections of all pairs of masks over their unions, and over the smaller of both."""
-    import torch
+    return _over(shared(masks))
 
-    from tools.linear import linear
 
-    flat = torch.from_numpy(masks.reshape(len(masks), -1).astype(np.float32))
-    areas = flat.sum(dim=1).double().numpy()
-    shared = linear(flat, flat).double().numpy()
-    union = areas[:, None] + areas[None] - shared
-    return shared / np.maximum(union, 1), shared / np.maximum(np.minimum(areas[:, None], areas[None]), 1)
+def _over(both: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same from the intersections' areas (N, N), each mask's own on the diagonal."""
+    areas = both.diagonal()
+    union = areas[:, None] + areas[None] - both
+    return both / np.maximum(union, 1), both / np.maximum(np.minimum(areas[:, None], areas[None]), 1)

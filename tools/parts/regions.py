@@ -85,7 +85,9 @@ def _from_edges(edges: FloatMap) -> tuple[NDArray[np.int64], NDArray[np.float64]
     from skimage.transform import resize
 
     shape = working_size((edges.shape[1], edges.shape[0]))
-    fine = resize(edges.astype(np.float64), shape, order=1, anti_aliasing=True)
+    fine = edges.astype(np.float64)
+    if fine.shape != shape:
+        fine = resize(fine, shape, order=1, anti_aliasing=True)
     markers = label(fine < CALM)
     sizes = np.bincount(markers.ravel())
     markers[np.isin(markers, np.flatnonzero(sizes < LEAST // 3))] = 0
@@ -105,7 +107,7 @@ class _Tree:
         self._members: dict[int, list[int]] = {n: [n] for n in range(count)}
         self._inner: dict[int, float] = dict.fromkeys(range(count), 0.0)
         self._outer: dict[int, float] = {}
-        self._all = count
+        self._all = self._count = count
         self._links = _links(pieces, edges)
         self._around: dict[int, dict[int, tuple[float, float]]] = {n: {} for n in range(count)}
         for (a, b), link in self._links.items():
@@ -144,7 +146,9 @@ class _Tree:
         kept = []
         for n, outer in self._outer.items():
             if LEAST <= self._sizes[n] <= largest:
-                kept.append(Rim(np.isin(self._pieces, self._members[n]), outer, self._inner[n]))
+                member = np.zeros(self._count, np.bool_)
+                member[self._members[n]] = True
+                kept.append(Rim(member[self._pieces], outer, self._inner[n]))
         return kept
 
     def _strength(self, n: int) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.parts.measure import measure
 from tools.types import RGB, Box, Mask, Part, Sample
@@ -79,6 +80,7 @@ class Segmenter:
             )
         self._loaded = loaded
 
+    @model_call
     def encode(self, sample: Sample) -> EncodedImage:
         """Runs the vision encoder once."""
         import torch
@@ -153,10 +155,7 @@ class Segmenter:
         for start in range(0, len(points), POINTS_AT_ONCE):
             given = (torch.tensor(points[start : start + POINTS_AT_ONCE]) * scale)[None, :, None].to(device, dtype)
             labels = torch.ones(given.shape[:3], dtype=torch.int32, device=device)
-            with torch.inference_mode():
-                output = self._loaded.model(
-                    image_embeddings=encoded.embeddings, input_points=given, input_labels=labels, multimask_output=True
-                )
+            output = self._output(encoded, {"input_points": given, "input_labels": labels})
             logits.append(output.pred_masks[0].flatten(0, 1).half().cpu())
             ious.append(output.iou_scores[0].flatten().float().cpu().clamp(0, 1))
         if not logits:
@@ -183,11 +182,7 @@ class Segmenter:
         background: Sequence[tuple[float, float]],
     ) -> Iterator[MaskResult]:
         """The best mask of each box of one batch."""
-        import torch
-
-        prompts = self._prompts(encoded, boxes, points, background)
-        with torch.inference_mode():
-            output = self._loaded.model(image_embeddings=encoded.embeddings, multimask_output=True, **prompts)
+        output = self._output(encoded, self._prompts(encoded, boxes, points, background))
         logits, ious = output.pred_masks[0].float().cpu(), output.iou_scores[0].float().cpu().clamp(0, 1)
         shrunk = (logits.shape[-1] / encoded.input_size[0], logits.shape[-2] / encoded.input_size[1])
         for box, offered, expected in zip(boxes, logits, ious.tolist(), strict=True):
@@ -198,6 +193,14 @@ class Segmenter:
             mask = self._loaded.processor.post_process_masks(offered[None, best : best + 1][None], **encoded.sizes)
             steady = float((offered[best] > STABLE).sum() / max(int((offered[best] > -STABLE).sum()), 1))
             yield MaskResult(mask[0][0, 0].numpy().astype(np.bool_), expected[best], steady)
+
+    @model_call
+    def _output(self, encoded: EncodedImage, prompts: dict[str, Tensor]) -> Any:
+        """The model's masks and predicted overlaps for prompts."""
+        import torch
+
+        with torch.inference_mode():
+            return self._loaded.model(image_embeddings=encoded.embeddings, multimask_output=True, **prompts)
 
     def _prompts(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tools.calls import marked
 from tools.linear import linear
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ APART = 5 / 32
 """Share of the grid's side within which patches of one photo are neighbours and do not vouch for each other."""
 
 
+@marked("search")
 def nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The nearest known patches of each patch.
 
@@ -39,6 +41,7 @@ def nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]
     return torch.cat([far for far, _ in pairs]), torch.cat([at for _, at in pairs])
 
 
+@marked("search")
 def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest patch on the same photo that is no neighbour: a plain ground has many, a flaw has none.
 
@@ -56,12 +59,12 @@ def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
     row, column = (numbers.to(grid.device) for numbers in _coordinates(height, width))
     values, at = [], []
     for some in torch.split(torch.arange(height * width, device=grid.device), ROWS):
-        between = linear(patches[some], patches).mul_(-2).add_(squared[some, None] + squared[None])
         close = (row[some, None] - row[None]).abs() <= APART * height
         close &= (column[some, None] - column[None]).abs() <= APART * width
-        least = between.masked_fill_(close, torch.inf).min(dim=1)
-        values.append(least.values)
-        at.append(least.indices)
+        halved = linear(patches[some], patches, squared / -2).masked_fill_(close, -torch.inf)
+        most = halved.max(dim=1)
+        values.append(squared[some] - 2 * most.values)
+        at.append(most.indices)
     return torch.cat(values).clamp(min=0).sqrt(), torch.cat(at)
 
 
@@ -72,10 +75,11 @@ def _nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor
     which: list[Tensor] = []
     for start in range(0, len(known), CHUNK):
         chunk = known[start : start + CHUNK]
-        # The patch's own length is the same for all known ones and is added after choosing.
-        squared = linear(patches, chunk).mul_(-2).add_(chunk.square().sum(dim=1))
-        values, at = squared.topk(min(count, len(chunk)), dim=1, largest=False)
-        found.append(values)
+        # The patch's own length is the same for all known ones and is added after choosing; the known one's goes
+        # through the product as its bias, so that nothing else has to pass over all pairs.
+        halved = linear(patches, chunk, chunk.square().sum(dim=1) / -2)
+        values, at = halved.topk(min(count, len(chunk)), dim=1)
+        found.append(-2 * values)
         which.append(at + start)
     values, at = torch.cat(found, dim=1), torch.cat(which, dim=1)
     if len(found) > 1:

@@ -31,15 +31,15 @@ def peaks(score_map: ScoreMap, limit: int = 3) -> list[Region]:
     values = score_map.values
     base = float(np.median(values))
     highest = float(values.max())
-    free = np.ones(values.shape, dtype=np.bool_)
+    left = values.copy()
     found: list[Region] = []
     for _ in range(max(1, limit) * 4):
-        at = np.unravel_index(int(np.where(free, values, -np.inf).argmax()), values.shape)
-        summit = float(values[at])
-        if found and (not free[at] or summit - base <= FAINTEST * (highest - base)):
+        at = np.unravel_index(int(left.argmax()), values.shape)
+        summit = float(left[at])
+        if found and (summit == -np.inf or summit - base <= FAINTEST * (highest - base)):
             break
-        mask = _around(values, (int(at[0]), int(at[1])), base + PORTION * (summit - base)) & free
-        free &= ~mask
+        mask = _around(values, (int(at[0]), int(at[1])), base + PORTION * (summit - base)) & (left > -np.inf)
+        left[mask] = -np.inf
         if not found or (mask.sum() >= SMALLEST and not _touches(mask, found)):
             found.append(Region(_box(mask), min(max(summit, 0.0), 1.0), mask))
         if len(found) >= limit:
@@ -62,8 +62,10 @@ def _touches(mask: Mask, found: list[Region]) -> bool:
     """Whether it is but the flank of a higher place."""
     from scipy.ndimage import binary_dilation
 
-    grown = binary_dilation(mask, structure=np.ones((3, 3)))
-    return any(region.mask is not None and bool((grown & region.mask).any()) for region in found)
+    box = _box(mask)
+    window = (slice(max(int(box.y0) - 1, 0), int(box.y1) + 1), slice(max(int(box.x0) - 1, 0), int(box.x1) + 1))
+    grown = binary_dilation(mask[window], structure=np.ones((3, 3)))
+    return any(region.mask is not None and bool((grown & region.mask[window]).any()) for region in found)
 
 
 def _box(mask: Mask) -> Box:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.memory import Batch
 from tools.patches.among import excess, learn_among, stands_out, within
@@ -182,11 +183,11 @@ class PatchMemory:
         import torch
         from PIL import Image
 
-        from tools.parts.product import find_product
+        from tools.parts.product import find_mask
 
         inside = torch.ones(len(images), height, width, dtype=torch.bool)
         for number, image in enumerate(images if self._options.foreground else ()):
-            mask = Image.fromarray(find_product(image).mask.astype(np.float32))
+            mask = Image.fromarray(find_mask(image)[0].astype(np.float32))
             share = np.asarray(mask.resize((width, height), Image.Resampling.BOX))
             inside[number] = torch.from_numpy(share >= COVERED)
         return inside
@@ -200,6 +201,7 @@ class PatchMemory:
         chosen = k_centre(patches @ metric, fits)
         return patches[chosen][None, None], usual[chosen]
 
+    @model_call
     def _features(self, images: Sequence[RGB]) -> Tensor:
         """(N, h, w, C) of unit length."""
         import torch

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.memory import Batch
 from tools.patches.association import association
@@ -114,6 +115,7 @@ class PatchScorer:
         self._form = input_format(loaded)
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
 
+    @model_call
     def encode(self, samples: Sequence[Sample]) -> EncodedImages:
         """Runs the image tower once over photos of any sizes.
 
@@ -289,16 +291,12 @@ class PatchScorer:
     def _embedded(self, texts: Sequence[str]) -> Tensor:
         """(T, D) of unit length; only texts not seen lately go through the text tower."""
         import torch
-        from torch.nn import functional
 
         fresh = [t for t in dict.fromkeys(texts) if t not in self._texts]
         made: dict[str, Tensor] = {}
-        tokenizer = self._loaded.processor[1]
-        with torch.inference_mode():
-            for start in range(0, len(fresh), TEXT_BATCH):
-                chunk = fresh[start : start + TEXT_BATCH]
-                embedded = self._loaded.model.encode_text(tokenizer(chunk).to(self._loaded.device))
-                made |= zip(chunk, functional.normalize(embedded.float(), dim=-1), strict=True)
+        for start in range(0, len(fresh), TEXT_BATCH):
+            chunk = fresh[start : start + TEXT_BATCH]
+            made |= zip(chunk, self._embedded_texts(chunk), strict=True)
         for text in dict.fromkeys(texts):
             made[text] = self._texts.pop(text) if text in self._texts else made[text]
             self._texts[text] = made[text]
@@ -307,6 +305,16 @@ class PatchScorer:
         embeddings = torch.stack([made[t] for t in texts])
         self._check(embeddings)
         return embeddings
+
+    @model_call
+    def _embedded_texts(self, texts: Sequence[str]) -> Tensor:
+        import torch
+        from torch.nn import functional
+
+        tokenizer = self._loaded.processor[1]
+        with torch.inference_mode():
+            embedded = self._loaded.model.encode_text(tokenizer(list(texts)).to(self._loaded.device))
+            return functional.normalize(embedded.float(), dim=-1)
 
     def _check(self, embeddings: Tensor) -> None:
         import torch

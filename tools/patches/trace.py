@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.calls import model_call
 from tools.errors import ModelError
 from tools.types import FloatMap, Sample, ScoreMap
 
@@ -67,11 +68,7 @@ class PhotoTracer:
     def _traced(self, sample: Sample) -> Traces:
         import torch
 
-        pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
-        views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
-        with torch.inference_mode():
-            said = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
-        parts, edges, flaws, items = (_mean_of_views(logits.float().cpu()) for logits in said)
+        parts, edges, flaws, items = (_mean_of_views(logits) for logits in self._said(sample))
         if not bool(torch.isfinite(flaws).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         raw = _at_size(flaws, sample.size)
@@ -79,6 +76,17 @@ class PhotoTracer:
         whole = ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), "tracer", raw=raw, raw_score=score)
         at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
         return Traces(at_edge, of_part, of_item, whole)
+
+    @model_call
+    def _said(self, sample: Sample) -> tuple[Tensor, ...]:
+        """Logits (views, h, w) of the photo's mirrored views, each map of the model's in its order, on the CPU."""
+        import torch
+
+        pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
+        views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
+        with torch.inference_mode():
+            said = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
+        return tuple(logits.float().cpu() for logits in said)
 
     def _pixels(self, sample: Sample) -> Tensor:
         """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
