@@ -13,7 +13,7 @@ that of a count, in force where all references agree on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,12 +103,26 @@ class Learned:
     """Things on each reference; None where they disagree."""
 
 
+Sight = Callable[[Sample], tuple[Sequence[Mask], Sequence[Mask]]]
+"""The segments of a photo, and those of them that are things, each (h, w) of any one size."""
+
+
+def discovered(discoverer: Discoverer) -> Sight:
+    """What discovery proposes."""
+
+    def sight(sample: Sample) -> tuple[Sequence[Mask], Sequence[Mask]]:
+        proposals, _ = discoverer.described(sample)
+        return proposals.masks, [proposals.masks[n] for n in proposals.items]
+
+    return sight
+
+
 @dataclass(eq=False)
 class LogSad:
     """Learns a product and scores photos of it."""
 
     memory: PatchMemory
-    discoverer: Discoverer
+    sight: Sight
     kinds: int = KINDS
     _learned: Learned | None = field(default=None, init=False)
     _usual: Usual | None = field(default=None, init=False)
@@ -151,14 +165,13 @@ class LogSad:
     def look(self, sample: Sample) -> Looked:
         """Patches and instances of a photo of any size."""
         patches = self.memory.encode([sample])[0].cpu().numpy().astype(np.float64)
-        proposals, _ = self.discoverer.described(sample)
+        masks, things = self.sight(sample)
         height, width = patches.shape[:2]
-        instances = [_on_grid(proposals.masks[n], height, width) for n in proposals.items]
+        instances = [_on_grid(mask, height, width) for mask in things]
         segments = np.zeros((height, width), dtype=np.int64)
         # The largest first, so that what lies on it stays to be seen.
-        order = sorted(range(len(proposals.masks)), key=lambda n: -int(proposals.masks[n].sum()))
-        for number, n in enumerate(order, start=1):
-            segments[_on_grid(proposals.masks[n], height, width)] = number
+        for number, mask in enumerate(sorted(masks, key=lambda m: -int(m.sum())), start=1):
+            segments[_on_grid(mask, height, width)] = number
         kept = tuple(mask for mask in instances if mask.any())
         return Looked(patches, kept, len(instances), segments)
 

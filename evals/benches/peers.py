@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from evals.benches.peers_photos import SPLITS, Shown, shown_products
-from evals.benches.peers_rows import Row, Skipped
+from evals.benches.peers_rows import TOPICS, Row, Skipped, Topic
 from prompts import load_yaml, render
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def bench_peers(
     peer: str = sys.executable,
     splits: Sequence[Split] = SPLITS,
     families: Sequence[str] | None = None,
-    topics: Sequence[str] = ("patches", "logic", "words"),
+    topics: Sequence[Topic] = TOPICS,
     model: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> PeersBench:
@@ -104,7 +104,7 @@ def bench_peers(
                 skipped[found.who] = found
     if not rows and not skipped:
         raise InputError(f"nothing to measure: no family of {', '.join(splits)} is among {', '.join(families or ())}.")
-    rows.sort(key=lambda row: ("patches", "logic", "words").index(row.topic))
+    rows.sort(key=lambda row: TOPICS.index(row.topic))
     command = _command(profile, limit, seed, shots, peer)
     return PeersBench(
         inspector.profile, seed, limit, shots, torch.get_num_threads(), tuple(rows), tuple(skipped.values()), command
@@ -112,10 +112,10 @@ def bench_peers(
 
 
 def _measured(
-    products: Sequence[Shown], split: Split, inspector: Inspector, profile: str, shots: int, topics: Sequence[str],
+    products: Sequence[Shown], split: Split, inspector: Inspector, profile: str, shots: int, topics: Sequence[Topic],
     peer: str, model: str | None, say: Callable[[str], None],
 ) -> list[Row | Skipped]:  # fmt: skip
-    from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows
+    from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows, rule_rows
     from evals.benches.peers_patch import RANDOM, patch_rows
 
     toolbox = inspector.context.toolbox
@@ -125,6 +125,10 @@ def _measured(
     if "logic" in topics:
         found += agent_rows(products, split, inspector, shots, say)
         found += logsad_rows(products, split, toolbox, say)
+    logical = [p for p in products if "logical" in p.labels]
+    if "true parts" in topics and logical:
+        found += rule_rows(logical, split, say)
+        found += logsad_rows(logical, split, toolbox, say, true_parts=True)
     if "words" in topics:
         found += agent_rows(products, split, inspector, 0, say)
         found += narrator_rows(products, split, toolbox, say)

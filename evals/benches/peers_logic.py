@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evals.benches.logsad import LogSad, Scores, Usual
+from evals.benches.logsad import LogSad, Scores, Sight, Usual, discovered
 from evals.benches.peers_photos import Shown, Split
 from evals.benches.peers_rows import Row, Said, metrics_of
 from tools.types import Sample
@@ -25,7 +25,7 @@ def agent_rows(products: Sequence[Shown], split: Split, inspector: Inspector, sh
     say(f"the whole agent with {shots} references on {split} families")
     whole, parts = [], []
     for product in products:
-        known = inspector.learn(product.name, product.references[:shots], product=product.noun)
+        known = inspector.learn(product.name, product.good[:shots], product=product.noun)
         said, logical = Said(decisions=[], maps=[]), Said()
         for photo in product.photos:
             found: list[Evidence] = []
@@ -35,7 +35,7 @@ def agent_rows(products: Sequence[Shown], split: Split, inspector: Inspector, sh
                     found.extend(update.get("evidence", ()))
 
             start = time.perf_counter()
-            report = inspector.inspect(photo, product=known, on_step=seen)
+            report = inspector.inspect(photo.sample, product=known, on_step=seen)
             said.seconds.append(time.perf_counter() - start)
             said.scores.append(report.verdict.score)
             said.decisions = [*(said.decisions or ()), report.verdict.anomalous]
@@ -56,22 +56,27 @@ def _logical(evidence: Sequence[Evidence]) -> float:
     return next((w.llr for w in by_hypothesis(evidence) if w.kind == "logical"), 0.0)
 
 
-def logsad_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say: Say) -> Iterator[Row]:
-    """LogSAD's rules as its code fuses them, and what its override and its histogram do."""
-    say(f"LogSAD's rules on {split} families")
-    rules = LogSad(toolbox.memory, toolbox.discoverer)
+def logsad_rows(
+    products: Sequence[Shown], split: Split, toolbox: Toolbox, say: Say, *, true_parts: bool = False
+) -> Iterator[Row]:
+    """LogSAD's rules as its code fuses them, and what its override and its histogram do.
+
+    With `true_parts` its instances and segments are the true parts, so that only its rules can err.
+    """
+    say(f"LogSAD's rules on {split} families{', true parts' if true_parts else ''}")
+    rules = LogSad(toolbox.memory, _true(products) if true_parts else discovered(toolbox.discoverer))
     raws: list[list[Scores]] = []
     maps, seconds, usuals = [], [], []
     for product in products:
-        rules.learn(product.references, product.validation)
+        rules.learn(product.good, [p.sample for p in product.validation])
         found, spent = [], []
         for photo in product.photos:
             start = time.perf_counter()
-            found.append(rules.raw(photo))
+            found.append(rules.raw(photo.sample))
             spent.append(time.perf_counter() - start)
         raws.append(found)
         seconds.append(spent)
-        maps.append([rules.map(photo) for photo in product.photos])
+        maps.append([rules.map(photo.sample) for photo in product.photos])
         usuals.append(rules.usual)
     ways: tuple[tuple[str, Callable[[Usual, Scores], float]], ...] = (
         ("LogSAD's rules, restated", lambda usual, raw: usual.fused(raw)),
@@ -86,7 +91,35 @@ def logsad_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say: 
             Said([way(usual, raw) for raw in found], None, shown if number == 0 else None, spent)
             for usual, found, shown, spent in zip(usuals, raws, maps, seconds, strict=True)
         ]
-        yield _row("logic", who, split, len(products[0].references), products, said, note)
+        yield _row(
+            "true parts" if true_parts else "logic", who, split, len(products[0].references), products, said, note
+        )
+
+
+def rule_rows(products: Sequence[Shown], split: Split, say: Say) -> Iterator[Row]:
+    """Our rules over the true parts: induced from the references, the most surprising one counts."""
+    from agent.induce import induce
+    from agent.rules import evaluate
+    from evals.measuring import TRUTH
+
+    say(f"rules on {split} families, true parts")
+    found = []
+    for product in products:
+        rules, said = induce([r.measured for r in product.references], TRUTH), Said()
+        for photo in product.photos:
+            start = time.perf_counter()
+            outcomes = [o for rule in rules if (o := evaluate(rule, photo.measured)) is not None]
+            said.scores.append(max((o.log_odds for o in outcomes), default=0.0))
+            said.seconds.append(time.perf_counter() - start)
+        found.append(said)
+    note = "rules alone: no patch is looked at, and measuring takes no time"
+    yield _row("true parts", "looktwice, rules", split, len(products[0].references), products, found, note)
+
+
+def _true(products: Sequence[Shown]) -> Sight:
+    """The true parts of all photos, by what is in the photo."""
+    known = {p.sample.digest: p.parts for one in products for p in (*one.references, *one.validation, *one.photos)}
+    return lambda sample: (known[sample.digest], known[sample.digest])
 
 
 def narrator_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say: Say) -> Iterator[Row]:
@@ -101,7 +134,7 @@ def narrator_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say
         asked = [Turn("user", questions()["detect"].format(product=product.noun), images=1)]
         words, yes = Said(decisions=[]), Said(decisions=[])
         for photo in product.photos:
-            image = _image(photo)
+            image = _image(photo.sample)
             start = time.perf_counter()
             answer = yes_or_no(narrator.answer([image], asked, 64))
             middle = time.perf_counter()

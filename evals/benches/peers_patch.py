@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -116,8 +116,8 @@ def _write(folder: Path, products: Sequence[Shown], toolbox: Toolbox, profile: s
     for product in products:
         np.savez(
             folder / f"{product.name}.npz",
-            references=np.stack([r.image for r in product.references]),
-            photos=np.stack([p.image for p in product.photos]),
+            references=np.stack([r.image for r in product.good]),
+            photos=np.stack([p.sample.image for p in product.photos]),
         )
     features = toolbox.memory._loaded
     form = _form(features, toolbox.memory._side)
@@ -181,10 +181,7 @@ def _trace(loaded: Loaded, size: tuple[int, int], path: Path) -> int:
 
 
 def _few(product: Shown) -> Shown:
-    return Shown(
-        product.name, product.noun, product.references, product.validation, product.photos[:FEW], product.labels[:FEW],
-        product.truths[:FEW],
-    )  # fmt: skip
+    return replace(product, photos=product.photos[:FEW])
 
 
 def _task(folder: Path, products: Sequence[Shown], few: bool) -> None:

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Literal
 
-from evals.datasets.base import Case, Label
+from evals.datasets.base import Label, alternating
 from tools.types import Mask, Sample
+
+if TYPE_CHECKING:
+    from agent.rules import Measured
+    from nano.world import Scene
 
 Split = Literal["trained", "heldout"]
 SPLITS: tuple[Split, ...] = ("trained", "heldout")
 """Families that the embedded models learned from, and families that no model saw: those are only ever measured on."""
+REFERENCES_FROM = 1_000_000
+"""References are rendered from this index on, so that none is a case."""
 VALIDATION_FROM = 3_000_000
 """Good photos of a peer that wants a validation set are rendered from this index on: neither references nor cases."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One rendered photo and its truth."""
+
+    sample: Sample
+    label: Label
+    truth: Mask
+    """(H, W): which pixels are anomalous; nothing set on a good one."""
+    parts: tuple[Mask, ...]
+    """(H, W) each: the true parts that can be seen."""
+    measured: Measured
+    """The true parts as the agent would measure them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +44,20 @@ class Shown:
     name: str
     noun: str
     """Noun phrase that models are told."""
-    references: tuple[Sample, ...]
-    validation: tuple[Sample, ...]
+    references: tuple[Photo, ...]
+    validation: tuple[Photo, ...]
     """More good photos, for the peer whose rules need a validation set; ours never sees them."""
-    photos: tuple[Sample, ...]
-    labels: tuple[Label, ...]
-    truths: tuple[Mask, ...]
-    """(H, W) of each photo; nothing set on good ones."""
+    photos: tuple[Photo, ...]
+
+    @property
+    def good(self) -> tuple[Sample, ...]:
+        """The references as contenders are given them."""
+        return tuple(p.sample for p in self.references)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Of the photos, in their order."""
+        return tuple(p.label for p in self.photos)
 
 
 def shown_products(
@@ -45,32 +73,36 @@ def shown_products(
         validation: further good photos of each family.
         families: only these of the split.
     """
-    from evals.datasets.world import open_world
     from nano.world import HELDOUT, TRAINED
 
-    names = [n for n in {"trained": TRAINED, "heldout": HELDOUT}[split] if families is None or n in families]
-    each = max(4, limit // max(1, len(names)))
-    categories = open_world(split=split, seed=seed, per_category=each, categories=names) if names else []
-    return [
-        Shown(
-            category.name, category.product, tuple(category.references(shots, seed)),
-            tuple(_good(category.name, seed, n) for n in range(validation)),
-            tuple(case.photo() for case in category.cases), tuple(case.label for case in category.cases),
-            tuple(_truth(case) for case in category.cases),
-        )
-        for category in categories
-    ]  # fmt: skip
+    every = {"trained": TRAINED, "heldout": HELDOUT}[split]
+    names = [n for n in every if families is None or n in families]
+    each = max(4, limit // len(every))
+    return [_shown(name, seed, each, shots, validation) for name in names]
 
 
-def _good(name: str, seed: int, number: int) -> Sample:
-    from nano.world import render
+def _shown(name: str, seed: int, count: int, shots: int, validation: int) -> Shown:
+    from nano.world import family, render
+
+    about = family(name)
+    kinds: list[tuple[Label, str]] = [("logical", d) for d in about.logical]
+    kinds += [("structural", d) for d in about.structural]
+    plan: list[tuple[Label, str | None]] = [("good", None)] * (count // 2)
+    plan += list(islice(cycle(alternating(kinds)), count - count // 2))
+
+    def photo(index: int, label: Label = "good", defect: str | None = None) -> Photo:
+        return _photo(render(name, seed=seed, index=index, defect=defect), label)
+
+    return Shown(
+        name, about.product, tuple(photo(REFERENCES_FROM + n) for n in range(shots)),
+        tuple(photo(VALIDATION_FROM + n) for n in range(validation)),
+        tuple(photo(index, label, defect) for index, (label, defect) in enumerate(plan)),
+    )  # fmt: skip
+
+
+def _photo(scene: Scene, label: Label) -> Photo:
+    from evals.truth import measured_truth
     from tools.images import sample_from_array
 
-    return sample_from_array(render(name, seed=seed, index=VALIDATION_FROM + number, defect=None).image)
-
-
-def _truth(case: Case) -> Mask:
-    import numpy as np
-
-    mask = case.truth()
-    return mask if mask is not None else np.zeros(case.photo().image.shape[:2], dtype=np.bool_)
+    masks = tuple(part.mask for part in scene.parts if part.mask.any())
+    return Photo(sample_from_array(scene.image), label, scene.anomaly_mask, masks, measured_truth(scene))

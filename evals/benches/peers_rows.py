@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from evals.metrics.ranking import ranking_metrics
 from evals.metrics.region import Regions
 from tools.types import FloatMap
 
-Topic = Literal["patches", "logic", "words"]
+Topic = Literal["patches", "logic", "true parts", "words"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 RANKED = ("image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max")
 DECIDED = ("accuracy", "recall", "f1")
 
@@ -84,8 +85,8 @@ def _pixels(product: Shown, maps: list[FloatMap] | None) -> dict[str, float]:
         return {}
     low, high = min(float(m.min()) for m in maps), max(float(m.max()) for m in maps)
     counted = Regions()
-    for label, truth, values in zip(product.labels, product.truths, maps, strict=True):
-        if label != "logical":
-            counted.add(((values - low) / max(high - low, 1e-12)).astype(np.float32), truth)
+    for photo, values in zip(product.photos, maps, strict=True):
+        if photo.label != "logical":
+            counted.add(((values - low) / max(high - low, 1e-12)).astype(np.float32), photo.truth)
     pairs = (("pixel_auroc", counted.pixel_auroc()), ("aupro", counted.aupro()))
     return {name: value for name, value in pairs if value is not None}

@@ -92,3 +92,17 @@ def test_every_profile_has_maps_and_one_without_its_own_has_the_cautious_ones(pr
     found = Calibration.of_profile(profile)
     assert found.reference.slope > 0
     assert (found == Calibration.of_profile("default")) == (profile != "nano")
+
+
+def test_maps_that_nobody_fitted_hand_scores_through_and_looks_that_nobody_fitted_say_nothing():
+    assert MatcherMap().standardise(2.0, []) == 2.0
+    assert Fused().worth(1.5) == 1.5
+    assert Fused().threshold(0.5) == 0.0
+    assert LookMap().llr(5.0) == 0.0
+    assert LookMap().gain == 0.0
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.0, -0.5])
+def test_a_detection_score_that_is_worth_one_half_lies_between_nothing_and_certainty(wrong):
+    with pytest.raises(ValidationError):
+        Calibration(detection=wrong)

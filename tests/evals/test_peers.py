@@ -84,8 +84,8 @@ def products():
 def test_photos_are_half_good_with_both_kinds_of_defect_and_neither_reference_nor_validation_is_among_them(products):
     (shown,) = products
     assert sorted(shown.labels) == ["good", "good", "logical", "structural"]
-    assert [bool(t.any()) for t in shown.truths] == [label != "good" for label in shown.labels]
-    digests = [s.digest for s in (*shown.references, *shown.validation, *shown.photos)]
+    assert [bool(p.truth.any()) for p in shown.photos] == [label != "good" for label in shown.labels]
+    digests = [p.sample.digest for p in (*shown.references, *shown.validation, *shown.photos)]
     assert len(set(digests)) == len(digests) == 8
 
 
@@ -95,7 +95,7 @@ def test_metrics_are_those_of_the_scores_and_decisions_only_where_there_are_any(
     assert found["image_auroc"] == found["image_auroc_logical"] == 1.0
     assert "accuracy" not in found
     assert "pixel_auroc" not in found
-    told = Said([0.0] * 4, decisions=[False] * 4, maps=[t.astype(np.float32) for t in products[0].truths])
+    told = Said([0.0] * 4, decisions=[False] * 4, maps=[p.truth.astype(np.float32) for p in products[0].photos])
     found = metrics_of(products, [told])
     assert (found["image_auroc"], found["recall"], found["pixel_auroc"]) == (0.5, 0.0, 1.0)
 
@@ -129,13 +129,17 @@ def test_anomalib_scores_the_same_photos_on_the_same_weights(products):
 
 
 def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_one_table():
-    found = bench_peers(limit=4, shots=2, splits=("heldout",), families=["fastener_bag"], topics=("logic", "words"))
+    found = bench_peers(
+        limit=4, shots=2, splits=("heldout",), families=["fastener_bag"], topics=("logic", "true parts", "words")
+    )
     assert {row.photos for row in found.rows} == {4}
     assert [row.topic for row in found.rows].count("logic") == 7
+    rules = next(row for row in found.rows if row.who == "looktwice, rules")
+    assert rules.metrics["image_auroc_logical"] == 1.0
     agent = next(row for row in found.rows if row.who == "looktwice, whole agent" and row.shots == 2)
     assert {"image_auroc", "pixel_auroc", "accuracy"} <= set(agent.metrics)
     table = found.markdown()
-    assert table.count("| heldout |") == len(found.rows) == 10
+    assert table.count("| heldout |") == len(found.rows) == 16
     assert "looktwice bench peers --profile nano --limit 4 --seed 20261125 --shots 2" in table
     assert json.loads(json.dumps(found.as_dict()))["rows"][0]["who"] == found.rows[0].who
 
