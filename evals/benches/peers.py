@@ -34,6 +34,7 @@ class PeersBench:
     seed: int
     limit: int
     shots: int
+    validation: int
     threads: int
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...]
@@ -49,7 +50,7 @@ class PeersBench:
         head = [*words["head"][:4], *(words["columns"][name] for name in COLUMNS), *words["head"][4:]]
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         lines += [f"| {' | '.join(cells(row, words['topics'][row.topic]))} |" for row in self.rows]
-        return render("report/peers.md.jinja", table="\n".join(lines), bench=self, validation=VALIDATION)
+        return render("report/peers.md.jinja", table="\n".join(lines), bench=self)
 
 
 def bench_peers(
@@ -64,6 +65,7 @@ def bench_peers(
     families: Sequence[str] | None = None,
     topics: Sequence[Topic] = TOPICS,
     model: str | None = None,
+    validation: int = VALIDATION,
     say: Callable[[str], None] = lambda _: None,
 ) -> PeersBench:
     """Measures all contenders on rendered products.
@@ -79,6 +81,7 @@ def bench_peers(
         families: only these.
         topics: which comparisons.
         model: open_clip architecture for WinCLIP where the profile's scorer has no windows.
+        validation: good photos besides the references that LogSAD's rules are given.
         say: told what is being measured.
 
     Raises:
@@ -94,7 +97,7 @@ def bench_peers(
     rows: list[Row] = []
     skipped: dict[str, Skipped] = {}
     for split in splits:
-        products = shown_products(split, seed=seed, limit=limit, shots=shots, validation=VALIDATION, families=families)
+        products = shown_products(split, seed=seed, limit=limit, shots=shots, validation=validation, families=families)
         for found in (
             _measured(products, split, inspector, profile, shots, topics, peer, model, say) if products else ()
         ):
@@ -107,7 +110,15 @@ def bench_peers(
     rows.sort(key=lambda row: TOPICS.index(row.topic))
     command = _command(profile, limit, seed, shots, peer)
     return PeersBench(
-        inspector.profile, seed, limit, shots, torch.get_num_threads(), tuple(rows), tuple(skipped.values()), command
+        inspector.profile,
+        seed,
+        limit,
+        shots,
+        validation,
+        torch.get_num_threads(),
+        tuple(rows),
+        tuple(skipped.values()),
+        command,
     )
 
 

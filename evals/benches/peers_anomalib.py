@@ -93,11 +93,6 @@ def _winclip(folder: Path, task: dict[str, Any], contender: str) -> Prepare:
     import torch
 
     torch_model: Any = import_module("anomalib.models.image.winclip.torch_model")
-    open_clip: Any = import_module("open_clip")
-    if task["scorer"]["config"] is not None:
-        (folder / "configs").mkdir(exist_ok=True)
-        (folder / "configs" / f"{task['scorer']['name']}.json").write_text(json.dumps(task["scorer"]["config"]))
-        open_clip.add_model_config(folder / "configs")
     torch_model.BACKBONE, torch_model.PRETRAINED = task["scorer"]["name"], None
     model = torch_model.WinClipModel()
     model.clip.load_state_dict(import_module("safetensors.torch").load_file(folder / "scorer.safetensors"))

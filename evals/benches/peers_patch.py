@@ -80,7 +80,8 @@ def patch_rows(
     absent = missing_peer(peer) if any(c.peer for c in contenders) else ""
     with TemporaryDirectory(prefix="looktwice-peers-") as name:
         folder = Path(name)
-        random_weights = _write(folder, products, toolbox, profile, model)
+        windows = any(c.windows for c in contenders)
+        random_weights = _write(folder, products, toolbox, profile, model if windows else None)
         for contender in contenders:
             if contender.peer and absent:
                 yield Skipped(contender.who, absent)
@@ -109,8 +110,8 @@ def missing_peer(python: str) -> str:
     return ""
 
 
-def _write(folder: Path, products: Sequence[Shown], toolbox: Toolbox, profile: str, model: str) -> bool:
-    """Writes photos and weights for the processes; says whether the windows' weights are random."""
+def _write(folder: Path, products: Sequence[Shown], toolbox: Toolbox, profile: str, model: str | None) -> bool:
+    """Writes photos and weights for the processes, of windows where `model` is given; says whether these are random."""
     from safetensors.torch import save_file
 
     for product in products:
@@ -122,12 +123,13 @@ def _write(folder: Path, products: Sequence[Shown], toolbox: Toolbox, profile: s
     features = toolbox.memory._loaded
     form = _form(features, toolbox.memory._side)
     stages = _trace(features, form["size"], folder / "features.pt")
-    scorer, is_random = _windowed(toolbox, model)
-    save_file({k: v.contiguous().clone() for k, v in scorer.model.state_dict().items()}, folder / "scorer.safetensors")
-    shared = {
-        "profile": profile, "stages": stages, "features": form,
-        "scorer": {**_form(scorer, None), "name": scorer.name, "config": None},
-    }  # fmt: skip
+    shared: dict[str, Any] = {"profile": profile, "stages": stages, "features": form}
+    is_random = False
+    if model is not None:
+        scorer, is_random = _windowed(toolbox, model)
+        weights = {k: v.contiguous().clone() for k, v in scorer.model.state_dict().items()}
+        save_file(weights, folder / "scorer.safetensors")
+        shared["scorer"] = {**_form(scorer, None), "name": scorer.name}
     (folder / "shared.json").write_text(json.dumps(shared), encoding="utf-8")
     return is_random
 

@@ -103,9 +103,7 @@ def test_metrics_are_those_of_the_scores_and_decisions_only_where_there_are_any(
 def test_a_peer_that_is_not_there_is_left_out_with_a_reason(products):
     assert "cannot be run" in missing_peer("/no/such/python")
     mine = tuple(c for c in CONTENDERS if c.key in ("memory", "patchcore"))
-    ours, theirs = patch_rows(
-        products, "heldout", _toolbox(), "nano", peer="/no/such/python", model="ViT-S-32-alt", contenders=mine
-    )
+    ours, theirs = patch_rows(products, "heldout", _toolbox(), "nano", peer="/no/such/python", contenders=mine)
     assert isinstance(ours, Row)
     assert ours.photos == 4
     assert 0 <= ours.metrics["image_auroc"] <= 1
@@ -130,8 +128,9 @@ def test_anomalib_scores_the_same_photos_on_the_same_weights(products):
 
 def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_one_table():
     found = bench_peers(
-        limit=4, shots=2, splits=("heldout",), families=["fastener_bag"], topics=("logic", "true parts", "words")
-    )
+        limit=4, shots=2, splits=("heldout",), families=["fastener_bag"], topics=("logic", "true parts", "words"),
+        validation=2,
+    )  # fmt: skip
     assert {row.photos for row in found.rows} == {4}
     assert [row.topic for row in found.rows].count("logic") == 7
     rules = next(row for row in found.rows if row.who == "looktwice, rules")
@@ -147,7 +146,7 @@ def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_on
 def test_what_was_left_out_stands_below_the_table():
     row = Row("patches", "ours", "trained", 4, 8, {"image_auroc": 0.5}, 0.25, 100.4, "a note")
     assert cells(row, "patches") == ["patches: ours", "trained", "4", "8", "0.500", *[""] * 5, "4.00", "100", "a note"]
-    bench = PeersBench("nano", 1, 8, 4, 1, (row,), (Skipped("anomalib", "it is not there"),), "the command")
+    bench = PeersBench("nano", 1, 8, 4, 8, 1, (row,), (Skipped("anomalib", "it is not there"),), "the command")
     assert "- anomalib: it is not there" in bench.markdown()
 
 
