@@ -206,9 +206,17 @@ def _class(item: Any) -> list[str]:
             lines += [f"- **`.{name}`**: {_sentence(member.fget)}"]
     for name, member in vars(item).items():
         function = member.__func__ if isinstance(member, classmethod) else member
-        if inspect.isfunction(function) and (not name.startswith("_") or name == "__init__") and function.__doc__:
+        public = name == "__init__" or not name.startswith(("_", "model_"))
+        if inspect.isfunction(function) and public and function.__doc__:
             shown = item.__name__ if name == "__init__" else f"{item.__name__}.{name}"
-            lines += [f"\n### `{shown}`\n", "```python", _signature(shown, function), "```\n", *_google(function), ""]
+            lines += [
+                f"\n### `{shown}{'(...)' if name == '__init__' else ''}`\n",
+                "```python",
+                _signature(shown, function),
+                "```\n",
+                *_google(function),
+                "",
+            ]
     return [*lines, ""]
 
 
