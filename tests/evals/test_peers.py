@@ -162,3 +162,35 @@ def test_no_family_left_is_said():
 
     with pytest.raises(InputError, match="no family"):
         bench_peers(limit=4, families=["unknown"], peer=sys.executable)
+
+
+def test_the_peer_is_shown_the_very_pixels_that_ours_are_shown(products):
+    from evals.benches.peers_anomalib import _pixels, _sized
+    from tools.patches.pixels import input_format, to_pixels
+
+    memory = _toolbox().memory
+    form = input_format(memory._loaded, 192)
+    photo = products[0].good[0].image
+    theirs = _pixels(photo, {"size": form.size, "mean": form.mean, "std": form.std})
+    assert np.allclose(theirs.numpy(), to_pixels([photo], form, memory._loaded).numpy(), atol=1e-6)
+    assert _sized(theirs[:, 0], photo).shape == photo.shape[:2]
+
+
+def test_our_own_process_scores_each_photo_and_says_what_it_cost(products, tmp_path, monkeypatch):
+    from evals.benches import peers_worker
+
+    shown = products[0]
+    np.savez(
+        tmp_path / f"{shown.name}.npz",
+        references=np.stack([r.image for r in shown.good]),
+        photos=np.stack([p.sample.image for p in shown.photos]),
+    )
+    task = {"profile": "nano", "families": [shown.name], "nouns": {shown.name: shown.noun}, "limit": 2}
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    monkeypatch.setattr(sys, "argv", ["worker", str(tmp_path), "words"])
+    peers_worker.main()
+    with np.load(tmp_path / "words.npz") as found:
+        assert found["scores"].shape == (2,)
+        assert found["maps"].shape == (2, *shown.good[0].image.shape[:2])
+    about = json.loads((tmp_path / "words.json").read_text())
+    assert about["seconds"] > 0
