@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from scipy.stats import f as f_distribution
 
 from agent.fuse import probability
-from agent.rules import CountRule, Measured, RelationRule, SameRule, WholeRule
+from agent.rules import CountRule, EachRule, MatchRule, Measured, RelationRule, SameRule, WholeRule
+from agent.rules.contact import touching
 from agent.rules.each import shares
 from agent.rules.position import _middle
 from agent.rules.same import _odd_one
-from agent.rules.surprise import SMALLEST, doubtful, log_odds_of
+from agent.rules.surprise import SMALLEST, doubt, doubtful, log_odds_of
 from tools.types import Box, Measures, Part, Region
 
 
@@ -20,8 +21,8 @@ def boxed(label, x0, y0, x1, y1):
     return Part(label, Region(Box(x0, y0, x1, y1), 1.0))
 
 
-def coloured(label, lab):
-    measures = Measures(area=1.0, length=1.0, width=1.0, angle=0.0, centroid=(0, 0), lab=lab, colour="red")
+def coloured(label, lab, colour="red"):
+    measures = Measures(area=1.0, length=1.0, width=1.0, angle=0.0, centroid=(0, 0), lab=lab, colour=colour)
     return Part(label, Region(Box(0, 0, 1, 1), 1.0), measures)
 
 
@@ -92,3 +93,38 @@ def test_of_two_that_surprise_each_other_the_one_farther_from_all_is_to_blame():
 )
 def test_the_middle_of_a_zone_lies_within_it(low, high, middle):
     assert _middle(low, high) == pytest.approx(middle)
+
+
+def test_doubt_is_bayes_rule_and_goes_with_how_far_off_a_thing_is():
+    assert doubt(1, 0.2) == pytest.approx(0.5 * 0.2)
+    assert doubt(3, 0.2) == pytest.approx(0.5 * 0.05 / (0.05 + 0.8))
+    assert doubtful(0.0, 0.2, far=2.0) == pytest.approx(0.2 * math.exp(-2.0))
+    assert doubtful(0.5, 0.2, far=0.0) == pytest.approx(0.2 + 0.4)
+
+
+def test_a_range_of_one_number_is_said_as_that_number():
+    assert CountRule(part="a", low=2, high=2).expected == "2"
+    assert CountRule(part="a", low=2, high=3).expected == "2 to 3"
+
+
+def test_none_of_a_part_may_be_what_each_holds():
+    assert EachRule(part="a", other="b", low=0, high=0).low == 0
+
+
+def test_masks_touch_within_reach_and_not_beyond_it():
+    def blob(x0, x1):
+        mask = np.zeros((40, 100), bool)
+        mask[10:30, x0:x1] = True
+        return Part("a", Region(Box(x0, 10, x1, 30), 1.0, mask))
+
+    assert touching(blob(10, 30), blob(30, 50))
+    assert not touching(blob(10, 30), blob(70, 90))
+
+
+def test_a_colour_that_no_mapping_has_is_unknown_and_not_the_nearest_that_it_has():
+    rule = MatchRule(part="fruit", other="juice", by="colour", mapping={"red": "red", "yellow": "yellow"})
+    yellow, blue = (80.0, 0.0, 70.0), (35.0, 15.0, -50.0)
+    known = Measured((coloured("fruit", yellow), coloured("juice", yellow)))
+    unknown = Measured((coloured("fruit", yellow), coloured("juice", blue, "blue")))
+    assert rule.evaluate(known).claim.key == "match_as_expected"
+    assert rule.evaluate(unknown).claim.key == "match_unknown"
