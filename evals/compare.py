@@ -16,9 +16,6 @@ from evals.results import PREDICTIONS, Prediction, Results, Settings, read_lines
 from evals.summary import by_category, scored
 from tools.errors import InputError
 
-BETTER_LOW = ("seconds_per_image", "ece", "unparsable")
-"""Metrics of which less is better; `looks_per_image` is neither."""
-
 
 @dataclass(frozen=True)
 class Difference:

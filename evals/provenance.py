@@ -57,15 +57,6 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def device_name(device: str) -> str:
-    """What people call a device: the GPU's own name beside "cuda"."""
-    import torch
-
-    if device.startswith("cuda") and torch.cuda.is_available():
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return device
-
-
 def _processor() -> str:
     """The processor's own name where the system tells it."""
     try:

@@ -11,10 +11,6 @@ from evals.datasets.questions import Item, Question
 from tools.errors import InputError
 
 FILE = "mmad.json"
-TOPICS = (
-    "Anomaly Detection", "Defect Classification", "Defect Localization", "Defect Description", "Defect Analysis",
-    "Object Classification", "Object Analysis",
-)  # fmt: skip
 MERGED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
 """Types that the benchmark's own tables count as another."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 def bench(
     name: Annotated[
-        Literal["patch", "memory", "parts", "models", "loop", "soak", "batch"],
+        Literal["patch", "memory", "parts", "models", "loop", "soak", "batch", "peers"],
         typer.Argument(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
             "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default). "
             "loop: an inspection step by step, and a second question about a photo. soak: whether many inspections "
-            "leave anything behind. batch: a folder in several processes, beside one photo at a time."
+            "leave anything behind. batch: a folder in several processes, beside one photo at a time. peers: accuracy "
+            "and speed beside anomalib's PatchCore and WinCLIP, LogSAD's rules and the bare narrator."
         ),
     ] = "patch",
     model: Annotated[
@@ -41,13 +43,21 @@ def bench(
     workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
     ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None,
     turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
+    profile: Annotated[str, typer.Option(help="Of the bench of peers: whose weights everybody runs on.")] = "nano",
+    limit: Annotated[int, typer.Option(min=1, help="Photos of each split of the bench of peers.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of the photos of the bench of peers.")] = 20261125,
+    shots: Annotated[int, typer.Option(min=1, help="References of each product of the bench of peers.")] = 4,
+    peer: Annotated[
+        str | None, typer.Option(help="Python of an environment with anomalib; this one by default.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for peers.md and peers.json.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:
     """Time the parts of an inspection; a peer is timed beside them where it is installed."""
     from rich.console import Console
 
-    progress, out = Console(stderr=True), Console()
+    progress, shown = Console(stderr=True), Console()
 
     def say(what: str) -> None:
         progress.print(f"measuring {what} ...")
@@ -56,29 +66,28 @@ def bench(
         from looktwice.cli.bench_models import show_models
 
         show_models("edge" if model == "ViT-B-16-plus-240" else model, device, json, say)
-        return
-    if name == "loop":
+    elif name == "peers":
+        from looktwice.cli.bench_peers import show_peers
+
+        show_peers(profile, limit=limit, seed=seed, shots=shots, peer=peer, out=out, json=json, device=device, say=say)
+    elif name == "loop":
         _loop(model, repeat, device, json, say)
-        return
-    if name == "parts":
+    elif name == "parts":
         from evals.benches.parts import bench_parts
 
         parts = bench_parts(repeat=repeat, device=device, say=say)
-        _told(json, parts.as_dict(), lambda: _show_parts(out, parts))
-        return
-    if name == "batch":
+        _told(json, parts.as_dict(), lambda: _show_parts(shown, parts))
+    elif name == "batch":
         _batch(images, workers, ray, device, json, progress)
-        return
-    if name == "soak":
+    elif name == "soak":
         _soak(images, turns, device, json, progress)
-        return
-    from evals.benches.patch import bench_patch
-
-    if name == "memory":
+    elif name == "memory":
         _memory(model, images, device, json, progress)
-        return
-    patch = bench_patch(model, batch=batch, repeat=repeat, device=device, say=say)
-    _told(json, patch.as_dict(), lambda: _show_patch(out, patch))
+    else:
+        from evals.benches.patch import bench_patch
+
+        patch = bench_patch(model, batch=batch, repeat=repeat, device=device, say=say)
+        _told(json, patch.as_dict(), lambda: _show_patch(shown, patch))
 
 
 def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str], None]) -> None:

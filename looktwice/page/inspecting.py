@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from agent.state import Update
     from tools.types import Sample
 
-Teach = Callable[["Product", "Sample"], tuple["Product", tuple[str, ...]]]
-
 
 @dataclass(frozen=True)
 class Shown:

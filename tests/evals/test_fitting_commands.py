@@ -1,0 +1,143 @@
+"""The commands that fit maps: what each matcher showed is collected, fitted, and written with the command."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from agent.calibrate import Calibration, Fused
+from evals import ablation, arranging, calibration, looks
+from evals.ablation import Seen, YesNo
+from evals.looks import Answered
+from evals.sentences import Judged
+
+LABELS = ("good", "structural", "good", "logical") * 16
+
+
+class Scripted:
+    """An inspector whose reference matcher tells structural anomalies, whose rules tell logical ones, and whose words
+    tell nothing; a photo is its number."""
+
+    profile = "nano"
+
+    def __init__(self, *_, calibration=None, **__):
+        self.calibration = calibration
+        self.context = SimpleNamespace(calibration=Calibration())
+
+    def learn(self, name, references, *, describe="", product=None):
+        part = SimpleNamespace(threshold=0.4, phrase="nut")
+        return SimpleNamespace(
+            name=name, shots=len(references), reference_scores=tuple(0.1 + 0.01 * n for n in range(len(references))),
+            spec=SimpleNamespace(parts=[part]),
+        )  # fmt: skip
+
+    def inspect(self, photo, *, product):
+        rng = np.random.default_rng(photo)
+        label = LABELS[photo]
+        told = {"reference": label == "structural", "rule": label == "logical", "text": False}
+        evidence = [
+            SimpleNamespace(source=source, look=None, llr=float(rng.normal(4.0 * high, 1.0)))
+            for source, high in told.items()
+        ]
+        maps = [
+            SimpleNamespace(source="text", own_score=float(rng.uniform(0.2, 0.8))),
+            SimpleNamespace(source="tracer", own_score=float(rng.normal(-3, 1))),
+        ]
+        score = float(1 / (1 + np.exp(-rng.normal(1.0 if label != "good" else -1.0, 1.0))))
+        return SimpleNamespace(
+            evidence=evidence, glance=SimpleNamespace(maps=maps), verdict=SimpleNamespace(score=score)
+        )
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch):
+    cases = [SimpleNamespace(photo=lambda n=n: n, label=label) for n, label in enumerate(LABELS)]
+    category = SimpleNamespace(
+        name="medley", product="part", normal="", cases=cases, references=lambda shots, seed: list(range(shots))
+    )
+    monkeypatch.setattr("agent.Inspector", Scripted, raising=False)
+    for module in (calibration, looks):
+        monkeypatch.setattr(module, "open_medleys", lambda **_: [category])
+
+
+def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_command_is_written(monkeypatch, tmp_path):
+    target = tmp_path / "maps.yaml"
+    monkeypatch.setattr(sys, "argv", ["calibration", "--products", "1", "--images", "64", "--out", str(target)])
+    calibration.main()
+    text = target.read_text()
+    assert text.startswith("# Fitted on unseen medleys: python -m evals.calibration --profile nano --products 1")
+    maps = Calibration.model_validate(yaml.safe_load(text))
+    assert maps.reference.llr(4.0) > 1.5
+    assert maps.rule.llr(4.0) > 1.0
+    assert maps.reference.llr(0.0) < 0
+    assert abs(maps.text.llr(1.0)) < 0.7
+    assert maps.detection == 0.4
+    assert maps.lone.slope > 0
+    assert maps.fused.slope > 0
+
+
+def test_looks_that_tell_are_given_worth_and_keep_what_stood_in_the_file(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    right = rng.random(120) < 0.5
+    pairs = [(float(rng.normal(2.0 * r, 1.0)), bool(r)) for r in right]
+    told = [Answered("zoom", answer, 0.0, r, 0.5) for answer, r in pairs]
+    told += [Answered("recount", float(rng.normal()), 0.0, r, 0.5) for _, r in pairs]
+    monkeypatch.setattr(looks, "open_world", lambda **_: [])
+    monkeypatch.setattr(looks, "collected", lambda _, found, __: [(State(), None)] if found else [])
+    monkeypatch.setattr(looks, "answers", lambda *_: iter(told))
+    monkeypatch.setattr(looks, "fused", lambda states, _: Fused(slope=0.5))
+    monkeypatch.setattr(looks, "replace", lambda value, **_: value)
+    target = tmp_path / "maps.yaml"
+    target.write_text("# Fitted on something\n# Looks and fusion: python -m evals.looks --old\ntext: {}\n")
+    monkeypatch.setattr(sys, "argv", ["looks", "--shots", "4", "--out", str(target)])
+    looks.main()
+    lines = target.read_text().splitlines()
+    assert lines[0] == "# Fitted on something"
+    assert [line for line in lines if "evals.looks" in line] == [
+        "# Looks and fusion: python -m evals.looks --profile nano --products 16 --images 8 --shots 4"
+    ]
+    maps = Calibration.model_validate(yaml.safe_load(target.read_text()))
+    assert maps.looks.zoom.gain > maps.looks.recount.gain
+    assert maps.looks.ask.gain == 0.0
+    assert maps.fused.slope == 0.5
+
+
+class State:
+    """A first look, of which nothing is asked."""
+
+
+def test_the_ablation_prints_its_table_and_writes_what_the_truth_denies(monkeypatch, tmp_path, capsys):
+    seen = Seen(["a"] * 4, ["good", "good", "logical", "structural"], [0.1, 0.2, 0.8, 0.9], [False, False, True, True])
+    seen.sentences = [Judged("There are 3 nuts.", False), Judged("There is a scratch.", True)]
+    asked = {}
+    monkeypatch.setattr(ablation, "opened", lambda *a: asked.update(opened=a) or [SimpleNamespace(cases=[0] * 4)])
+    monkeypatch.setattr(ablation, "first_looks", lambda *_: [])
+    monkeypatch.setattr(ablation, "measure", lambda *_: ({"glance only": seen}, YesNo([0.9], [0.5], [True])))
+    monkeypatch.setattr(
+        sys, "argv", ["ablation", "--split", "medleys", "--limit", "16", "--out", str(tmp_path / "out")]
+    )
+    ablation.main()
+    printed = capsys.readouterr().out
+    assert asked["opened"] == ("medleys", 8, 2)
+    assert "medleys, 0 references, 4 photos" in printed
+    assert "| glance only | 1.000 |" in printed
+    assert "of one class alone" in printed
+    assert (tmp_path / "out" / "false.txt").read_text() == "glance only: There are 3 nuts.\n"
+    assert (tmp_path / "out" / "reliability.svg").read_text().startswith("<svg")
+
+
+def test_stored_prices_are_measured_and_left_as_they_are_where_no_time_is_given(monkeypatch, capsys):
+    from test_part_figures import products
+
+    stored = arranging.STORED.read_text()
+    shown = iter(products())
+    monkeypatch.setattr("tools.toolbox.Toolbox.open", lambda *_: SimpleNamespace(discoverer=None))
+    monkeypatch.setattr(arranging, "shown", lambda *_: next(shown))
+    monkeypatch.setattr(sys, "argv", ["arranging", "--minutes", "0", "--products", "3"])
+    arranging.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 products: AUROC 1.000 singly")
+    assert set(yaml.safe_load(printed.split("\n", 1)[1])) == {"parts"}
+    assert arranging.STORED.read_text() == stored
