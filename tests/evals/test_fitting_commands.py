@@ -8,10 +8,8 @@ import pytest
 import yaml
 
 from agent.calibrate import Calibration, Fused
-from evals import ablation, arranging, calibration, looks
-from evals.ablation import Seen, YesNo
+from evals import arranging, calibration, looks
 from evals.looks import Answered
-from evals.sentences import Judged
 
 LABELS = ("good", "structural", "good", "logical") * 16
 
@@ -106,26 +104,6 @@ def test_looks_that_tell_are_given_worth_and_keep_what_stood_in_the_file(monkeyp
 
 class State:
     """A first look, of which nothing is asked."""
-
-
-def test_the_ablation_prints_its_table_and_writes_what_the_truth_denies(monkeypatch, tmp_path, capsys):
-    seen = Seen(["a"] * 4, ["good", "good", "logical", "structural"], [0.1, 0.2, 0.8, 0.9], [False, False, True, True])
-    seen.sentences = [Judged("There are 3 nuts.", False), Judged("There is a scratch.", True)]
-    asked = {}
-    monkeypatch.setattr(ablation, "opened", lambda *a: asked.update(opened=a) or [SimpleNamespace(cases=[0] * 4)])
-    monkeypatch.setattr(ablation, "first_looks", lambda *_: [])
-    monkeypatch.setattr(ablation, "measure", lambda *_: ({"glance only": seen}, YesNo([0.9], [0.5], [True])))
-    monkeypatch.setattr(
-        sys, "argv", ["ablation", "--split", "medleys", "--limit", "16", "--out", str(tmp_path / "out")]
-    )
-    ablation.main()
-    printed = capsys.readouterr().out
-    assert asked["opened"] == ("medleys", 8, 2)
-    assert "medleys, 0 references, 4 photos" in printed
-    assert "| glance only | 1.000 |" in printed
-    assert "of one class alone" in printed
-    assert (tmp_path / "out" / "false.txt").read_text() == "glance only: There are 3 nuts.\n"
-    assert (tmp_path / "out" / "reliability.svg").read_text().startswith("<svg")
 
 
 def test_stored_prices_are_measured_and_left_as_they_are_where_no_time_is_given(monkeypatch, capsys):
