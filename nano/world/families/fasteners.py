@@ -6,7 +6,7 @@ import numpy as np
 
 from nano.world.canvas import Paint, Profile
 from nano.world.field import Field
-from nano.world.shapes import Shape, block, disc, hexagon, joined, moved, path, ring, without
+from nano.world.shapes import Shape, block, disc, hexagon, moved, path, ring, without
 from nano.world.stage import At, Stage
 from nano.world.texture import waves
 
@@ -80,11 +80,3 @@ def cap(stage: Stage, at: At, radius: float, paint: Paint, part: int) -> None:
     """A round plastic cap with a raised rim."""
     stage.draw(disc(radius), *at, paint, part=part, rise=4.5, bevel=3)
     stage.draw(disc(radius * 0.62), *at, paint, part=part, level=3.0, rise=1.2, bevel=radius * 0.6)
-
-
-def bolt_shape(length: float) -> Shape:
-    """The outline of a bolt, for the place of a missing one."""
-    return joined(
-        moved(block(length - 9, 7.0), 4.5, 0),
-        moved(block(9, 15), -length / 2 + 4.5, 0),
-    )
