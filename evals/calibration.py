@@ -144,6 +144,8 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "parts": {**_pooled(costs), **_PLAIN} if any(costs) else _PLAIN,
             "measuring": stored.measuring,
             "narrator": stored.narrator,
+            "leaning": stored.leaning,
+            "prose": stored.prose,
             "looks": stored.looks,
         }
     )
