@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.arranged import logarithm
 from agent.calibrate import Calibration, Fused, Matcher, MatcherMap, log_of_excess
 from agent.fuse import log_odds, probability
 from evals.datasets import Case, Category
@@ -119,29 +118,30 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
     """Plain maps that hand standardised scores through, with the spreads that good parts have."""
     text: list[float] = []
     traced: list[float] = []
-    excesses: list[list[float]] = []
-    costs: list[list[float]] = []
+    scatter: list[float] = []
+    levels: list[float] = []
     for category in categories:
         product = inspector.learn(category.name, category.references(6, SEED), product=category.product)
-        excesses.append([log_of_excess(s, product.reference_scores) for s in product.reference_scores])
-        if product.types is not None and product.types.arrangement is not None:
-            costs.append([logarithm(c) for c in product.types.arrangement.own_costs])
+        logs = [log_of_excess(s, product.reference_scores) for s in product.reference_scores]
+        levels += logs
+        scatter += [x - math.fsum(logs) / len(logs) for x in logs]
         alone = inspector.learn(category.name, [], product=category.product)
         for case in (case for case in category.cases if case.label == "good"):
             glance = inspector.inspect(case.photo(), product=alone).glance
             text += [log_odds(found.own_score) for found in glance.maps if found.source == "text"]
             traced += [found.own_score for found in glance.maps if found.source == "tracer"]
     stored = Calibration.of_profile(inspector.profile)
+    spread = math.sqrt(math.fsum(x * x for x in scatter) / max(1, len(scatter) - len(scatter) // 6))
     return Calibration.model_validate(
         {
             "text": {"mean": float(np.mean(text)), "spread": float(np.std(text)) or 1.0, **_PLAIN},
             "tracer": {"mean": float(np.mean(traced)), "spread": float(np.std(traced)) or 1.0, **_PLAIN}
             if traced
             else {},
-            "reference": {**_pooled(excesses), **_PLAIN},
+            "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
             "lone": _PLAIN,
-            "parts": {**_pooled(costs), **_PLAIN} if any(costs) else _PLAIN,
+            "parts": _PLAIN,
             "measuring": stored.measuring,
             "narrator": stored.narrator,
             "leaning": stored.leaning,
@@ -149,14 +149,6 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "looks": stored.looks,
         }
     )
-
-
-def _pooled(products: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Mean of leave-one-out scores, and how they spread within a product."""
-    every = [x for scores in products for x in scores]
-    squares = math.fsum((x - math.fsum(scores) / len(scores)) ** 2 for scores in products if scores for x in scores)
-    freedom = sum(max(0, len(scores) - 1) for scores in products)
-    return {"mean": float(np.mean(every)), "spread": math.sqrt(squares / max(1, freedom)) or 1.0}
 
 
 def _collect(

@@ -7,7 +7,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from tools.errors import InputError
 from tools.images import sample_from_array
 from tools.parts import OTHER, Discoverer, PartTypes, Proposer
-from tools.parts.describe import Descriptors, describe, joined
+from tools.parts.describe import describe, joined
 from tools.parts.discover import Scale, name, seen_of, types_of
 from tools.parts.divide import divided
 from tools.parts.likeness import NAMES, Comparer, differences, likeness, scale_of
@@ -217,30 +217,6 @@ def test_a_kind_falls_apart_where_its_members_do_alike_on_every_reference(memory
 def test_one_kind_is_not_divided(memory):
     assert divided([seen(memory, n).described.of(range(1, 5)) for n in range(4)]) is None
     assert divided([seen(memory, 0).described.of([1])]) is None
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_groups_that_only_noise_makes_are_none(seed):
-    assert divided(four_alike(seed, groups=False)) is None
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_groups_that_every_reference_shows_are_believed(seed):
-    divider = divided(four_alike(seed, groups=True))
-    assert divider is not None
-    assert [sorted(np.bincount(divider.sides(m)).tolist()) for m in four_alike(seed + 100, groups=True)] == [[2, 2]] * 4
-
-
-def four_alike(seed, *, groups):
-    """Four members on each of four photos, with colours that vary; two of each are lighter where there are groups."""
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(4):
-        colour = random.normal(0, 6, (4, 3)) + np.array([50, 0, 0])
-        colour[:2, 0] += 40 * groups
-        rest = np.zeros((4, 2)), np.ones((4, 8)), np.ones((4, 8))
-        found.append(Descriptors(random.normal(0, 0.05, (4, 5)), colour, colour - 50, *rest))
-    return found
 
 
 def test_descriptors_join_in_their_order(memory):

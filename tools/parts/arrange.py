@@ -10,7 +10,7 @@ cheapest wins.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from statistics import fmean
 from typing import Literal
@@ -32,8 +32,6 @@ LOOKS = tuple(n for n in NAMES if n != "place")
 _LOOK = [NAMES.index(n) for n in LOOKS]
 OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are one part seen twice."""
-LEAST = 0.1
-"""What is extra and costs less is not looked at."""
 MOST = 8
 """So many references explain a photo at most: the first ones."""
 
@@ -111,8 +109,6 @@ class Arrangement:
     """The same of its place; very large where parts may lie anywhere."""
     among: dict[tuple[int, int], Array]
     """Unlikeness (N, M) of the segments of every two references."""
-    strays: tuple[Array, ...] = field(default=())
-    """Of each reference: of each thing, how often it stands for nothing on the others, in [0, 1]."""
     own_costs: tuple[float, ...] = field(default=())
     """Cost of each reference, explained by the others; empty of a single one."""
 
@@ -123,73 +119,31 @@ class Arrangement:
         """
         pairs = [_compared(layout, other, self.scale) for other in self.layouts]
         unlike = [_unlike(pair, self.usual, self.place) for pair in pairs]
-        extra = self.extra_prices(layout, dict(enumerate(pairs)))
-        tries = [self._explained(layout, n, u, range(len(self.layouts)), extra) for n, u in enumerate(unlike)]
+        tries = [self._explained(layout, n, u, range(len(self.layouts))) for n, u in enumerate(unlike)]
         which = min(range(len(tries)), key=lambda n: tries[n].cost)
-        return self._told(layout, which, pairs[which], tries[which], self._cost(layout, unlike, extra))
+        return self._told(layout, which, pairs[which], tries[which], self._cost(layout, unlike))
 
     def cost(self, layout: Layout) -> float:
         """What the explanation of a photo costs, without it."""
-        pairs = [_compared(layout, other, self.scale) for other in self.layouts]
-        extra = self.extra_prices(layout, dict(enumerate(pairs)))
-        return self._cost(layout, [_unlike(pair, self.usual, self.place) for pair in pairs], extra)
+        pairs = (_compared(layout, other, self.scale) for other in self.layouts)
+        return self._cost(layout, [_unlike(pair, self.usual, self.place) for pair in pairs])
 
-    def cost_without(self, layout: Layout, n: int, unlike: Mapping[int, Array], extra: Array) -> float:
+    def cost_without(self, layout: Layout, n: int, unlike: Mapping[int, Array]) -> float:
         """Least cost of a photo, explained by the references but one; 0 where that was the only one.
 
         Args:
             layout: of the photo, or of that one reference.
             n: which is left out.
             unlike: (N, M) how unlike the photo's segments and those of each other reference are.
-            extra: (N,) what each segment costs where it stands for nothing.
         """
         others = [m for m in range(len(self.layouts)) if m != n]
-        return min((self._explained(layout, m, unlike[m], others, extra).cost for m in others), default=0.0)
+        return min((self._explained(layout, m, unlike[m], others).cost for m in others), default=0.0)
 
-    def _cost(self, layout: Layout, unlike: Sequence[Array], extra: Array) -> float:
+    def _cost(self, layout: Layout, unlike: Sequence[Array]) -> float:
         if len(unlike) == 1:
-            return self._explained(layout, 0, unlike[0], [0], extra).cost
-        left_out = [self.cost_without(layout, n, dict(enumerate(unlike)), extra) for n in range(len(unlike))]
+            return self._explained(layout, 0, unlike[0], [0]).cost
+        left_out = [self.cost_without(layout, n, dict(enumerate(unlike))) for n in range(len(unlike))]
         return fmean(left_out)
-
-    def extra_prices(self, layout: Layout, pairs: Mapping[int, _Pair]) -> Array:
-        """(N,): what each segment of a photo costs where it stands for nothing.
-
-        A thing that looks like what comes and goes among good ones costs little; one more of a part that is on all of
-        them costs even where nothing traces it as one thing.
-
-        Args:
-            layout: of the photo.
-            pairs: how it compares with each reference that counts.
-        """
-        stored, count = prices(), len(layout.scores)
-        likes, strays, second = np.zeros(count), np.zeros(count), np.zeros(count)
-        for m, pair in pairs.items():
-            if m >= len(self.strays):
-                continue
-            looks = _looks(pair, self.usual)[:, list(self.layouts[m].items)]
-            weight = np.exp(-looks / stored.alike)
-            likes += weight.sum(axis=1)
-            strays += weight @ self.strays[m]
-            alike = np.exp(-np.maximum(0.0, looks - 1.0) / stored.alike) * (1.0 - self.strays[m]) ** 2
-            second += alike.max(axis=1, initial=0.0) / len(pairs)
-        items = list(layout.items)
-        stays = 1.0 - (strays / (likes + stored.few))[items]
-        found = np.zeros(count)
-        found[items] = stored.extra * stays**stored.comes * np.minimum(1.0, layout.scores[items] + 0.2)
-        return np.maximum(found, stored.second * second)
-
-    def strays_of(self, n: int) -> Array:
-        """Of each thing on a reference: the share of the other references on which it stands for nothing."""
-        items = list(self.layouts[n].items)
-        once = np.zeros(len(self.layouts[n].scores))
-        once[items] = 1.0
-        others = [m for m in range(len(self.layouts)) if m != n]
-        share = np.zeros(len(items))
-        for m in others:
-            found = {a for a, _ in self._explained(self.layouts[n], m, self.among[n, m], others, once).extra}
-            share += np.array([a in found for a in items], float) / len(others)
-        return share
 
     def _parts(self, n: int, believed: Sequence[int]) -> tuple[list[int], Array, Array]:
         """Segments of a reference that are parts; (N,) what the nearest on the other references cost; how many show it.
@@ -209,7 +163,7 @@ class Arrangement:
         order = np.argsort(recurs - stored.outline * layout.scores - bonus, kind="stable")
         return apart([k for k in order.tolist() if recurs[k] < stored.dearest], layout.nested), recurs, share
 
-    def _explained(self, layout: Layout, n: int, unlike: Array, believed: Sequence[int], extra: Array) -> _Explained:
+    def _explained(self, layout: Layout, n: int, unlike: Array, believed: Sequence[int]) -> _Explained:
         """The parts of one reference, each given the segment that is most like it, and what is left of either."""
         stored = prices()
         parts, recurs, share = self._parts(n, believed)
@@ -226,12 +180,12 @@ class Arrangement:
         used, taken = {b for _, b, _ in pairs}, [a for a, _, _ in pairs]
         scores = self.layouts[n].scores
         missing = [(b, self._missing(share[b], scores[b])) for b in parts if b not in used]
-        left: list[tuple[int, float]] = []
-        for a in np.argsort(-extra, kind="stable").tolist():
-            if extra[a] > LEAST and all(layout.nested[a, k] <= OVER for k in taken):
-                left.append((a, float(extra[a])))
-                taken.append(a)
-        return _Explained(tuple(pairs), tuple(missing), tuple(left))
+        extra = [
+            (a, stored.extra * min(1.0, float(layout.scores[a]) + 0.2))
+            for a in layout.items
+            if all(layout.nested[a, k] <= OVER for k in taken)
+        ]
+        return _Explained(tuple(pairs), tuple(missing), tuple(extra))
 
     def _missing(self, share: float, outline: float) -> float:
         """Price of a part of a reference that nothing stands for."""
@@ -292,18 +246,11 @@ def arrangement_of(layouts: Sequence[Layout], scale: Scale) -> Arrangement:
     plain = Arrangement(shown, scale, usual, place, among)
     if len(shown) < 2:
         return plain
-    strays = tuple(plain.strays_of(n) for n in range(len(shown)))
-    known = replace(plain, strays=strays)
     costs = tuple(
-        known.cost_without(
-            shown[n],
-            n,
-            {m: among[n, m] for m in range(len(shown)) if m != n},
-            known.extra_prices(shown[n], {m: pairs[n, m] for m in range(len(shown)) if m != n}),
-        )
+        plain.cost_without(shown[n], n, {m: among[n, m] for m in range(len(shown)) if m != n})
         for n in range(len(shown))
     )
-    return replace(known, own_costs=costs)
+    return Arrangement(shown, scale, usual, place, among, costs)
 
 
 def _usual(shown: Sequence[Layout], pairs: dict[tuple[int, int], _Pair]) -> tuple[Array, float]:
@@ -351,15 +298,9 @@ def _compared(one: Layout, other: Layout, scale: Scale) -> _Pair:
 def _unlike(pair: _Pair, usual: Array, place: float) -> Array:
     """(N, M): how unlike each pair is, looks and places together, in units of what good ones differ by."""
     stored = prices()
-    found: Array = _looks(pair, usual) + stored.places * pair.away / place
+    looks = ((pair.looks / usual) ** stored.power).mean(axis=-1) ** (1 / stored.power)
+    found: Array = looks + stored.places * pair.away / place
     return np.minimum(found, 2 * stored.dearest)
-
-
-def _looks(pair: _Pair, usual: Array) -> Array:
-    """(N, M): how unlike each pair looks."""
-    power = prices().power
-    found: Array = ((pair.looks / usual) ** power).mean(axis=-1) ** (1 / power)
-    return found
 
 
 def apart(order: Sequence[int], nested: NDArray[np.float64]) -> list[int]:

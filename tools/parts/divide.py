@@ -1,9 +1,8 @@
 """Divides a kind of part where its members fall apart alike on every reference: nuts here, washers there.
 
 Looks differ less between two kinds of part than between two photos, so members are compared with the mean of their
-own photo. Groups are believed where they stand well apart (silhouette, Rousseeuw 1987), every reference has as many of
-either as the others, and the other references alone would divide each reference in the same way: of a few members that
-are all alike, noise makes groups too.
+own photo. Groups are believed where they stand well apart (silhouette, Rousseeuw 1987) and every reference has as
+many of either as the others.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from tools.parts.describe import Array, Descriptors
 
-APART = 0.34
+APART = 0.25
 """Least mean silhouette of groups."""
 DISTINCT = 0.4
 """Least distance between the middles of groups, in the unit of `vectors`: what is less is grain."""
@@ -34,10 +33,6 @@ ALIKE = 0.75
 """Share of the references on which a group has its usual count."""
 LEAST = 6
 """Members in all from which on groups can be told."""
-STABLE = 0.9
-"""Share of the members that the other references put into the same group as all references do."""
-LEAVES_OUT = 3
-"""Photos from which on one can be left out."""
 ROUNDS = 5
 """Steps in which a photo's own shift is found."""
 
@@ -59,11 +54,7 @@ class Divider:
 
     def sides(self, members: Descriptors) -> NDArray[np.intp]:
         """(N,): the group that each member on one photo is nearest to, in the light of that photo."""
-        return self.sides_of(vectors(members))
-
-    def sides_of(self, members: Array) -> NDArray[np.intp]:
-        """The same of members as `vectors` gives them (N, D)."""
-        points = members @ self.basis
+        points = vectors(members) @ self.basis
         tries = [self._settled(points, shift) for shift in (self.usual, points.mean(axis=0))]
         return min(tries, key=lambda found: found[0])[1]
 
@@ -85,55 +76,31 @@ def divided(photos: Sequence[Descriptors]) -> Divider | None:
     Args:
         photos: the members found on each reference.
     """
+    from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
     shown = [vectors(p) for p in photos if len(p) > 1]
     if len(shown) < max(2, len(photos)) or sum(map(len, shown)) < LEAST:
         return None
-    found = _grouped(shown)
-    if found is None:
-        return None
-    divider, labels = found
-    owner = np.repeat(np.arange(len(shown)), [len(v) for v in shown])
-    apart = float(np.linalg.norm(divider.middles[0] - divider.middles[1])) >= DISTINCT
-    if not apart or not _alike(labels, owner) or not _stable(shown, labels, owner):
-        return None
-    centred = np.concatenate([v - v.mean(axis=0) for v in shown])
-    return divider if silhouette_score(centred, labels) >= APART else None
-
-
-def _grouped(shown: Sequence[Array]) -> tuple[Divider, NDArray[np.intp]] | None:
-    """Two groups of the members (N, D) of each photo, and the group of each; None where all of them are one."""
-    from sklearn.cluster import KMeans
-
     means = np.stack([v.mean(axis=0) for v in shown])
     centred = np.concatenate([v - m for v, m in zip(shown, means, strict=True)])
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     basis = axes[:DIMENSIONS].T
     points = centred @ basis
-    if float(np.ptp(points, axis=0).max()) < 1e-6 or len(np.unique(points.round(9), axis=0)) <= GROUPS:
+    if float(np.ptp(points, axis=0).max()) < 1e-6:
+        return None
+    owner = np.repeat(np.arange(len(shown)), [len(v) for v in shown])
+    if len(np.unique(points.round(9), axis=0)) <= GROUPS:
         return None
     found = KMeans(GROUPS, n_init=10, random_state=0).fit(points)
-    middles, labels = found.cluster_centers_, found.labels_.astype(np.intp)
+    middles = found.cluster_centers_
+    alike = _alike(found.labels_, owner) and float(np.linalg.norm(middles[0] - middles[1])) >= DISTINCT
+    if not alike or silhouette_score(centred, found.labels_) < APART:
+        return None
     usual = (means @ basis).mean(axis=0)
-    within = max(float(((points - middles[labels]) ** 2).sum(axis=1).mean()), 1e-6)
+    within = max(float(((points - middles[found.labels_]) ** 2).sum(axis=1).mean()), 1e-6)
     spread = float(((means @ basis - usual) ** 2).sum(axis=1).mean())
-    return Divider(basis, middles, usual, max(spread, within), within), labels
-
-
-def _stable(shown: Sequence[Array], labels: NDArray[np.intp], owner: NDArray[np.intp]) -> bool:
-    """Whether the other photos divide the members of each as all photos do, but for a few."""
-    if len(shown) < LEAVES_OUT:
-        return True
-    same = 0
-    for n, members in enumerate(shown):
-        found = _grouped([v for m, v in enumerate(shown) if m != n])
-        if found is None:
-            return False
-        agreed = found[0].sides_of(members) == labels[owner == n]
-        others = found[1] == labels[owner != n]
-        same += int(agreed.sum() if others.mean() >= 0.5 else (~agreed).sum())
-    return same >= STABLE * len(labels)
+    return Divider(basis, middles, usual, max(spread, within), within)
 
 
 def _alike(labels: NDArray[np.intp], owner: NDArray[np.intp]) -> bool:

@@ -48,14 +48,6 @@ class Prices(BaseModel):
     """Power of the share of the other references on which it is found, by which that price falls."""
     extra: float = Field(ge=0)
     """Price of a thing that stands for nothing."""
-    comes: float = Field(ge=0)
-    """Power of the share of things like it that stand for something among the references, by which that price falls."""
-    second: float = Field(ge=0)
-    """Price of one more of a part that is on all references, also where it is not traced as one thing."""
-    alike: float = Field(gt=0)
-    """Unlikeness in looks at which a thing vouches for another 1/e as much as one that looks the same."""
-    few: float = Field(gt=0)
-    """So many things of the same looks must be known for their share to count half."""
 
 
 @cache
