@@ -63,7 +63,7 @@ class EachRule(RuleBase):
             return None
         usual = max(sorted(set(counts)), key=counts.count)
         wrong = [n for n, c in enumerate(counts) if not self._good(c, usual)]
-        facts = {**self._facts(), "found": ", ".join(str(c) for c in counts)}
+        facts = {**self._facts(), "found": " or ".join(str(c) for c in sorted(set(counts)))}
         if not wrong:
             return Outcome(self.worth(1.0), Claim("each_as_expected", facts), holders)
         sure = min(p.region.score for p in (*holders, *held))

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
-from agent.claims import languages, say_verdict, sentence_templates, tell
+from agent.claims import Sentence, languages, say_verdict, sentence_templates, tell
 from agent.evidence import Claim, Evidence, Verdict
 from agent.fuse import Weighed
 from agent.graph import build_graph
 from agent.infer import kind_of, severity_of, story_of
 from agent.product import Product
 from agent.report import InspectionReport
+from agent.show import page
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
 from agent.telling import LISTED, borne_out, tell_held, tell_hypothesis
@@ -164,7 +165,19 @@ def test_every_frame_is_there_in_every_language():
 def test_the_page_says_unsure_and_shows_the_looks(tmp_path):
     state = report(Toolbox(distance=2.1 * GOOD, says_yes=0.5), looks=1)
     InspectionReport.of_state(state, models={}, profile="scripted").save(tmp_path)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    saved = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert state.looks
-    assert "<h1>Unsure" in page
-    assert "compare 0." in page
+    assert "<h1>Unsure" in saved
+    assert "compare 0." in saved
+
+
+def test_on_the_page_what_is_inferred_is_set_apart_and_everything_is_escaped():
+    toolbox = Toolbox(usual=parts("bolt", 0.97, 0.97), named='["bolt"]')
+    toolbox.found[photo(99).digest] = parts("bolt", 0.97)
+    state = report(toolbox, looks=0)
+    state = replace(state, explanation=[*state.explanation, Sentence("a <b>*bold:* name</b>", ("E1",))])
+    shown = InspectionReport.of_state(state, models={}, profile="scripted")
+    drawn = page(shown, shown.sample.image)
+    assert "<em>Severity (inferred):</em> severe" in drawn
+    assert "*Severity" not in drawn
+    assert "a &lt;b&gt;*bold:* name" in drawn

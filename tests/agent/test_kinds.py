@@ -193,3 +193,9 @@ def test_farther_off_is_always_more_surprising():
         evaluate(rule, photo(part("clip", -0.3 + d), part("clip", 0.3))).log_odds for d in (0, 0.02, 0.05, 0.1, 0.2)
     ]
     assert odds == sorted(set(odds))
+
+
+def test_parts_that_each_hold_the_same_are_told_by_one_number_others_by_all():
+    rule, good, bad = CASES["each"]
+    assert say_briefly(evaluate(rule, good).claim) == "1 hole on each plate, as expected"
+    assert say_briefly(evaluate(rule, bad).claim).startswith("1 or 2 hole on each plate")
