@@ -37,7 +37,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
         sentences.append(
             tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
         )
-    update = Update(explanation=backed(sentences, evidence), evidence=named)
+    update = Update(explanation=backed(_once(sentences), evidence), evidence=named)
     if state.question:
         turns = [Turn("user", state.question, images=1)]
         update["answer"] = context.toolbox.narrator.answer([need_sample(state).image], turns)
@@ -97,3 +97,11 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:
     if sentence is not None:
         yield sentence
+
+
+def _once(sentences: list[Sentence]) -> list[Sentence]:
+    """Sentences of the same words as one that cites all that they cite, where the first of them stood."""
+    cited: dict[str, dict[str, None]] = {}
+    for sentence in sentences:
+        cited.setdefault(sentence.text, {}).update(dict.fromkeys(sentence.cites))
+    return [Sentence(text, tuple(cites)) for text, cites in cited.items()]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from langgraph.runtime import Runtime
 from scripted import GOOD, Toolbox, context, parts, photo
 
 from agent.claims import Sentence, languages, say_verdict, sentence_templates, tell
-from agent.evidence import Claim, Evidence, Verdict
+from agent.evidence import Claim, Evidence, Verdict, appended
 from agent.fuse import Weighed
 from agent.graph import build_graph
 from agent.infer import kind_of, severity_of, story_of
@@ -16,6 +17,7 @@ from agent.report import InspectionReport
 from agent.show import page
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
+from agent.steps.explain import explain
 from agent.telling import LISTED, borne_out, tell_held, tell_hypothesis
 from tools.types import Box, Region
 
@@ -181,3 +183,17 @@ def test_on_the_page_what_is_inferred_is_set_apart_and_everything_is_escaped():
     assert "<em>Severity (inferred):</em> severe" in drawn
     assert "*Severity" not in drawn
     assert "a &lt;b&gt;*bold:* name" in drawn
+
+
+def test_what_is_said_twice_is_said_once_and_cites_both():
+    toolbox = Toolbox(usual=parts("bolt", 0.97, 0.97), named='["bolt"]')
+    toolbox.found[photo(99).digest] = parts("bolt", 0.97)
+    state = report(toolbox, looks=0)
+    twice = [replace(e, hypothesis=f"{e.hypothesis} again") for e in state.evidence if e.hypothesis == "count of bolt"]
+    state = replace(state, evidence=[*state.evidence, *appended(twice, state.evidence)])
+    told = explain(state, Runtime(context=context(toolbox, looks=0)))["explanation"]
+    texts = [s.text for s in told]
+    assert twice
+    assert len(texts) == len(set(texts))
+    (count,) = (s for s in told if "'bolt'" in s.text)
+    assert len(count.cites) == 2
