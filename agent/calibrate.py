@@ -21,7 +21,7 @@ LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
-Matcher = Literal["text", "reference", "tracer", "rule", "parts", "narrator"]
+Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
 
 
 class MatcherMap(BaseModel):
@@ -206,6 +206,10 @@ class Calibration(BaseModel):
     text: MatcherMap = MatcherMap()
     reference: MatcherMap = MatcherMap()
     tracer: MatcherMap = MatcherMap(slope=0.0)
+    differ: MatcherMap = MatcherMap(slope=0.0)
+    """Of surfaces beside the references as a whole."""
+    layout: MatcherMap = MatcherMap(slope=0.0)
+    """Of parts beside them."""
     rule: MatcherMap = MatcherMap()
     lone: MatcherMap = MatcherMap(slope=0.0)
     """Of rules that a single reference gave: how far good ones depart from them it cannot say, so that they are worth

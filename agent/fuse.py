@@ -11,6 +11,9 @@ from agent.evidence import Evidence, Kind
 BOTH = 0.1
 """Prior share of anomalous parts that are both structurally and logically anomalous."""
 
+WHOLE = "layout"
+"""The hypothesis that the parts as a whole are not those of a good one, whichever rule that breaks."""
+
 NOTABLE = 0.5
 """A hypothesis is told on its own from this log-likelihood ratio on."""
 

@@ -88,6 +88,8 @@ def remember(
         return Product(spec, notes=notes)
     bank = toolbox.memory.bank(references)
     encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
+    traced = tracer.trace(references) if tracer is not None else ()
+    tokens = tuple(t.tokens for t in traced)
     if types is None:
         types = toolbox.discoverer.learn(references)
     return Product(
@@ -99,7 +101,9 @@ def remember(
         reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
         windows=toolbox.scorer.kept(encoded),
         text_scores=tuple(toolbox.scorer.left_out(encoded, spec.product, spec.defects)),
-        tracer_scores=tuple(t.flaws.own_score for t in tracer.trace(references)) if tracer is not None else (),
+        tracer_scores=tuple(t.flaws.own_score for t in traced),
+        tokens=tokens,
+        beside_scores=tracer.left_out(tokens) if tracer is not None else (),
         notes=notes,
     )
 

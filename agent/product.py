@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tools.parts import PartTypes
     from tools.patches import EncodedImages
     from tools.patches.reference import Bank
+    from tools.patches.trace import Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,10 @@ class Product:
     """Text-guided score of each reference, in [0, 1]."""
     tracer_scores: tuple[float, ...] = ()
     """The tracer's score of each reference, in log-odds; empty without a tracer."""
+    tokens: tuple[Tokens, ...] = ()
+    """The references as photos are shown beside them; empty without a tracer."""
+    beside_scores: tuple[tuple[float, float], ...] = ()
+    """(logical, structural) log-odds of each reference beside the others; empty of a single one."""
     notes: tuple[str, ...] = field(default=())
     """What was left out while learning, and why; shown to the user."""
 

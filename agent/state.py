@@ -24,10 +24,13 @@ class Glance:
     """What the first look measured."""
 
     maps: tuple[ScoreMap, ...]
-    """Against the references where there are any, of the tracer where there is one, and against words."""
+    """Against the references where there are any, patch by patch and as a whole, of the tracer where there is one, and
+    against words."""
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
     measured: Measured
+    layout: ScoreMap | None = None
+    """Where parts are other than on the references, as the photo looks beside them; None without references."""
     together: ScoreMap | None = None
     """What all matchers say of each place, added up; known once `match` has weighed them."""
 

@@ -32,11 +32,14 @@ TOLD_FIRST = ("count", "total", "presence", "part")
 """Beginnings of the keys of claims that come before others."""
 COMPARED = 2
 """References from which on it is named which rules hold; with fewer, too little is known of what may vary."""
-PLACES = ("region_differs", "region_within", "surface_damaged", "surface_sound", "words_differ", "words_fit")
+PLACES = (
+    "region_differs", "region_within", "surface_unlike", "surface_like", "surface_damaged", "surface_sound",
+    "words_differ", "words_fit",
+)  # fmt: skip
 """Claims of the patch matchers."""
 NAMED = "looks_like"
 """The claim by which the narrator names a defect."""
-_CLAUSES = {"reference": "clause_reference", "tracer": "clause_tracer", "text": "clause_text"}
+_CLAUSES = {source: f"clause_{source}" for source in ("reference", "differ", "tracer", "text")}
 
 
 def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[Weighed, ...]:
@@ -104,8 +107,8 @@ def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> 
 
 def _clause(evidence: Evidence, language: str) -> str:
     key = _CLAUSES[evidence.source]
-    if evidence.source == "reference" and evidence.claim.facts["references"] == 1:
-        key = "clause_reference_one"
+    if evidence.source in ("reference", "differ") and evidence.claim.facts["references"] == 1:
+        key += "_one"
     deviation = float(evidence.claim.facts["sd"])
     side = tell("above" if deviation >= 0 else "below", language=language)
     return tell(key, {**evidence.claim.facts, "sd": f"{abs(deviation):.1f}", "side": side}, language)
@@ -166,7 +169,7 @@ def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sent
 
 def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
-    return evidence.source in ("rule", "parts") and evidence.claim.key.endswith(("_as_expected", "_present"))
+    return evidence.source in ("rule", "parts", "differ") and evidence.claim.key.endswith(("_as_expected", "_present"))
 
 
 def share_of(box: Box, sample: Sample) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.calibrate import Calibration, Fused, Matcher, MatcherMap, log_of_excess
-from agent.fuse import log_odds, probability
+from agent.fuse import WHOLE, log_odds, probability
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
 
@@ -31,7 +31,15 @@ FIRST = 5000
 """Of the unseen medleys, those from this number on are fitted on, the ones before are for measuring."""
 SEED = 3
 """Decides which photos are references."""
-LIMITS: dict[Matcher, float] = {"text": 4.0, "reference": 6.0, "tracer": 6.0, "rule": 6.0, "parts": 6.0}
+LIMITS: dict[Matcher, float] = {
+    "text": 4.0,
+    "reference": 6.0,
+    "tracer": 6.0,
+    "differ": 6.0,
+    "rule": 6.0,
+    "parts": 6.0,
+    "layout": 6.0,
+}
 """Where each map flattens: what one matcher alone may be worth."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
@@ -118,12 +126,14 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
     """Plain maps that hand standardised scores through, with the spreads that good parts have."""
     text: list[float] = []
     traced: list[float] = []
+    beside: list[tuple[float, float]] = []
     scatter: list[float] = []
     levels: list[float] = []
     for category in categories:
         product = inspector.learn(category.name, category.references(6, SEED), product=category.product)
         logs = [log_of_excess(s, product.reference_scores) for s in product.reference_scores]
         levels += logs
+        beside += product.beside_scores
         scatter += [x - math.fsum(logs) / len(logs) for x in logs]
         alone = inspector.learn(category.name, [], product=category.product)
         for case in (case for case in category.cases if case.label == "good"):
@@ -135,9 +145,9 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
     return Calibration.model_validate(
         {
             "text": {"mean": float(np.mean(text)), "spread": float(np.std(text)) or 1.0, **_PLAIN},
-            "tracer": {"mean": float(np.mean(traced)), "spread": float(np.std(traced)) or 1.0, **_PLAIN}
-            if traced
-            else {},
+            "tracer": _level(traced),
+            "differ": _level([structural for _, structural in beside]),
+            "layout": _level([logical for logical, _ in beside]),
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
             "lone": _PLAIN,
@@ -149,6 +159,11 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "looks": stored.looks,
         }
     )
+
+
+def _level(scores: Sequence[float]) -> dict[str, float]:
+    """A plain map of scores of good ones; the default one where there are none."""
+    return {"mean": float(np.mean(scores)), "spread": float(np.std(scores)) or 1.0, **_PLAIN} if scores else {}
 
 
 def _collect(
@@ -177,9 +192,13 @@ def _scores(report: InspectionReport, case: Case) -> Iterable[tuple[Matcher, flo
     for item in report.evidence:
         if item.look is not None or item.source not in LIMITS:
             continue
-        source = item.source
+        source: Matcher = "layout" if item.hypothesis == WHOLE else item.source
         strongest[source] = max(strongest.get(source, -math.inf), item.llr)
-    blind = {"logical": ("text", "reference", "tracer"), "structural": ("rule", "parts"), "good": ()}[case.label]
+    blind = {
+        "logical": ("text", "reference", "tracer", "differ"),
+        "structural": ("rule", "parts", "layout"),
+        "good": (),
+    }[case.label]
     return [(source, value) for source, value in strongest.items() if source not in blind]
 
 

@@ -1,6 +1,7 @@
-"""Learns how likely two segments are of one kind of part, from the truth of the world's training families.
+"""Learns how likely two segments are of one kind of part, from the truth of the training families and of new products.
 
-Run `python -m evals.likeness [--profile nano]`; it writes tools/parts/likeness.yaml. No held-out family is looked at.
+Run `python -m evals.likeness [--profile nano]`; it writes tools/parts/likeness.yaml. No held-out family is looked at,
+and the medleys are such as no model was trained on.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from nano.recipes.cache import EVALUATION_SEED, CachedScene, scenes
+from evals.calibration import FIRST
+from evals.datasets.medleys import SIDE, UNSEEN
+from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import TRAINED
+from nano.world.medley import medley, photo
 from tools.images import sample_from_array
 from tools.parts.describe import Descriptors
 from tools.parts.likeness import NAMES, Likeness, Linear, differences, scale_of
-from tools.types import Mask
+from tools.types import RGB, Mask
 
 if TYPE_CHECKING:
     from tools.parts import Discoverer
@@ -29,6 +33,8 @@ PHOTOS = range(20, 26)
 """Of each training family; figures are measured on the first twenty."""
 MATCH = 0.6
 """A segment that overlaps a part as much as this (IoU) shows that part."""
+MEDLEYS, SHOTS = 40, 5
+"""Unseen medleys, and photos of each."""
 OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are no pair."""
 RIDGE = 1e-4
@@ -46,17 +52,17 @@ class Labelled:
     nested: NDArray[np.float64]
 
 
-def labelled(discoverer: Discoverer, scene: CachedScene) -> Labelled:
-    """The segments that discovery sees on a photo, named by the truth."""
-    proposals, described = discoverer.described(sample_from_array(np.array(scene.image)))
-    return Labelled(described, nouns_of(proposals.masks, scene), proposals.overlaps()[1])
+def labelled(discoverer: Discoverer, image: RGB, parts: Sequence[tuple[str, Mask]]) -> Labelled:
+    """The segments that discovery sees on a photo, named by the truth: nouns and masks of its parts."""
+    proposals, described = discoverer.described(sample_from_array(np.array(image)))
+    return Labelled(described, nouns_of(proposals.masks, parts), proposals.overlaps()[1])
 
 
-def nouns_of(masks: Sequence[Mask], scene: CachedScene, match: float = MATCH) -> NDArray[np.str_]:
+def nouns_of(masks: Sequence[Mask], parts: Sequence[tuple[str, Mask]], match: float = MATCH) -> NDArray[np.str_]:
     """The noun of the part that each mask shows, "" where it shows none."""
     found = []
     for mask in masks:
-        overlaps = [(float((mask & p.mask).sum() / (mask | p.mask).sum()), p.name) for p in scene.parts]
+        overlaps = [(float((mask & part).sum() / (mask | part).sum()), noun) for noun, part in parts]
         best, noun = max(overlaps, default=(0.0, ""))
         found.append(noun if best >= match else "")
     return np.array(found)
@@ -74,7 +80,7 @@ def fitted(products: Sequence[Sequence[Labelled]]) -> Likeness:
 
 
 Pairs = tuple[NDArray[np.float64], NDArray[np.bool_]]
-"""Differences (K, 12), and whether each pair is of one kind."""
+"""Differences (K, 13), and whether each pair is of one kind."""
 
 
 def _pair(one: Labelled, other: Labelled, values: NDArray[np.float64]) -> Pairs:
@@ -130,7 +136,13 @@ def main(profile: str = "nano") -> None:
     products = []
     for name in TRAINED:
         photos = scenes([name], seed=EVALUATION_SEED, per_family=PER_FAMILY, evaluation=True)
-        products.append([labelled(discoverer, photos[n]) for n in PHOTOS])
+        chosen = [photos[n] for n in PHOTOS]
+        products.append([labelled(discoverer, s.image, [(p.name, p.mask) for p in s.parts]) for s in chosen])
+    for number in range(FIRST, FIRST + MEDLEYS):
+        product = medley(UNSEEN + number)
+        if len({sort.noun for sort in product.sorts}) == len(product.sorts):
+            shots = [photo(product, n, size=SIDE) for n in range(SHOTS)]
+            products.append([labelled(discoverer, s.image, [(p.noun, p.mask) for p in s.parts]) for s in shots])
     text = yaml.safe_dump(fitted(products).model_dump(), sort_keys=False)
     TARGET.write_text(f"# Written by `python -m evals.likeness`.\n{text}", encoding="utf-8")
 

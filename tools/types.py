@@ -19,8 +19,9 @@ Mask = NDArray[np.bool_]
 FloatMap = NDArray[np.float32]
 """A value for each pixel: float32, (H, W)."""
 
-Source = Literal["text", "reference", "tracer", "together"]
-"""What a patch matcher compares with: words, the references, what damage looks like on any product, or all of these."""
+Source = Literal["text", "reference", "tracer", "differ", "together"]
+"""What a patch matcher compares with: words, the references patch by patch, what damage looks like on any product, the
+references as a whole, or all of these."""
 
 
 class Box(NamedTuple):

@@ -13,13 +13,14 @@ from agent.ask import answer_to
 from agent.calibrate import Calibration, log_of_excess
 from agent.claims import place_in_words
 from agent.context import Context
-from agent.evidence import Claim, Evidence, appended
-from agent.fuse import NOTABLE, log_odds
+from agent.evidence import Claim, Evidence, Fact, appended
+from agent.fuse import NOTABLE, WHOLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import AskRule, CountRule, Measured, Rule, evaluate
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
+from tools.patches.peaks import peaks
 from tools.types import Box, FloatMap, Region, Sample, ScoreMap, Source
 
 KNOTS = 65
@@ -28,6 +29,7 @@ SAME = 0.5
 """Share of the smaller of two boxes from which on both are one place."""
 _SENTENCES: dict[Source, tuple[str, str]] = {
     "reference": ("region_within", "region_differs"),
+    "differ": ("surface_like", "surface_unlike"),
     "tracer": ("surface_sound", "surface_damaged"),
     "text": ("words_fit", "words_differ"),
 }
@@ -41,6 +43,7 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_places(sample, product, glance, calibration),
         *_rules(sample, product, glance, calibration),
         *arranged(sample, product, glance.measured, calibration),
+        *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
     weighed = replace(glance, together=together(glance.maps, product, calibration))
@@ -86,8 +89,8 @@ def _shared(a: Box, b: Box) -> float:
 def _worth(score_map: ScoreMap, region: Region, product: Product, calibration: Calibration) -> tuple[float, float]:
     """(standard deviations above good parts, log-likelihood ratio) of one place.
 
-    Patch scores are standardised as logarithms, probabilities as log-odds, the tracer's log-odds as they are; the place
-    stands in for the photo's worst.
+    Patch scores are standardised as logarithms, probabilities as log-odds, log-odds as they are; the place stands in
+    for the photo's worst.
     """
     return _weighed(score_map.own_score_at(region), score_map.source, product, calibration)
 
@@ -121,6 +124,9 @@ def _weighed(score: float, source: Source, product: Product, calibration: Calibr
         references = [log_of_excess(r, scores) for r in scores]
         deviation = calibration.reference.standardise(log_of_excess(score, scores), references)
         return deviation, calibration.reference.llr(deviation)
+    if source == "differ":
+        deviation = calibration.differ.standardise(score, [structural for _, structural in product.beside_scores])
+        return deviation, calibration.differ.llr(deviation)
     if source == "tracer":
         deviation = calibration.tracer.standardise(score, product.tracer_scores)
         return deviation, calibration.tracer.llr(deviation)
@@ -152,6 +158,22 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
             part=rule.part,
             region=short or region_of(outcome),
         )
+
+
+def _layout(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
+    """What the whole photo says of its parts beside the references."""
+    if glance.layout is None:
+        return
+    score = glance.layout.own_score
+    deviation = calibration.layout.standardise(score, [logical for logical, _ in product.beside_scores])
+    llr = calibration.layout.llr(deviation)
+    region = peaks(glance.layout, limit=1)[0]
+    facts: dict[str, Fact] = {
+        "references": len(product.references), "sd": round(deviation, 1),
+        "place": place_in_words(region.box, *sample.size),
+    }  # fmt: skip
+    key = "layout_differs" if llr >= NOTABLE else "layout_as_expected"
+    yield Evidence("logical", Claim(key, facts), llr, "differ", WHOLE, region=region)
 
 
 def _unknown(rule: Rule, measured: Measured, product: Product) -> bool:

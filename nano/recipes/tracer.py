@@ -1,103 +1,59 @@
-"""Trains the tracer on the training families and on medleys: edges of parts, and damage, at every place.
+"""Trains the tracer and its differ on groups of photos of one product each, most of them products that nobody makes.
 
-Run `python -m nano.recipes.tracer --minutes 45`. It measures itself on held-out photos and writes its card.
+Run `python -m nano.recipes.tracer --minutes 45`; on a GPU with many processor cores ten minutes do. It measures itself
+on held-out photos and writes its card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from nano.recipes.cache import MEDLEYS, TRAIN_SEED, CachedScene, Thing, medley_scenes, scenes
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
-from nano.recipes.segmenter_data import SIDE, View, edges_of, normalised, ownership, relit, shares
-from nano.world import TRAINED
+from nano.recipes.tracer_data import GROUP, HIDDEN, PARTS, Batch, Pool, augmented
 from tools.patches.tracer import Tracer, TracerConfig
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-BATCH = 12
-OLD_SHARE = 0.3
-"""Of an earlier checkpoint's weights in the mean with later ones."""
-HOLDS = 0.5
-"""A part holds another whose box has less than this share of its own box's area."""
+    from tools.patches.tracer import Traced
+
+ROOM = 3000
+"""Groups that are kept on a GPU; a processor keeps a fiftieth."""
+REFERENCES = (1, 2, 3, 4, 4, 4, 5)
+"""Numbers of good photos that the others are shown beside."""
+SURE, FAINT = 0.25, 0.04
+"""Of a place that the differ looks at, this share is defective at least, or at most where it counts as sound."""
+COLD = 0.1
+"""Temperature of likeness."""
+VISIBLE = 3
+"""Places of a part from which on its kind can be told."""
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Tensors of one step."""
-
-    pixels: Tensor
-    """(B, 3, SIDE, SIDE), normalised."""
-    edges: Tensor
-    """(B, 2, SIDE / 2, SIDE / 2): whether a cell is of any part, and whether it is at the edge of one."""
-    flaws: Tensor
-    """(B, SIDE / 2, SIDE / 2): the share of each cell that is damaged."""
-    items: Tensor
-    """(B, SIDE / 2, SIDE / 2): whether a cell is of a part that no other lies on."""
-
-
-class Data:
-    """Batches that the step alone decides."""
-
-    def __init__(self, found: Sequence[CachedScene], seed: int, device: str) -> None:
-        self._scenes, self._seed, self._device = found, seed, device
-
-    def batch(self, step: int) -> Batch:
-        """Squares of random scenes, turned, relit and recoloured."""
-        random = np.random.default_rng([self._seed, step])
-        rows = [self._row(random) for _ in range(BATCH)]
-        pixels, *maps = (torch.from_numpy(np.stack(x)).to(self._device) for x in zip(*rows, strict=True))
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), *maps)
-
-    def _row(self, random: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-        scene = self._scenes[int(random.integers(len(self._scenes)))]
-        view = View.random(random)
-        image = relit(view.image(scene.image), random)
-        if random.random() < 0.3:
-            image = image[..., random.permutation(3)]
-        if random.random() < 0.3:
-            image = np.clip(image + random.normal(0, random.uniform(0.005, 0.03), image.shape), 0, 1).astype(np.float32)
-        flawed = np.zeros((SIDE, SIDE), dtype=np.bool_)
-        for defect in scene.defects:
-            if defect.kind == "structural":
-                flawed |= view.mask(defect.mask)
-        drawn = ownership([view.mask(part.mask) for part in scene.parts])
-        top = ownership([view.mask(part.mask) for part in leaves(scene.parts)])
-        return normalised(image), edges_of(drawn), shares(flawed), edges_of(top)[0]
-
-
-def leaves(parts: Sequence[Thing]) -> list[Thing]:
-    """The parts within whose box no much smaller part lies: what is held, not what holds."""
-    boxes = [part.box for part in parts]
-    return [
-        part
-        for part, box in zip(parts, boxes, strict=True)
-        if not any(
-            other.area < HOLDS * box.area and box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1
-            for other in boxes
-            for x, y in [other.centre]
-        )
-    ]
-
-
-def loss_of(model: Tracer, batch: Batch) -> Tensor:
-    """Cross entropy of each of the four maps, rare places weighing more, and dice over the flaws of a batch."""
+def loss_of(model: Tracer, batch: Batch, references: int) -> dict[str, Tensor]:
+    """What each head gets wrong."""
     said = model(batch.pixels)
+    labels = batch.labels.flatten()
+    return {
+        "maps": _maps(said, batch, labels),
+        "kinds": 0.3 * _kinds(said.kinds, batch),
+        **_differences(model, said.tokens, batch, references),
+    }
+
+
+def _maps(said: Traced, batch: Batch, labels: Tensor) -> Tensor:
+    """Cross entropy of the four maps, rare places weighing more, and dice over the flaws of a batch."""
     part, edge = batch.edges[:, 0], batch.edges[:, 1]
     cross = functional.binary_cross_entropy_with_logits
     flaws = said.flaws.float()
-    damaged = (batch.flaws > 0.25).float()
-    unsure = ((batch.flaws > 0) & (batch.flaws <= 0.25)).float()
+    struck = batch.defects * (labels == 1)[:, None, None]
+    damaged = (struck > SURE).float()
+    unsure = ((struck > 0) & (struck <= SURE)).float()
     p = flaws.sigmoid() * (1 - unsure)
     dice = 1 - (2 * (p * damaged).sum() + 1) / (p.sum() + damaged.sum() + 1)
     total: Tensor = (
@@ -110,47 +66,98 @@ def loss_of(model: Tracer, batch: Batch) -> Tensor:
     return total
 
 
-def fit(run: Run, per_family: int) -> Tracer:
+def _kinds(kinds: Tensor, batch: Batch) -> Tensor:
+    """Parts of one kind on photos of one product are more alike than others there (Khosla et al. 2020)."""
+    slots = torch.arange(PARTS + 1, device=kinds.device)
+    owned = (batch.owners.flatten(1)[:, None] == slots[:, None]).to(kinds.dtype)
+    total = torch.bmm(owned, kinds.flatten(2).transpose(1, 2)).float().flatten(0, 1)
+    places = owned.float().sum(dim=2).flatten()
+    told, shade = batch.kinds.flatten().long(), batch.shades.flatten().long()
+    known = torch.nonzero((told > 0) & (places >= VISIBLE)).squeeze(1)
+    if len(known) < 2:
+        return kinds.sum() * 0
+    unit = functional.normalize(total[known], dim=1)
+    group = known // (len(slots) * GROUP)
+    told, shade = told[known], shade[known]
+    like = unit @ unit.T / COLD
+    one_product = group[:, None] == group[None]
+    one_kind = told[:, None] == told[None]
+    doubtful = one_kind & (shade[:, None] != shade[None])
+    itself = torch.eye(len(known), dtype=torch.bool, device=kinds.device)
+    others = one_product & ~itself & ~doubtful
+    right = others & one_kind
+    logs = like - like.masked_fill(~others, -torch.inf).logsumexp(dim=1, keepdim=True)
+    each = -(logs * right).nan_to_num(0, 0, 0).sum(dim=1) / right.sum(dim=1).clamp(min=1)
+    counted = right.any(dim=1)
+    return each[counted].mean() if bool(counted.any()) else kinds.sum() * 0
+
+
+def _differences(model: Tracer, tokens: Tensor, batch: Batch, references: int) -> dict[str, Tensor]:
+    """Cross entropy of what the differ says of the photos beside some of the good ones, and of their places."""
+    tokens = tokens.reshape(-1, GROUP, *tokens.shape[1:])
+    side = round(tokens.shape[2] ** 0.5)
+    good, others = tokens[:, :references].flatten(1, 2), tokens[:, references:]
+    said = model.differ(others, (side, side), good, model.differ.places(side, side).repeat(references, 1))
+    labels = batch.labels[:, references:]
+    truth = torch.stack([labels == 2, labels == 1], dim=-1).float()
+    visible = (labels != HIDDEN).float()[..., None].expand_as(truth)
+    cross = functional.binary_cross_entropy_with_logits
+    share = functional.adaptive_avg_pool2d(batch.defects, side).reshape(-1, GROUP, side, side)[:, references:]
+    share = share[:, :, None] * truth[..., None, None]
+    wrong = (share > SURE).float()
+    clear = ((share > SURE) | (share <= FAINT)).float()
+    return {
+        "photos": cross(said.photos, truth, weight=visible),
+        "places": 2 * cross(said.places, wrong, weight=(1 + 4 * wrong) * clear),
+    }
+
+
+def fit(run: Run, workers: int | None = None) -> Tracer:
     """A tracer trained until the minutes are over."""
     torch.manual_seed(run.seed)
+    gpu = run.device == "cuda"
     model: Tracer = Tracer(TracerConfig()).to(run.device, memory_format=torch.channels_last)
-    found = [*scenes(TRAINED, seed=TRAIN_SEED, per_family=per_family), *medley_scenes(0, MEDLEYS)]
-    data = Data(found, run.seed, run.device)
+    pool = Pool(run.device, run.seed, room=ROOM if gpu else ROOM // 50, workers=workers)
+    groups = 8 if gpu else 1
+    sums: dict[str, float] = {}
 
     def loss(step: int) -> Tensor:
+        random = np.random.default_rng([run.seed, step])
+        batch = augmented(pool.sample(groups, random))
         with torch.autocast(run.device, dtype=torch.bfloat16):
-            return loss_of(model, data.batch(step))
+            parts = loss_of(model, batch, int(random.choice(REFERENCES)))
+        if step % 100 == 0:
+            _tell(run, step, pool.seen, {name: float(value.detach()) for name, value in parts.items()}, sums)
+        return torch.stack(list(parts.values())).sum()
 
-    train(run, model, loss, rate=3e-3)
+    try:
+        train(run, model, loss, rate=1e-3)
+    finally:
+        pool.close()
     return model
 
 
-def averaged(new: Tracer, old: Path) -> Tracer:
-    """Weights between those of an earlier checkpoint and those of the training that went on from it.
-
-    Such a mean is often better on new data than either end (model soups, Wortsman et al. 2022, section 3).
-    """
-    before = Tracer.from_pretrained(old).to(next(new.parameters()).device).state_dict()
-    mean = {
-        name: (OLD_SHARE * before[name] + (1 - OLD_SHARE) * value).to(value.dtype)
-        for name, value in new.state_dict().items()
-    }
-    new.load_state_dict(mean)
-    return new
+def _tell(run: Run, step: int, seen: int, parts: dict[str, float], sums: dict[str, float]) -> None:
+    """One line of what each head gets wrong, as a running mean."""
+    for name, value in parts.items():
+        sums[name] = 0.8 * sums.get(name, value) + 0.2 * value
+    told = ", ".join(f"{name} {value:.3f}" for name, value in sums.items())
+    sys.stderr.write(f"{run.role}: step {step}, {seen} groups, {told}\n")
 
 
 def main() -> None:
     """Trains, saves, measures and writes the card."""
-    from nano.recipes.tracer_figures import report
-
     parser = arguments("tracer", 45)
-    parser.add_argument("--average", type=Path, help="earlier checkpoint whose weights make up 0.3 of the result")
+    parser.add_argument("--workers", type=int, help="processes that render; by default one fewer than processors")
+    parser.add_argument("--no-report", action="store_true", help="save the weights alone")
     options = parser.parse_args()
     run = run_of("tracer", options)
     if not run.evaluate_only:
-        model = fit(run, options.per_family)
-        save_folder(averaged(model, options.average) if options.average else model, run.out)
-    report(run)
+        save_folder(fit(run, options.workers), run.out)
+    if not options.no_report:
+        from nano.recipes.tracer_figures import report
+
+        report(run)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,30 @@ from nano.world.families import fasteners
 from nano.world.light import Lamp, lit
 from nano.world.make import parts_of
 from nano.world.scene import Family, ScenePart, Style
-from nano.world.shapes import Shape, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
+from nano.world.shapes import Shape, blob, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
 from nano.world.stage import At, Stage
 from nano.world.structural import PAINTERS, strike
 from tools.types import RGB, Mask
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
 SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat", "wood")
-FORMS = ("nut", "washer", "bolt", "cap", "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow")
-LOGICAL = ("missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length")
+FASTENERS = ("nut", "washer", "bolt", "cap")
+FORMS = (
+    *FASTENERS, "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow", "capsule", "tee",
+    "wedge", "lozenge", "star", "patch",
+)  # fmt: skip
+SIDED = ("bolt", "triangle", "elbow", "tee", "wedge", "patch")
+"""Forms that look another way when they are turned by any angle."""
+LONG = ("oval", "bar", "capsule", "lozenge")
+"""Forms that look another way when they are turned by 90 degrees."""
+MARKS = ("dot", "stripe", "half", "corner")
+"""What is printed on a part off its middle, so that it shows which way round the part is."""
+LOGICAL = (
+    "missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length",
+    "wrong orientation",
+)  # fmt: skip
 STRUCTURAL = tuple(PAINTERS)
-Order = Literal["fixed", "rooms", "scattered", "rows", "alone"]
+Order = Literal["fixed", "rooms", "scattered", "rows", "array", "alone"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +56,24 @@ class Sort:
     turns: float
     """Within how many degrees of its own angle it lies."""
     angle: float
+    mark: str | None = None
+    """One of `MARKS`, or none."""
+    ink: str = "white"
+    """Colour of the mark."""
 
     @property
     def noun(self) -> str:
         """What its parts are called."""
         return self.form
+
+    @property
+    def turned(self) -> tuple[float, ...]:
+        """Angles by which a part of it can lie visibly wrong; none where good ones lie any way."""
+        if self.turns > 20:
+            return ()
+        if self.mark is not None or self.form in SIDED:
+            return (90.0, 180.0, 270.0)
+        return (90.0,) if self.form in LONG else ()
 
 
 @dataclass(frozen=True)
@@ -92,12 +118,15 @@ class Medley:
 def medley(number: int) -> Medley:
     """The product of that number."""
     c = Chance("medley", number)
-    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows", "alone"))
+    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows", "array", "alone"))
     alone = order == "alone"
     pitch = c.uniform(150, 240) if alone else c.choice((42.0, 50.0, 62.0))
-    cells = [At(0.0, 0.0)] if alone else _cells(c, pitch)
-    sorts = tuple(_sort(c, pitch) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
-    counts = (1,) if alone else _counts(c, len(sorts), len(cells))
+    if order == "array":
+        sorts, counts, cells = _array(c)
+    else:
+        cells = [At(0.0, 0.0)] if alone else _cells(c, pitch)
+        sorts = tuple(_sort(c, pitch) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
+        counts = (1,) if alone else _counts(c, len(sorts), len(cells))
     spare = cells[sum(counts) :]
     if order == "rooms":
         cells = sorted(cells, key=lambda at: (at.x > 0, at.y)) if c.happens(0.5) else sorted(cells, key=lambda a: a.y)
@@ -118,13 +147,14 @@ def medley(number: int) -> Medley:
     fills = c.happens(0.15)
     sides = (520.0, 520.0) if fills else (c.uniform(196, 216), c.uniform(160, 216))
     panel = (colour, *sides, c.choice(SURFACES)) if fills or c.happens(0.6) else None
+    jitters = (0.3, 0.8, 1.5) if order == "array" else (0.5, 3.0, 6.0)
     nouns = ("panel", *dict.fromkeys(sort.noun for sort in sorts))
     logical = [d for d in LOGICAL if _possible(d, order, sorts, counts, shared)] + ["broken connection"] * bool(wires)
     targets = dict.fromkeys(STRUCTURAL, nouns if panel else nouns[1:])
     return Medley(
         number, tuple(c.shuffled(COLOURS)[: c.choice((1, 2, 4))]), panel, c.happens(0.15),
         c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes), tuple(spare),
-        c.choice((0.5, 3.0, 6.0)), shared, tuple(wires), decors(c), c.choice((0.7, 1.0, 1.8, 3.0)),
+        c.choice(jitters), shared, tuple(wires), decors(c), c.choice((0.7, 1.0, 1.8, 3.0)),
         c.choice(("plain", "plain", "plain", "shift")),
         Family(f"medley-{number}", "medley", "", nouns, (), tuple(logical), STRUCTURAL, targets),
     )  # fmt: skip
@@ -184,12 +214,43 @@ def _cells(c: Chance, pitch: float) -> list[At]:
     return c.shuffled(grid)
 
 
-def _sort(c: Chance, pitch: float) -> Sort:
-    form = c.choice(FORMS)
+def _array(c: Chance) -> tuple[tuple[Sort, ...], tuple[int, ...], list[At]]:
+    """Many small parts of one sort in lines, with a few larger ones above or below them, and places for all.
+
+    Returns:
+        Sorts, how many of each, and places in the order of the sorts, spare ones last.
+    """
+    pitch = c.uniform(15, 28)
+    columns, rows = c.integer(3, min(9, int(170 // pitch))), c.choice((1, 1, 2, 2, 3, 4))
+    beside = c.integer(0, 3)
+    lift = c.sign() * c.uniform(0.2, 0.5) * (130 - rows * pitch) if beside else 0.0
+    grid = [
+        At((k - (columns - 1) / 2) * pitch, (row - (rows - 1) / 2) * pitch + lift)
+        for row in range(rows)
+        for k in range(columns)
+    ]
+    small = _sort(c, 1.25 * pitch, c.choice(("disc", "disc", "bar", "capsule", "hexagon", "ring", "cap", "oval")))
+    gaps = c.shuffled(grid)[: c.choice((0, 0, 1, 2))]
+    held = [at for at in grid if at not in gaps]
+    middle = -lift / abs(lift) * (rows * pitch / 2 + 12) / 2 - lift / 4 if lift else 0.0
+    others = [At((k - (beside - 1) / 2) * 58, middle) for k in range(beside)]
+    sorts = [small, *(_sort(c, 54) for _ in range(min(beside, 2)))]
+    counts = [len(held), *([1, beside - 1] if beside > 1 else [1] * beside)]
+    ends = [At(-(columns + 1) / 2 * pitch, lift), At((columns + 1) / 2 * pitch, lift)]
+    return tuple(sorts), tuple(counts), [*held, *others, *gaps, *ends]
+
+
+def _sort(c: Chance, pitch: float, form: str | None = None) -> Sort:
+    form = form or c.choice(FORMS)
     free = c.happens(0.25)
     colours = tuple(c.shuffled(COLOURS)[: c.integer(2, 4)] if free else [c.choice(COLOURS)])
     size = pitch * c.uniform(0.22, 0.36) * (1.7 if form == "bolt" else 1.0)
-    return Sort(form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)))
+    marked = form not in FASTENERS and c.happens(0.35)
+    mark, ink = c.choice(MARKS), c.choice(COLOURS)
+    return Sort(
+        form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)),
+        mark if marked else None, ink,
+    )  # fmt: skip
 
 
 def _counts(c: Chance, sorts: int, room: int) -> tuple[int, ...]:
@@ -202,6 +263,8 @@ def _possible(defect: str, order: Order, sorts: tuple[Sort, ...], counts: tuple[
         return order != "scattered" and (defect == "wrong place" or len(sorts) > 1)
     if defect == "wrong colour":
         return any(len(sort.colours) == 1 for sort in sorts) and (not shared or sum(counts) > 2)
+    if defect == "wrong orientation":
+        return any(sort.turned for sort in sorts)
     return True
 
 
@@ -262,6 +325,11 @@ def _spoiled(
     elif stage.wants("wrong length"):
         items[k] = replace(was, scale=t.choice((0.62, 1.5)))
         stage.blamed.add(k + first)
+    elif stage.wants("wrong orientation"):
+        k = t.choice([step for step, item in enumerate(items) if item.sort.turned])
+        at = items[k].at
+        items[k] = replace(items[k], at=at._replace(angle=at.angle + t.choice(items[k].sort.turned)))
+        stage.blamed.add(k + first)
     elif stage.wants("broken connection"):
         w = t.integer(0, len(wires) - 1)
         a, b, colour = wires[w]
@@ -275,7 +343,7 @@ def _spoiled(
 def _stranger(t: Chance, sort: Sort) -> Sort:
     """Another sort of part of about that size."""
     form = t.choice([form for form in FORMS if form != sort.form])
-    return replace(sort, form=form, colours=(t.choice(COLOURS),))
+    return replace(sort, form=form, colours=(t.choice(COLOURS),), mark=None if form in FASTENERS else sort.mark)
 
 
 def _adorned(stage: Stage, product: Medley, at: At, reach: float, within: int | None, *, part: bool = False) -> None:
@@ -298,12 +366,26 @@ def _put(stage: Stage, product: Medley, step: int, item: Item) -> At:
     elif sort.form == "cap":
         fasteners.cap(stage, at, size, paint, part)
     else:
-        stage.draw(_outline(sort.form, size), *at, paint, rise=3, bevel=2, part=part)
+        stage.draw(_outline(sort.form, size, product.number), *at, paint, rise=3, bevel=2, part=part)
+    if sort.mark is not None:
+        ink = stage.paint(sort.ink, "paper", ("ink", sort.noun))
+        spot = stage.pose.at(*at)
+        stage.canvas.draw(_marking(sort.mark, size), spot, ink, rise=None, within=part)
     _adorned(stage, product, at, size, part, part=True)
     return at
 
 
-def _outline(form: str, size: float) -> Shape:
+def _marking(mark: str, size: float) -> Shape:
+    marks = {
+        "dot": moved(disc(size * 0.24), -size * 0.4, -size * 0.1),
+        "stripe": moved(block(size * 0.3, size * 3), size * 0.4, 0),
+        "half": moved(block(size * 2, size * 4), size, 0),
+        "corner": moved(polygon([(0.0, 0.0), (size * 1.2, 0.0), (0.0, size * 1.2)]), -size, -size),
+    }
+    return marks[mark]
+
+
+def _outline(form: str, size: float, number: int) -> Shape:
     shapes = {
         "disc": disc(size),
         "oval": ellipse(size * 1.25, size * 0.75),
@@ -314,6 +396,12 @@ def _outline(form: str, size: float) -> Shape:
         "triangle": polygon([(-size, -size * 0.8), (size, -size * 0.8), (0.0, size)]),
         "cross": joined(block(size * 2, size * 0.7), block(size * 0.7, size * 2)),
         "elbow": joined(block(size * 2, size * 0.7), moved(block(size * 0.7, size * 1.4), -size * 0.65, size * 0.6)),
+        "capsule": block(size * 2.4, size, size * 0.5),
+        "tee": joined(block(size * 2, size * 0.6), moved(block(size * 0.6, size * 1.5), 0, size * 0.7)),
+        "wedge": polygon([(-size, -size * 0.5), (size, -size), (size, size), (-size, size * 0.5)]),
+        "lozenge": polygon([(-size * 1.3, 0.0), (0.0, -size * 0.7), (size * 1.3, 0.0), (0.0, size * 0.7)]),
+        "star": joined(*(moved(block(size * 2, size * 0.4, size * 0.1), 0, 0, 60.0 * k) for k in range(3))),
+        "patch": blob(Chance("medley", number, "patch"), size * 0.9, rough=0.5, stretch=1.2, knots=4),
     }
     return shapes[form]
 

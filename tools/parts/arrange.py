@@ -91,7 +91,7 @@ class _Pair:
     """What two photos' segments differ by."""
 
     looks: Array
-    """(N, M, 11)."""
+    """(N, M, 12)."""
     away: Array
     """(N, M): distance, once one photo lies over the other."""
     over: Overlaid
@@ -104,7 +104,7 @@ class Arrangement:
     layouts: tuple[Layout, ...]
     scale: Scale
     usual: Array
-    """(11,): mean differences of a part between good photos, in the order of `LOOKS`."""
+    """(12,): mean differences of a part between good photos, in the order of `LOOKS`."""
     place: float
     """The same of its place; very large where parts may lie anywhere."""
     among: dict[tuple[int, int], Array]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tools.parts.outline import filled, window_of
 from tools.parts.product import ProductPose
-from tools.types import RGB, Mask, Sample
+from tools.types import RGB, FloatMap, Mask, Sample
 
 if TYPE_CHECKING:
     from tools.patches import PatchMemory
@@ -44,6 +44,8 @@ class Descriptors:
     """(N, C) of unit length: mean feature inside."""
     edge: Array
     """(N, C) of unit length: mean feature along the outline."""
+    kind: Array
+    """(N, K) of unit length: what kind of part the tracer takes it for; K is 0 where there is no tracer."""
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -59,7 +61,9 @@ def joined(several: Sequence[Descriptors]) -> Descriptors:
     return Descriptors(**{f.name: np.concatenate([getattr(d, f.name) for d in several]) for f in fields(Descriptors)})
 
 
-def describe(image: RGB, masks: Sequence[Mask], pose: ProductPose, memory: PatchMemory) -> Descriptors:
+def describe(
+    image: RGB, masks: Sequence[Mask], pose: ProductPose, memory: PatchMemory, kinds: FloatMap | None = None
+) -> Descriptors:
     """Descriptors of masks that are not empty, one or more.
 
     Each segment is cut out upright along its main axis and brought to one size, so that neither how it lies nor how
@@ -70,6 +74,7 @@ def describe(image: RGB, masks: Sequence[Mask], pose: ProductPose, memory: Patch
         masks: (H, W) each.
         pose: of the product on that photo.
         memory: the patch features that look at the squares.
+        kinds: (K, h, w) what kind of part each place of the photo is of, where a tracer says so.
     """
     from skimage.color import rgb2lab
 
@@ -87,7 +92,13 @@ def describe(image: RGB, masks: Sequence[Mask], pose: ProductPose, memory: Patch
         place=np.array([c.place for c in cuts]),
         inside=_unit(_means(features, inner)),
         edge=_unit(_means(features, rim)),
+        kind=np.zeros((len(masks), 0)) if kinds is None else _kinds(kinds, np.stack(masks)),
     )
+
+
+def _kinds(kinds: FloatMap, masks: NDArray[np.bool_]) -> Array:
+    """(N, K) of unit length: of maps (K, h, w) the mean over each of the masks (N, H, W)."""
+    return _unit(_means(kinds.transpose(1, 2, 0)[None], masks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,16 +165,25 @@ def _outline(inside: Mask) -> Mask:
 
 
 def _means(maps: NDArray[np.floating], masks: NDArray[np.bool_]) -> Array:
-    """(N, C): mean of maps (N, h, w, C) over masks (N, H, W), whose sides are brought to those of the maps."""
+    """(N, C): mean of maps over masks (N, H, W), whose sides are brought to those of the maps.
+
+    Args:
+        maps: (N, h, w, C), or (1, h, w, C) where all masks are of one photo.
+        masks: (N, H, W).
+    """
     from skimage.transform import resize
 
     height, width = maps.shape[1:3]
     if masks.shape[1:] == (height, width):
         shares = masks.astype(np.float64)
+    elif masks.shape[1] % height == masks.shape[2] % width == 0:
+        down, across = masks.shape[1] // height, masks.shape[2] // width
+        shares = masks.reshape(len(masks), height, down, width, across).mean(axis=(2, 4), dtype=np.float64)
     else:
         turned = masks.transpose(1, 2, 0).astype(np.float64)
         shares = resize(turned, (height, width, len(masks)), order=1, anti_aliasing=True).transpose(2, 0, 1)
-    total = np.einsum("nhw,nhwc->nc", shares, maps)
+    flat = shares.reshape(len(shares), 1, -1)
+    total = (flat @ maps.reshape(len(maps), height * width, -1).astype(np.float64)).squeeze(1)
     found: Array = total / np.maximum(shares.sum(axis=(1, 2)), 1e-9)[:, None]
     return found
 

@@ -166,7 +166,7 @@ class Discoverer:
         """The segments of a photo, and what they look like."""
         if sample.digest not in self._kept:
             proposals = self._proposer.propose(sample)
-            described = describe(proposals.image, proposals.masks, proposals.pose, self._memory)
+            described = describe(proposals.image, proposals.masks, proposals.pose, self._memory, proposals.kinds)
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[sample.digest] = proposals, described

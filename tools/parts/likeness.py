@@ -19,7 +19,7 @@ from tools.parts.describe import Array, Descriptors
 
 NAMES = (
     "area", "slenderness", "solidity", "holes", "compactness", "lightness", "chroma", "lightness contrast",
-    "chroma contrast", "place", "inside", "edge",
+    "chroma contrast", "place", "inside", "edge", "kind",
 )  # fmt: skip
 """What differs, in the order of the weights."""
 LAB = 50.0
@@ -88,7 +88,8 @@ def scale_of(photos: list[Descriptors]) -> Scale:
 
 
 def differences(one: Descriptors, other: Descriptors, scale: Scale) -> NDArray[np.float64]:
-    """(N, M, 12): how much each pair differs, in the order of `NAMES`, every value 0 or more."""
+    """(N, M, 13): how much each pair differs, in the order of `NAMES`, every value 0 or more."""
+    kind = np.maximum(1 - one.kind @ other.kind.T, 0) if one.kind.shape[1] else np.zeros((len(one), len(other)))
     shape = np.abs(one.shape[:, None] - other.shape[None])
     colour = (one.colour[:, None] - other.colour[None]) / LAB
     contrast = (one.contrast[:, None] - other.contrast[None]) / LAB
@@ -100,6 +101,7 @@ def differences(one: Descriptors, other: Descriptors, scale: Scale) -> NDArray[n
         np.linalg.norm(one.place[:, None] - other.place[None], axis=-1),
         np.maximum(1 - one.inside @ other.inside.T, 0) / scale.inside,
         np.maximum(1 - one.edge @ other.edge.T, 0) / scale.edge,
+        kind,
     ]
     return np.concatenate([shape, np.stack(rest, axis=-1)], axis=-1)
 

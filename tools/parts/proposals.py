@@ -14,7 +14,7 @@ from tools.parts.items import items
 from tools.parts.outline import filled, mean_along, shared
 from tools.parts.product import LEAST, MOST, ProductPose, find_product, pose_of, whole
 from tools.parts.regions import regions, working_size
-from tools.types import RGB, Mask, Sample
+from tools.types import RGB, FloatMap, Mask, Sample
 
 if TYPE_CHECKING:
     from tools.parts.segment import Segmenter
@@ -54,6 +54,8 @@ class Proposals:
     """Of the product, in pixels of the working size."""
     items: tuple[int, ...] = ()
     """Of the masks those that are taken for single things, none of which overlaps another much."""
+    kinds: FloatMap | None = None
+    """(K, h', w'): what kind of part each place is of; None without a tracer."""
 
     def overlaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N, N) each: intersection over union, and over the smaller of two masks."""
@@ -81,7 +83,7 @@ class Proposer:
         traces = self._tracer.trace([small])[0]
         things = items(traces)
         chosen = _chosen(small.image, _traced_product(traces), _traced(small, traces, things))
-        return replace(chosen, items=_kept_of(things, chosen))
+        return replace(chosen, items=_kept_of(things, chosen), kinds=traces.kinds)
 
     def pose(self, sample: Sample) -> ProductPose:
         """The product's mask and pose alone, in pixels of the photo."""

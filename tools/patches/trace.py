@@ -1,4 +1,4 @@
-"""Traces edges of parts and damage on a photo, with neither words nor references."""
+"""Traces edges of parts and damage on a photo, and tells where it differs from good ones that it is shown beside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.calls import model_call
 from tools.errors import ModelError
-from tools.types import FloatMap, Sample, ScoreMap
+from tools.types import FloatMap, Sample, ScoreMap, Source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,10 +21,34 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's photos, by channel."""
 MIRRORS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
 """Axes along which a photo is mirrored; what the views say is averaged, which is steadier than any of them."""
+GRAIN = 4
+"""Places of a map along each side of what the differ takes as one."""
 STEP = 32
 """Sides are brought to multiples of this."""
+SHOWN = 5
+"""A photo is shown beside so many good ones at most: the first ones, which is as many as the model learned with."""
 WORST = 12
 """The image score is the mean log-odds over so many places (of half the input's resolution) that look worst."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """What the differ compares of one photo."""
+
+    values: Tensor
+    """(h * w, D)."""
+    size: tuple[int, int]
+    """(h, w)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What a photo looks like beside good ones; scores are log-odds in their own unit."""
+
+    logical: ScoreMap
+    """Whether and where its parts are other than those of the good ones."""
+    structural: ScoreMap
+    """Whether and where its surfaces are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +63,14 @@ class Traces:
     """(H, W), probability that a place is of a part that no other lies on."""
     flaws: ScoreMap
     """Probability of damage at each place; its own unit is log-odds."""
+    kinds: FloatMap
+    """(C, h, w): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
+    tokens: Tokens
+    """Of the photo, for the differ."""
 
 
 class PhotoTracer:
-    """One verb: trace photos."""
+    """Two verbs: trace photos, and compare one with good ones."""
 
     def __init__(self, loaded: Loaded) -> None:
         """Takes a loaded tracer."""
@@ -59,6 +87,47 @@ class PhotoTracer:
         """
         return tuple(self._one(sample) for sample in samples)
 
+    def beside(self, photo: Tokens, good: Sequence[Tokens], size: tuple[int, int]) -> Beside:
+        """Tells where a photo differs from good ones of the same product.
+
+        Args:
+            photo: of the photo.
+            good: of one good photo or more; the first five are looked at.
+            size: (width, height) of the maps.
+
+        Raises:
+            ModelError: the weights are damaged.
+        """
+        import torch
+
+        said, places = self._differences(photo, good[:SHOWN])
+        if not bool(torch.isfinite(said).all()):
+            raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
+        return Beside(*(_score_map(p, size, float(s), "differ") for s, p in zip(said, places, strict=True)))
+
+    def left_out(self, good: Sequence[Tokens]) -> tuple[tuple[float, float], ...]:
+        """(logical, structural) score of each good photo beside the others; none of a single one."""
+        if len(good) < 2:
+            return ()
+        found = []
+        for n, photo in enumerate(good):
+            others = [g for m, g in enumerate(good) if m != n][:SHOWN]
+            logical, structural = self._differences(photo, others)[0].tolist()
+            found.append((logical, structural))
+        return tuple(found)
+
+    @model_call
+    def _differences(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Log-odds (2,) of the photo and (2, h, w) of its places, logical before structural, on the CPU."""
+        import torch
+
+        differ = self._loaded.model.differ
+        shown = torch.cat([g.values for g in good])[None].to(self._loaded.device)
+        with torch.inference_mode():
+            there = torch.cat([differ.places(*g.size) for g in good])
+            said = differ(photo.values[None, None].to(self._loaded.device), photo.size, shown, there)
+        return said.photos[0, 0].float().cpu(), said.places[0, 0].float().cpu()
+
     def _one(self, sample: Sample) -> Traces:
         last = self._last
         if last is None or last[0] != sample.digest:
@@ -68,18 +137,22 @@ class PhotoTracer:
     def _traced(self, sample: Sample) -> Traces:
         import torch
 
-        parts, edges, flaws, items = (_mean_of_views(logits) for logits in self._said(sample))
+        *maps, kinds, tokens = self._said(sample)
+        parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
-        raw = _at_size(flaws, sample.size)
-        score = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
-        whole = ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), "tracer", raw=raw, raw_score=score)
+        worst = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
+        of_kind: FloatMap = _mean_of_views(kinds).numpy()
         at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
-        return Traces(at_edge, of_part, of_item, whole)
+        height, width = flaws.shape[-2] // GRAIN, flaws.shape[-1] // GRAIN
+        return Traces(
+            at_edge, of_part, of_item, _score_map(flaws, sample.size, worst, "tracer"), of_kind,
+            Tokens(tokens[0], (height, width)),
+        )  # fmt: skip
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
-        """Logits (views, h, w) of the photo's mirrored views, each map of the model's in its order, on the CPU."""
+        """What the model says of the photo's mirrored views, in its order, each (views, ...), on the CPU."""
         import torch
 
         pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
@@ -102,12 +175,18 @@ class PhotoTracer:
 
 
 def _mean_of_views(logits: Tensor) -> Tensor:
-    """(views, h, w) in the order of `MIRRORS`, each mirrored back, as their mean (h, w)."""
+    """(views, ..., h, w) in the order of `MIRRORS`, each mirrored back, as their mean (..., h, w)."""
     import torch
 
-    # The axes of a map are one fewer than those of the photos that were mirrored: no channels.
-    back = [view.flip([axis - 2 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
+    # Axes of the photos that were mirrored, counted from the last.
+    back = [view.flip([axis - 4 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
     return torch.stack(back).mean(dim=0)
+
+
+def _score_map(raw: Tensor, size: tuple[int, int], score: float, source: Source) -> ScoreMap:
+    """A map of log-odds (h, w) at the photo's size."""
+    large = _at_size(raw, size)
+    return ScoreMap(_sigmoid(large), float(_sigmoid(np.float32(score))), source, raw=large, raw_score=score)
 
 
 def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:

@@ -1,7 +1,7 @@
-"""The tracer: a small U-Net that traces where parts end, and where a surface looks damaged, on any product.
+"""The tracer: a small U-Net that traces where parts end, which are alike, and where a surface looks damaged.
 
 It needs neither words nor references: what an edge and what a scratch, a stain or a hole look like was learned on many
-products that share nothing (U-Net: Ronneberger et al. 2015).
+products that share nothing (U-Net: Ronneberger et al. 2015). Beside good photos its differ tells what is unlike them.
 """
 
 from __future__ import annotations
@@ -14,22 +14,40 @@ from torch import nn
 from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
+from tools.patches.differ import Differ
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class TracerConfig(PretrainedConfig):  # type: ignore[misc]  # transformers has no types here
-    """Widths at strides 2, 4, 8, 16 and 32, and the side that a photo is brought to."""
+    """Widths at strides 2, 4, 8, 16 and 32, the side that a photo is brought to, and the size of the differ."""
 
     model_type = "looktwice_tracer"
 
-    def __init__(self, image_size: int = 256, widths: tuple[int, ...] = (24, 48, 88, 128, 160), **more: Any) -> None:
+    def __init__(
+        self,
+        image_size: int = 256,
+        widths: tuple[int, ...] = (32, 64, 112, 160, 208),
+        kinds: int = 24,
+        differ_width: int = 128,
+        differ_depth: int = 4,
+        differ_heads: int = 4,
+        **more: Any,
+    ) -> None:
         super().__init__(**more)
-        self.image_size, self.widths = image_size, list(widths)
+        self.image_size, self.widths, self.kinds = image_size, list(widths), kinds
+        self.differ_width, self.differ_depth, self.differ_heads = differ_width, differ_depth, differ_heads
+
+
+DIFFER = 2
+"""The differ looks at the features of this of the widths, at an eighth of the input's resolution."""
+MAPS = 4
+"""Logits of each place: parts, edges, flaws, items."""
 
 
 class Traced(NamedTuple):
-    """Logits at half the input's resolution, each (N, H / 2, W / 2)."""
+    """What is said of photos: logits at half the input's resolution (N, H / 2, W / 2), and what others build on."""
 
     parts: Tensor
     """Whether a place is of a part or a product rather than of what it lies on."""
@@ -39,6 +57,10 @@ class Traced(NamedTuple):
     """Whether the surface is damaged there."""
     items: Tensor
     """Whether a place is of a part that no other lies on: of a nut, say, and not of the tray that holds it."""
+    kinds: Tensor
+    """(N, C, H / 2, W / 2): what kind of part a place is of; alike on parts of one kind, whatever that is."""
+    tokens: Tensor
+    """(N, H / 8 * W / 8, D): what the differ compares."""
 
 
 class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
@@ -60,8 +82,15 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
             nn.Sequential(_layer(below + width, width), _layer(width, width))
             for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.read_out = nn.Conv2d(widths[0], len(Traced._fields), 1)
+        self.read_out = nn.Conv2d(widths[0], MAPS, 1)
+        self.kinds = nn.Conv2d(widths[0], config.kinds, 1)
+        self.differ = Differ(
+            widths[DIFFER] + 2 * widths[0], config.differ_width, config.differ_depth, config.differ_heads
+        )
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Layers start as torch starts them."""
 
     def forward(self, pixels: Tensor) -> Traced:
         """Photos (N, 3, H, W)."""
@@ -69,10 +98,16 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
         for down in self.downs:
             kept.append(down(kept[-1]))
         x = self.deep(kept.pop())
+        middle = x
         for up in self.ups:
             beside = kept.pop()
             x = up(torch.cat([functional.interpolate(x, beside.shape[-2:], mode="nearest"), beside], dim=1))
-        return Traced(*self.read_out(x).unbind(dim=1))
+            if len(kept) == DIFFER:
+                middle = x
+        fine = functional.avg_pool2d(x, 4), functional.max_pool2d(x, 4)
+        tokens = self.differ.tokens(torch.cat([middle, *fine], dim=1))
+        parts, edges, flaws, items = self.read_out(x).unbind(dim=1)
+        return Traced(parts, edges, flaws, items, self.kinds(x), tokens)
 
 
 def _layer(inside: int, width: int, stride: int = 1) -> nn.Sequential:
