@@ -42,7 +42,7 @@ def loss_of(model: Tracer, batch: Batch, references: int) -> dict[str, Tensor]:
     return {
         "maps": _maps(said, batch, labels),
         "kinds": 0.3 * _kinds(said.kinds, batch),
-        **_differences(model, said.tokens, batch, references),
+        **_differences(model, model.differ.tokens(said.features), batch, references),
     }
 
 

@@ -67,7 +67,7 @@ def group(number: int) -> Groups:
     """The photos of one product."""
     if number % FAMILIES == 0:
         name = TRAINED[number // FAMILIES % len(TRAINED)]
-        return _family_group(name, FIRST + GROUP * (number // FAMILIES // len(TRAINED)))
+        return family_group(name, FIRST + GROUP * (number // FAMILIES // len(TRAINED)))
     return medley_group(number % MEDLEYS)
 
 
@@ -81,13 +81,14 @@ def medley_group(number: int) -> Groups:
     return _stacked(rows)
 
 
-def _family_group(name: str, first: int) -> Groups:
+def family_group(name: str, first: int, seed: int = TRAIN_SEED) -> Groups:
+    """Photos of a family from an index on."""
     about = family(name)
     nouns = list(about.nouns)
     style = "shift" if first // GROUP % SHIFTED == 0 else "plain"
     rows = []
     for step, (label, defect) in enumerate(_plan(about.logical, about.structural, first // GROUP)):
-        scene = render(name, seed=TRAIN_SEED, index=first + step, defect=defect, size=SIZE, style=style)
+        scene = render(name, seed=seed, index=first + step, defect=defect, size=SIZE, style=style)
         kinds = [1 + nouns.index(p.noun) if p.noun in nouns and label != 2 else 0 for p in scene.parts]
         rows.append(_row(scene.image, scene.parts, scene.anomaly_mask, label, kinds))
     return _stacked(rows)

@@ -25,6 +25,8 @@ GRAIN = 4
 """Places of a map along each side of what the differ takes as one."""
 STEP = 32
 """Sides are brought to multiples of this."""
+KEPT, PIXELS = 8, 2_000_000
+"""What was traced on so many photos is kept, as long as they have no more pixels than this together."""
 SHOWN = 5
 """A photo is shown beside so many good ones at most: the first ones, which is as many as the model learned with."""
 WORST = 12
@@ -75,12 +77,12 @@ class PhotoTracer:
     def __init__(self, loaded: Loaded) -> None:
         """Takes a loaded tracer."""
         self._loaded = loaded
-        self._last: tuple[str, Traces] | None = None
+        self._kept: dict[str, Traces] = {}
 
     def trace(self, samples: Sequence[Sample]) -> tuple[Traces, ...]:
         """Traces photos of any sizes, each brought to the model's size along its longer side.
 
-        Several steps ask for the same photo one after the other, so what was traced last is kept.
+        Several steps ask for the same photos one after the other, so what was traced last is kept.
 
         Raises:
             ModelError: the weights are damaged.
@@ -129,10 +131,13 @@ class PhotoTracer:
         return said.photos[0, 0].float().cpu(), said.places[0, 0].float().cpu()
 
     def _one(self, sample: Sample) -> Traces:
-        last = self._last
-        if last is None or last[0] != sample.digest:
-            last = self._last = (sample.digest, self._traced(sample))
-        return last[1]
+        if sample.digest not in self._kept:
+            traces = self._traced(sample)
+            room = PIXELS - traces.edges.size
+            while self._kept and (len(self._kept) >= KEPT or sum(t.edges.size for t in self._kept.values()) > room):
+                del self._kept[next(iter(self._kept))]
+            self._kept[sample.digest] = traces
+        return self._kept[sample.digest]
 
     def _traced(self, sample: Sample) -> Traces:
         import torch
@@ -152,14 +157,15 @@ class PhotoTracer:
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
-        """What the model says of the photo's mirrored views, in its order, each (views, ...), on the CPU."""
+        """What the model says of the photo's mirrored views, in its order, (views, ...) each, and the photo's tokens."""
         import torch
 
         pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
         views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
         with torch.inference_mode():
-            said = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
-        return tuple(logits.float().cpu() for logits in said)
+            *said, features = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
+            said.append(self._loaded.model.differ.tokens(features[:1]))
+        return tuple(values.float().cpu() for values in said)
 
     def _pixels(self, sample: Sample) -> Tensor:
         """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""

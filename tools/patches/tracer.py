@@ -59,8 +59,8 @@ class Traced(NamedTuple):
     """Whether a place is of a part that no other lies on: of a nut, say, and not of the tray that holds it."""
     kinds: Tensor
     """(N, C, H / 2, W / 2): what kind of part a place is of; alike on parts of one kind, whatever that is."""
-    tokens: Tensor
-    """(N, H / 8 * W / 8, D): what the differ compares."""
+    features: Tensor
+    """(N, C, H / 8, W / 8): what the differ's tokens are made of."""
 
 
 class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
@@ -105,9 +105,8 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
             if len(kept) == DIFFER:
                 middle = x
         fine = functional.avg_pool2d(x, 4), functional.max_pool2d(x, 4)
-        tokens = self.differ.tokens(torch.cat([middle, *fine], dim=1))
         parts, edges, flaws, items = self.read_out(x).unbind(dim=1)
-        return Traced(parts, edges, flaws, items, self.kinds(x), tokens)
+        return Traced(parts, edges, flaws, items, self.kinds(x), torch.cat([middle, *fine], dim=1))
 
 
 def _layer(inside: int, width: int, stride: int = 1) -> nn.Sequential:
