@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from agent.arranged import USUAL, logarithm
 from agent.calibrate import MatcherMap
-from evals.calibration import FIRST, LIMITS, Seen, fitted_map
+from evals.calibration import LIMITS, Seen, fitted_map
 from evals.metrics.ranking import auroc
 from tools.parts.arrange import Layout, arrangement_of
 from tools.parts.likeness import Scale, scale_of
@@ -31,6 +31,8 @@ from tools.parts.prices import STORED, Prices, priced, prices
 if TYPE_CHECKING:
     from tools.parts import Discoverer
 
+FIRST = 5000
+"""Of the unseen medleys, those from this number on are fitted on; what costs are worth is fitted on others."""
 REFERENCES, GOOD, BAD = 4, 6, 8
 """Photos of each medley."""
 BAD_FROM = 100

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from evals.calibration import FIRST
+from evals.arranging import FIRST
 from evals.datasets.medleys import SIDE, UNSEEN
 from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import TRAINED

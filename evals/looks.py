@@ -28,6 +28,7 @@ from agent.looks import Again
 from agent.state import InspectionState, Request, need_glance, need_product, need_sample
 from agent.steps.look_again import ACTIONS
 from agent.steps.suspect import EVERYWHERE
+from evals.calibration import FIRST
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
 from evals.datasets.world import open_world
@@ -36,8 +37,6 @@ from tools.types import Box, Mask, Region
 if TYPE_CHECKING:
     from agent import Inspector
 
-FIRST = 5000
-"""Of the unseen medleys, those from this number on are fitted on, the ones before are for measuring."""
 SEED = 3
 """Decides which photos are references, and which photos of the training families are rendered."""
 ASKED = 2

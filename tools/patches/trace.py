@@ -157,7 +157,7 @@ class PhotoTracer:
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
-        """What the model says of the photo's mirrored views, in its order, (views, ...) each, and the photo's tokens."""
+        """What the model says of the mirrored views, in its order, (views, ...) each, and the photo's tokens."""
         import torch
 
         pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
