@@ -43,6 +43,8 @@ class MatcherMap(BaseModel):
     """Of anomalies, those that this matcher can see at all; the others leave its score like a good part's."""
     limit: float = Field(default=6.0, gt=0)
     """Where the ratio flattens; it never quite stops rising, so that order is kept."""
+    weight: float = Field(default=1.0, ge=0)
+    """What the ratio counts beside those of the other matchers, which may say the same (`python -m evals.weights`)."""
 
     def standardise(self, raw: float, references: Sequence[float]) -> float:
         """Standard deviations by which a raw score lies above those of good parts.
@@ -63,11 +65,12 @@ class MatcherMap(BaseModel):
         """Log-likelihood ratio of a standardised score.
 
         Linear near 0 and flattening towards `limit` for the share of anomalies that the matcher sees, mixed with the
-        others: log(1 - share + share * exp(linear)). A low score can therefore say at most log(1 - share).
+        others: log(1 - share + share * exp(linear)). A low score can therefore say at most log(1 - share). All of it is
+        then multiplied by the weight.
         """
         linear = self.slope * standardised + self.offset
         seen = linear / (1 + abs(linear) / self.limit)
-        return math.log1p(self.share * math.expm1(seen))
+        return self.weight * math.log1p(self.share * math.expm1(seen))
 
 
 class LookMap(BaseModel):

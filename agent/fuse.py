@@ -50,15 +50,16 @@ def anomaly_llr(evidence: Sequence[Evidence]) -> float:
 
     An anomaly is structural, logical, or (rarely) both, and sits in one place of its kind. The strongest
     hypothesis therefore speaks for its kind, and the kinds mix by their prior shares instead of adding:
-    that the count of bolts is right says nothing against a scratch. What the layout as a whole is like bears on every
-    rule that may be broken, and is added to the strongest. Of a kind that nothing was measured about, since
-    there are neither references nor words, nothing is known: its ratio is even, and the part is never surely good.
+    that the count of bolts is right says nothing against a scratch. A layout that is unlike that of good ones speaks
+    for every rule that may be broken and is added to the strongest; one that is not is no news. Of a kind that nothing
+    was measured about, since there are neither references nor words, nothing is known: its ratio is even, and the part
+    is never surely good.
     """
     strongest: dict[Kind, float] = {}
     whole = 0.0
     for hypothesis in by_hypothesis(evidence):
         if hypothesis.name == WHOLE:
-            whole = hypothesis.llr
+            whole = max(0.0, hypothesis.llr)
         else:
             strongest.setdefault(hypothesis.kind, hypothesis.llr)
     structural, logical = strongest.get("structural", 0.0), strongest.get("logical", 0.0) + whole
