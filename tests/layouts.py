@@ -41,7 +41,7 @@ def layout(places, sorts, seed, *, colours=None, turn=0.0, scores=None):
         mask[row - 4 : row + 4, column - 4 : column + 4] = True
         masks.append(mask)
     pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
-    described = Descriptors(shape, colour, colour, seen, looks, looks)
+    described = Descriptors(shape, colour, colour, seen, looks, looks, np.zeros((n, 0)))
     scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
     return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
 
