@@ -1,4 +1,4 @@
-"""The differ: it finds parts again wherever they lie, takes good photos in any order and size, and learns as a whole."""
+"""The differ: parts are found again wherever they lie, good photos come in any order and size, and all of it learns."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Traces have the photo's size and depend on the photo alone; beside good photos it is told where one is unlike them."""
+"""Traces have the photo's size and depend on it alone; beside good photos it is told where one is unlike them."""
 
 from dataclasses import replace
 
