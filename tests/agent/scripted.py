@@ -96,8 +96,8 @@ class Toolbox:
     traced: tuple = ()
     """The tracer's log-odds of (a good part, the photo at its spot); without them there is no tracer."""
     differs: tuple = ()
-    """(logical, structural) log-odds of the photo at its spot beside good ones, whose own are 0; without them the tracer's
-    differ is worth nothing."""
+    """(logical, structural) log-odds of the photo at its spot beside good ones, whose own are 0; without them what the
+    tracer tells beside them is worth nothing."""
 
     @property
     def tracer(self):
