@@ -29,10 +29,10 @@ FORMS = (
     *FASTENERS, "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow", "capsule", "tee",
     "wedge", "lozenge", "star", "patch",
 )  # fmt: skip
-SIDED = ("bolt", "triangle", "elbow", "tee", "wedge", "patch")
+SIDED = ("bolt", "triangle", "elbow", "tee", "wedge")
 """Forms that look another way when they are turned by any angle."""
-LONG = ("oval", "bar", "capsule", "lozenge")
-"""Forms that look another way when they are turned by 90 degrees."""
+LONG = ("oval", "bar", "capsule", "lozenge", "patch")
+"""Forms that look another way when they are turned by 90 degrees; a patch is as ragged whichever way it lies."""
 MARKS = ("dot", "stripe", "half", "corner")
 """What is printed on a part off its middle, so that it shows which way round the part is."""
 LOGICAL = (
@@ -71,7 +71,8 @@ class Sort:
         """Angles by which a part of it can lie visibly wrong; none where good ones lie any way."""
         if self.turns > 20:
             return ()
-        if self.mark is not None or self.form in SIDED:
+        shows = self.mark is not None and self.ink not in self.colours
+        if shows or self.form in SIDED:
             return (90.0, 180.0, 270.0)
         return (90.0,) if self.form in LONG else ()
 
