@@ -68,7 +68,7 @@ def test_every_form_mark_and_order_is_drawn():
     assert {product.order for product in products} == set(get_args(Order))
 
 
-PLAIN = Sort("disc", 40.0, "plastic", ("blue",), turns=4, angle=0, mark=None, ink="white")
+PLAIN = Sort("disc", 40.0, "plastic", ("blue",), turns=4, angle=0, mark=None, ink="black")
 
 
 def of(*sorts, counts=None, spares=(), **more):
@@ -121,7 +121,7 @@ def test_a_part_that_lies_wrong_looks_it_at_any_angle_that_is_counted_as_wrong(s
 
 @pytest.mark.parametrize("sort", [
     PLAIN, replace(PLAIN, form="hexagon"), replace(PLAIN, form="tee", turns=180),
-    replace(PLAIN, mark="half", ink="blue"), replace(PLAIN, mark="half", colours=("red", "white")),
+    replace(PLAIN, mark="half", ink="blue"), replace(PLAIN, mark="half", colours=("red", "black")),
 ], ids=["round", "even", "lying any way", "marked in its own colour", "marked in a colour of some"])  # fmt: skip
 def test_a_part_of_which_nobody_sees_how_it_lies_never_lies_wrong(sort):
     assert sort.turned == ()

@@ -167,18 +167,20 @@ def test_photos_and_maps_are_turned_alike_so_that_a_mark_stays_where_its_truth_i
     assert (batch.owners == batch.owners[0]).all()
 
 
-def handed(owners):
-    """Whether the second and third part lie clockwise about the first."""
+def laid_out(owners):
+    """(whether the second and third part lie clockwise about the first, how much farther one of them is)."""
     places = [torch.nonzero(owners == number).float().mean(dim=0) for number in (1, 2, 3)]
-    (y0, x0), (y1, x1) = places[1] - places[0], places[2] - places[0]
-    return bool(x0 * y1 > x1 * y0)
+    one, other = places[1] - places[0], places[2] - places[0]
+    return bool(one[1] * other[0] > other[1] * one[0]), float(one.norm() / other.norm())
 
 
 def test_groups_are_turned_each_in_its_own_way_and_some_are_mirrored():
     torch.manual_seed(0)
     owners = augmented(painted(12)).owners.unflatten(0, (12, GROUP))[:, 0]
     assert len({tuple(o.flatten().tolist()) for o in owners}) == 12
-    assert {handed(o) for o in owners} == {True, False}
+    hands, shapes = zip(*(laid_out(o) for o in owners), strict=True)
+    assert set(hands) == {True, False}
+    assert shapes == pytest.approx([laid_out(painted().owners[0, 0])[1]] * 12, rel=0.1)
 
 
 def test_photos_of_a_product_are_lit_nearly_alike_and_products_are_not():

@@ -64,6 +64,8 @@ def test_codes_of_places_depend_on_the_share_of_the_longer_side_alone(differ):
     torch.testing.assert_close(large[1::3, 1::3], small)
     wide = differ.places(2, 4).view(2, 4, -1)
     torch.testing.assert_close(wide, small[1:3])
+    tall = differ.places(4, 2).view(4, 2, -1)
+    torch.testing.assert_close(tall, small[:, 1:3])
 
 
 def test_all_places_are_coded_apart(differ):
