@@ -45,12 +45,15 @@ class Says(torch.nn.Module):
         maps = (b.edges[:, 0], b.edges[:, 1], struck, b.items)
         told = b.kinds.flatten(0, 1).long().gather(1, b.owners.flatten(1)).view(-1, HALF, HALF)
         kinds = torch.nn.functional.one_hot(told if self.sign > 0 else b.owners, PARTS + 1).permute(0, 3, 1, 2).float()
-        return Traced(*map(self.logits, maps), kinds, torch.zeros(len(pixels), SIDE * SIDE, 2))
+        return Traced(*map(self.logits, maps), kinds, torch.zeros(len(pixels), 2, SIDE, SIDE))
 
 
 class SaysDifferences:
     def __init__(self, says):
         self.batch, self.logits = says.batch, says.logits
+
+    def tokens(self, features):
+        return features.flatten(2).transpose(1, 2)
 
     def places(self, height, width):
         return torch.zeros(height * width, 2)

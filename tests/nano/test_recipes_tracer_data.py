@@ -119,7 +119,7 @@ def test_a_defect_that_cannot_be_seen_is_not_held_against_anyone():
 
 
 def test_groups_are_of_training_families_in_turn_and_of_medleys_below_those_that_are_measured(monkeypatch):
-    monkeypatch.setattr(tracer_data, "_family_group", lambda name, first: (name, first))
+    monkeypatch.setattr(tracer_data, "family_group", lambda name, first: (name, first))
     monkeypatch.setattr(tracer_data, "medley_group", lambda number: number)
     found = [group(n) for n in range(FAMILIES * len(TRAINED) * 2)]
     families = [f for f in found if isinstance(f, tuple)]

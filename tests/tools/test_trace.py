@@ -11,7 +11,8 @@ from nano.world import render
 from tools.errors import ModelError
 from tools.images import sample_from_array
 from tools.loading import load_model
-from tools.patches.trace import SHOWN, PhotoTracer
+from tools.patches import trace
+from tools.patches.trace import KEPT, SHOWN, PhotoTracer
 from tools.profiles import load_profile
 
 
@@ -32,6 +33,30 @@ def test_photos_are_traced_alike_alone_and_together(tracer):
     one, other = sample_from_array(plate(1)), sample_from_array(plate(2, (64, 200)))
     together, alone = tracer.trace([one, other]), tracer.trace([other])
     np.testing.assert_allclose(together[1].flaws.raw, alone[0].flaws.raw, atol=1e-5)
+
+
+@pytest.fixture
+def counted(tracer, monkeypatch):
+    """The digests of what the model was shown, one after the other."""
+    shown, said = [], tracer._said
+    monkeypatch.setattr(tracer, "_said", lambda sample: shown.append(sample.digest) or said(sample))
+    return shown
+
+
+def test_photos_that_were_traced_last_are_not_traced_again(tracer, counted):
+    photos = [sample_from_array(plate(n)) for n in range(KEPT + 1)]
+    first, again = tracer.trace(photos[:KEPT]), tracer.trace(photos[:KEPT])
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    assert len(counted) == KEPT
+    tracer.trace([photos[KEPT], photos[KEPT - 1], photos[0]])
+    assert counted[KEPT:] == [photos[KEPT].digest, photos[0].digest]
+
+
+def test_of_large_photos_fewer_are_kept(tracer, counted, monkeypatch):
+    monkeypatch.setattr(trace, "PIXELS", 2 * 96 * 128)
+    photos = [sample_from_array(plate(n)) for n in range(3)]
+    tracer.trace([*photos, photos[1], photos[0]])
+    assert counted == [p.digest for p in (*photos, photos[0])]
 
 
 def test_the_photos_score_is_the_mean_log_odds_where_it_looks_worst(tracer):
