@@ -7,20 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from nano.world.medley import (
-    FASTENERS,
-    FORMS,
-    LOGICAL,
-    LONG,
-    MARKS,
-    SIDED,
-    STRUCTURAL,
-    Medley,
-    Order,
-    Sort,
-    medley,
-    photo,
-)
+from nano.world.forms import FASTENERS, FORMS, LONG, MARKS, SIDED
+from nano.world.medley import LOGICAL, STRUCTURAL, Medley, Order, Sort, medley, photo
 from nano.world.scene import Family
 from nano.world.stage import At
 
