@@ -114,7 +114,7 @@ def test_good_photos_are_learned_beside_one_another():
     assert learn(beside(), "tray", [photo(0)]).beside_scores == ()
 
 
-def test_a_layout_of_which_nobody_knows_what_it_is_worth_does_not_outweigh_the_rules_that_hold():
+def test_a_layout_of_which_nobody_knows_what_it_is_worth_is_neither_weighed_nor_told():
     bolts = {"usual": parts("bolt", 0.97, 0.97), "named": '["bolt"]'}
     toolbox = beside(differs=(12.0, 0.0), **bolts)
     shared = context(toolbox, looks=0)
@@ -122,4 +122,5 @@ def test_a_layout_of_which_nobody_knows_what_it_is_worth_does_not_outweigh_the_r
     shared = replace(shared, calibration=shared.calibration.model_copy(update=unknown))
     found = inspect(toolbox, shared=shared)
     assert of_layout(found) == []
+    assert "layout" not in told(found)
     assert found.verdict.score == pytest.approx(inspect(Toolbox(**bolts)).verdict.score)
