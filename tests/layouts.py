@@ -21,8 +21,11 @@ def product(seed):
     return grid[chosen], sorts
 
 
-def layout(places, sorts, seed, *, colours=None, turn=0.0, scores=None):
-    """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame."""
+def layout(places, sorts, seed, *, colours=None, kinds=None, turn=0.0, scores=None):
+    """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame.
+
+    `kinds` are what a tracer takes the parts for, by number, where there is one.
+    """
     random = np.random.default_rng(seed)
     sorts, n = np.asarray(sorts), len(sorts)
     cos, sin = np.cos(turn), np.sin(turn)
@@ -41,10 +44,12 @@ def layout(places, sorts, seed, *, colours=None, turn=0.0, scores=None):
         mask[row - 4 : row + 4, column - 4 : column + 4] = True
         masks.append(mask)
     pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
-    described = Descriptors(shape, colour, colour, seen, looks, looks)
+    described = Descriptors(
+        shape, colour, colour, seen, looks, looks, np.zeros((n, 0)) if kinds is None else np.eye(8)[kinds]
+    )
     scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
     return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
 
 
-def references(places, sorts, count=4):
-    return [layout(places, sorts, 1000 + n, turn=0.1 * n) for n in range(count)]
+def references(places, sorts, count=4, **more):
+    return [layout(places, sorts, 1000 + n, turn=0.1 * n, **more) for n in range(count)]

@@ -161,8 +161,11 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
 
 
 def _layout(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
-    """What the whole photo says of its parts beside the references."""
-    if glance.layout is None:
+    """What the whole photo says of its parts beside the references.
+
+    Nothing where no calibration says what that is worth: it would be told as a rule that holds.
+    """
+    if glance.layout is None or not calibration.layout.slope:
         return
     score = glance.layout.own_score
     deviation = calibration.layout.standardise(score, [logical for logical, _ in product.beside_scores])

@@ -167,17 +167,18 @@ class Pool:
         self._device, self._room = device, room
         self._kept: dict[str, Tensor] = {}
         self.seen = 0
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
         context = multiprocessing.get_context("spawn")
-        self._queue = context.Queue(maxsize=64)
+        self._queue, self._enough = context.Queue(maxsize=64), context.Event()
         workers = workers or max(1, (os.cpu_count() or 2) - 1)
         self._processes = [
-            context.Process(target=_render, args=(self._queue, 4_000 * seed + n, workers), daemon=True)
+            context.Process(target=_render, args=(self._queue, self._enough, 4_000 * seed + n, workers), daemon=True)
             for n in range(workers)
         ]
         for process in self._processes:
             process.start()
-        threading.Thread(target=self._keep, daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
 
     def sample(self, count: int, random: np.random.Generator) -> Groups:
         """Some of the groups that are kept, as tensors.
@@ -191,9 +192,12 @@ class Pool:
             return Groups(**{name: kept[chosen] for name, kept in self._kept.items()})
 
     def close(self) -> None:
-        """Stops rendering."""
+        """Stops rendering: each process ends its group, which is taken in, since a pipe that is cut off never ends."""
+        self._enough.set()
         for process in self._processes:
+            process.join(timeout=30)
             process.terminate()
+        self._closed.set()
 
     def _wait(self, count: int) -> None:
         import time
@@ -205,7 +209,7 @@ class Pool:
             time.sleep(0.05)
 
     def _keep(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 found = self._queue.get(timeout=1)
             except queue.Empty:
@@ -222,9 +226,9 @@ class Pool:
                 self.seen += 1
 
 
-def _render(into: Any, number: int, step: int) -> None:
+def _render(into: Any, enough: Any, number: int, step: int) -> None:
     torch.set_num_threads(1)
-    while True:
+    while not enough.is_set():
         into.put(group(number))
         number += step
 

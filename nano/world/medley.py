@@ -14,27 +14,17 @@ from nano.world.camera import Camera, photographed
 from nano.world.chance import Chance
 from nano.world.decor import Decor, adorn, decors
 from nano.world.families import fasteners
+from nano.world.forms import FASTENERS, FORMS, LONG, MARKS, SIDED, marking, outline
 from nano.world.light import Lamp, lit
 from nano.world.make import parts_of
 from nano.world.scene import Family, ScenePart, Style
-from nano.world.shapes import Shape, blob, block, disc, ellipse, gear, hexagon, joined, moved, path, polygon, ring
+from nano.world.shapes import block, disc, path
 from nano.world.stage import At, Stage
 from nano.world.structural import PAINTERS, strike
 from tools.types import RGB, Mask
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
 SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat", "wood")
-FASTENERS = ("nut", "washer", "bolt", "cap")
-FORMS = (
-    *FASTENERS, "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow", "capsule", "tee",
-    "wedge", "lozenge", "star", "patch",
-)  # fmt: skip
-SIDED = ("bolt", "triangle", "elbow", "tee", "wedge", "patch")
-"""Forms that look another way when they are turned by any angle."""
-LONG = ("oval", "bar", "capsule", "lozenge")
-"""Forms that look another way when they are turned by 90 degrees."""
-MARKS = ("dot", "stripe", "half", "corner")
-"""What is printed on a part off its middle, so that it shows which way round the part is."""
 LOGICAL = (
     "missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length",
     "wrong orientation",
@@ -71,7 +61,8 @@ class Sort:
         """Angles by which a part of it can lie visibly wrong; none where good ones lie any way."""
         if self.turns > 20:
             return ()
-        if self.mark is not None or self.form in SIDED:
+        shows = self.mark is not None and self.ink not in self.colours
+        if shows or self.form in SIDED:
             return (90.0, 180.0, 270.0)
         return (90.0,) if self.form in LONG else ()
 
@@ -366,44 +357,13 @@ def _put(stage: Stage, product: Medley, step: int, item: Item) -> At:
     elif sort.form == "cap":
         fasteners.cap(stage, at, size, paint, part)
     else:
-        stage.draw(_outline(sort.form, size, product.number), *at, paint, rise=3, bevel=2, part=part)
+        stage.draw(outline(sort.form, size, product.number), *at, paint, rise=3, bevel=2, part=part)
     if sort.mark is not None:
         ink = stage.paint(sort.ink, "paper", ("ink", sort.noun))
         spot = stage.pose.at(*at)
-        stage.canvas.draw(_marking(sort.mark, size), spot, ink, rise=None, within=part)
+        stage.canvas.draw(marking(sort.mark, size), spot, ink, rise=None, within=part)
     _adorned(stage, product, at, size, part, part=True)
     return at
-
-
-def _marking(mark: str, size: float) -> Shape:
-    marks = {
-        "dot": moved(disc(size * 0.24), -size * 0.4, -size * 0.1),
-        "stripe": moved(block(size * 0.3, size * 3), size * 0.4, 0),
-        "half": moved(block(size * 2, size * 4), size, 0),
-        "corner": moved(polygon([(0.0, 0.0), (size * 1.2, 0.0), (0.0, size * 1.2)]), -size, -size),
-    }
-    return marks[mark]
-
-
-def _outline(form: str, size: float, number: int) -> Shape:
-    shapes = {
-        "disc": disc(size),
-        "oval": ellipse(size * 1.25, size * 0.75),
-        "bar": block(size * 2.4, size * 0.9, 2),
-        "hexagon": hexagon(size),
-        "ring": ring(size, size * 0.6),
-        "gear": gear(9, size * 0.75, size * 1.05),
-        "triangle": polygon([(-size, -size * 0.8), (size, -size * 0.8), (0.0, size)]),
-        "cross": joined(block(size * 2, size * 0.7), block(size * 0.7, size * 2)),
-        "elbow": joined(block(size * 2, size * 0.7), moved(block(size * 0.7, size * 1.4), -size * 0.65, size * 0.6)),
-        "capsule": block(size * 2.4, size, size * 0.5),
-        "tee": joined(block(size * 2, size * 0.6), moved(block(size * 0.6, size * 1.5), 0, size * 0.7)),
-        "wedge": polygon([(-size, -size * 0.5), (size, -size), (size, size), (-size, size * 0.5)]),
-        "lozenge": polygon([(-size * 1.3, 0.0), (0.0, -size * 0.7), (size * 1.3, 0.0), (0.0, size * 0.7)]),
-        "star": joined(*(moved(block(size * 2, size * 0.4, size * 0.1), 0, 0, 60.0 * k) for k in range(3))),
-        "patch": blob(Chance("medley", number, "patch"), size * 0.9, rough=0.5, stretch=1.2, knots=4),
-    }
-    return shapes[form]
 
 
 def _wire(stage: Stage, a: At, b: At, colour: str) -> None:

@@ -9,7 +9,7 @@ from agent.calibrate import Calibration, LookMap, Looks, MatcherMap
 from agent.context import Budget, Context
 from tools.images import sample_from_array
 from tools.parts import pose_of
-from tools.patches.trace import Traces
+from tools.patches.trace import Beside, Traces
 from tools.types import Box, Part, Region, ScoreMap
 
 SIZE = 64
@@ -28,6 +28,14 @@ def blob(peak, at=(40, 24)):
     x, y = at
     raw[y - 4 : y + 4, x - 4 : x + 4] = peak
     return ScoreMap(raw / (raw + GOOD), float((raw / (raw + GOOD)).max()), "reference", raw, float(raw.max()))
+
+
+def spotted(usual, spot, source):
+    """A map of log-odds that are another at one spot."""
+    raw = np.full((SIZE, SIZE), usual, dtype=np.float32)
+    raw[40:48, 8:16] = spot
+    odds = 1 / (1 + np.exp(-raw))
+    return ScoreMap(odds, float(odds.max()), source, raw=raw, raw_score=float(raw.max()))
 
 
 def parts(label, *scores):
@@ -87,27 +95,34 @@ class Toolbox:
 
     traced: tuple = ()
     """The tracer's log-odds of (a good part, the photo at its spot); without them there is no tracer."""
+    differs: tuple = ()
+    """(logical, structural) log-odds of the photo at its spot beside good ones, whose own are 0; without them what the
+    tracer tells beside them is worth nothing."""
 
     @property
     def tracer(self):
         return self if self.traced else None
 
     def trace(self, samples):
-        return [Traces(None, None, None, self._flaws(s)) for s in samples]
+        return [Traces(None, None, None, self._flaws(s), kinds=None, tokens=s.digest) for s in samples]
+
+    def beside(self, tokens, good, size):
+        assert tokens not in good and size == (SIZE, SIZE)
+        return Beside(*(spotted(0.0, value, "differ") for value in self.differs or (0.0, 0.0)))
 
     def _flaws(self, sample):
         usual, spot = self.traced
-        raw = np.full((SIZE, SIZE), usual, dtype=np.float32)
-        if sample.digest == photo(99).digest:
-            raw[40:48, 8:16] = spot
-        odds = 1 / (1 + np.exp(-raw))
-        return ScoreMap(odds, float(odds.max()), "tracer", raw=raw, raw_score=float(raw.max()))
+        return spotted(usual, spot if sample.digest == photo(99).digest else usual, "tracer")
 
     def kept(self, encoded):
         return None
 
-    def left_out(self, encoded, product, defects):
-        return [0.5] * len(encoded)
+    def left_out(self, encoded, *words):
+        """Of the scorer, where words are told, or of the tracer."""
+        return [0.5] * len(encoded) if words else self._left_out(encoded)
+
+    def _left_out(self, tokens):
+        return ((0.0, 0.0),) * len(tokens) if len(tokens) > 1 else ()
 
     def score(self, shown, against, defects=(), references=None):
         if isinstance(shown, list | tuple):
@@ -147,12 +162,15 @@ class Toolbox:
 def context(toolbox, **budget):
     """A context with steep, simple maps."""
     steep = MatcherMap(slope=1.0, offset=-2.0, spread=0.2)
+    beside = MatcherMap(slope=1.0, offset=-2.0) if toolbox.differs else MatcherMap(slope=0.0)
     yes_no = LookMap(slope=1.0, limit=4.0, sure=0.9, seconds=1.0)
     maps = Calibration(
         looks=Looks(compare=yes_no, ask=yes_no),
         text=steep,
         reference=steep,
         tracer=MatcherMap(slope=1.0, offset=-2.0),
+        differ=beside,
+        layout=beside,
         rule=MatcherMap(),
         narrator=MatcherMap(limit=4.0),
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.evidence import Claim, Evidence
-from agent.fuse import anomaly_llr, by_hypothesis, log_mix, probability
+from agent.fuse import WHOLE, anomaly_llr, by_hypothesis, log_mix, probability
 
 llrs = st.floats(-8, 8)
 
@@ -65,3 +65,13 @@ def test_no_evidence_says_nothing():
 
 def test_probability_still_ranks_where_it_is_nearly_one():
     assert probability(20.0) < probability(21.0) < 1.0
+
+
+@pytest.mark.parametrize("rules", [[-2.0, -4.0], [3.0, -4.0], []])
+def test_what_the_layout_is_like_adds_to_the_strongest_rule_and_to_it_alone(rules):
+    scratch = evidence("structural", "region 1", 1.0)
+    items = [scratch, *(evidence("logical", f"rule {n}", llr) for n, llr in enumerate(rules))]
+    strongest = max(rules, default=0.0)
+    for layout in (-1.5, 0.0, 2.5):
+        expected = anomaly_llr([scratch, evidence("logical", "rule 0", strongest + layout)])
+        assert anomaly_llr([*items, evidence("logical", WHOLE, layout)]) == pytest.approx(expected)

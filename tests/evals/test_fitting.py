@@ -9,6 +9,7 @@ import pytest
 from layouts import SORTS, layout, product
 
 from agent.calibrate import MatcherMap
+from agent.fuse import WHOLE
 from evals import measuring, rules
 from evals.calibration import Seen, _fused, _scores, fitted_map
 from evals.likeness import Labelled, fitted, nouns_of
@@ -48,8 +49,8 @@ def test_of_anomalies_half_of_which_a_matcher_cannot_see_a_low_score_says_little
     assert found.llr(6.0) > 1.5
 
 
-def item(source, llr, look=None):
-    return SimpleNamespace(source=source, llr=llr, look=look)
+def item(source, llr, look=None, hypothesis="region 1"):
+    return SimpleNamespace(source=source, llr=llr, look=look, hypothesis=hypothesis)
 
 
 def test_a_matcher_is_judged_by_its_strongest_first_evidence_on_photos_that_it_can_see_something_on():
@@ -59,6 +60,13 @@ def test_a_matcher_is_judged_by_its_strongest_first_evidence_on_photos_that_it_c
     assert dict(_scores(report, SimpleNamespace(label="good"))) == {"reference": 2.0, "rule": 0.5}
     assert dict(_scores(report, SimpleNamespace(label="logical"))) == {"rule": 0.5}
     assert dict(_scores(report, SimpleNamespace(label="structural"))) == {"reference": 2.0}
+
+
+def test_what_the_differ_says_of_surfaces_and_of_the_layout_are_two_matchers_each_judged_on_what_it_can_see():
+    report = SimpleNamespace(evidence=[item("differ", 1.0), item("differ", 3.0, hypothesis=WHOLE)])
+    assert dict(_scores(report, SimpleNamespace(label="good"))) == {"differ": 1.0, "layout": 3.0}
+    assert dict(_scores(report, SimpleNamespace(label="logical"))) == {"layout": 3.0}
+    assert dict(_scores(report, SimpleNamespace(label="structural"))) == {"differ": 1.0}
 
 
 class Judge:
@@ -141,10 +149,8 @@ def test_a_segment_is_named_by_the_part_that_it_overlaps_most_if_by_enough():
         mask[2:8, x0:x1] = True
         return mask
 
-    scene = SimpleNamespace(
-        parts=[SimpleNamespace(mask=square(0, 5), name="bolt"), SimpleNamespace(mask=square(5, 9), name="nut")]
-    )
-    assert nouns_of([square(0, 4), square(4, 9), square(3, 7)], scene).tolist() == ["bolt", "nut", ""]
+    parts = [("bolt", square(0, 5)), ("nut", square(5, 9))]
+    assert nouns_of([square(0, 4), square(4, 9), square(3, 7)], parts).tolist() == ["bolt", "nut", ""]
 
 
 def test_rules_are_measured_family_by_family_and_their_mean_is_told(monkeypatch, capsys):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from agent.calibrate import Calibration, Fused
+from agent.fuse import WHOLE
 from evals import arranging, calibration, looks
 from evals.looks import Answered
 
@@ -28,16 +29,20 @@ class Scripted:
         part = SimpleNamespace(threshold=0.4, phrase="nut")
         return SimpleNamespace(
             name=name, shots=len(references), reference_scores=tuple(0.1 + 0.01 * n for n in range(len(references))),
+            beside_scores=tuple((-1.0 - 0.1 * n, -3.0 + 0.2 * n) for n in range(len(references))),
             spec=SimpleNamespace(parts=[part]),
         )  # fmt: skip
 
     def inspect(self, photo, *, product):
         rng = np.random.default_rng(photo)
         label = LABELS[photo]
-        told = {"reference": label == "structural", "rule": label == "logical", "text": False}
+        told = {
+            ("reference", "region 1"): label == "structural", ("rule", "count of bolt"): label == "logical",
+            ("text", "region 1"): False, ("differ", "region 1"): False, ("differ", WHOLE): label == "logical",
+        }  # fmt: skip
         evidence = [
-            SimpleNamespace(source=source, look=None, llr=float(rng.normal(4.0 * high, 1.0)))
-            for source, high in told.items()
+            SimpleNamespace(source=source, hypothesis=hypothesis, look=None, llr=float(rng.normal(4.0 * high, 1.0)))
+            for (source, hypothesis), high in told.items()
         ]
         maps = [
             SimpleNamespace(source="text", own_score=float(rng.uniform(0.2, 0.8))),
@@ -71,6 +76,11 @@ def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_co
     assert maps.rule.llr(4.0) > 1.0
     assert maps.reference.llr(0.0) < 0
     assert abs(maps.text.llr(1.0)) < 0.7
+    assert maps.layout.llr(4.0) > 1.0
+    assert maps.layout.llr(0.0) < 0
+    assert abs(maps.differ.llr(1.0)) < 0.7
+    assert maps.layout.mean < -1.0 > maps.differ.mean
+    assert maps.layout.spread < maps.differ.spread
     assert maps.detection == 0.4
     assert maps.lone.slope > 0
     assert maps.fused.slope > 0

@@ -1,9 +1,16 @@
 """Medleys: the same by number, each defect shown where its mask says, and good ones free of any."""
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
-from nano.world.medley import medley, photo
+from nano.world.forms import FASTENERS, FORMS, LONG, MARKS, SIDED
+from nano.world.medley import LOGICAL, STRUCTURAL, Medley, Order, Sort, medley, photo
+from nano.world.scene import Family
+from nano.world.stage import At
 
 NUMBERS = (3, 7, 11)
 
@@ -38,3 +45,109 @@ def test_every_defect_changes_the_photo_most_where_its_mask_lies(number):
         assert bad.mask.any(), defect
         changed = np.abs(good.image.astype(int) - bad.image).sum(axis=2)
         assert changed[bad.mask].mean() > 3 * changed[~bad.mask].mean(), defect
+
+
+def test_every_form_mark_and_order_is_drawn():
+    products = [medley(number) for number in range(300)]
+    sorts = [sort for product in products for sort in product.sorts]
+    assert {sort.form for sort in sorts} == set(FORMS)
+    assert {sort.mark for sort in sorts} == {None, *MARKS}
+    assert not any(sort.mark for sort in sorts if sort.form in FASTENERS)
+    assert {product.order for product in products} == set(get_args(Order))
+
+
+PLAIN = Sort("disc", 40.0, "plastic", ("blue",), turns=4, angle=0, mark=None, ink="black")
+
+
+def of(*sorts, counts=None, spares=(), **more):
+    """A plain product of those sorts, in a row on a panel."""
+    counts = counts or (1,) * len(sorts)
+    places = [At(90.0 * n - 45.0 * (sum(counts) - 1), 0.0) for n in range(sum(counts))]
+    homes = [tuple(places[sum(counts[:n]) : sum(counts[: n + 1])]) for n in range(len(sorts))]
+    nouns = ("panel", *(sort.noun for sort in sorts))
+    family = Family("made", "made", "", nouns, (), LOGICAL, STRUCTURAL, dict.fromkeys(STRUCTURAL, nouns))
+    return Medley(
+        0, ("grey",), ("white", 210.0, 210.0, "paper"), False, 2.0, sorts, counts, "fixed", tuple(homes), spares,
+        0.5, False, (), (), 0.7, "plain", family, **more,
+    )  # fmt: skip
+
+
+def changed(one, other, least=25):
+    return np.abs(one.image.astype(int) - other.image).max(axis=2) >= least
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in FASTENERS])
+def test_every_form_looks_unlike_every_other(form):
+    shown = photo(of(replace(PLAIN, form=form)), 0)
+    (part,) = [part for part in shown.parts if part.noun == form]
+    assert 800 < part.mask.sum() < 6000
+    for other in (f for f in FORMS if f not in (form, *FASTENERS)):
+        (beside,) = [part for part in photo(of(replace(PLAIN, form=other)), 0).parts if part.noun == other]
+        assert (part.mask ^ beside.mask).sum() > 60, other
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_is_printed_on_its_part_alone_and_off_its_middle(mark):
+    plain, marked = (photo(of(replace(PLAIN, mark=m)), 0) for m in (None, mark))
+    ink = changed(plain, marked)
+    (part,) = [part for part in marked.parts if part.noun == "disc"]
+    assert 30 < ink.sum() < 0.7 * part.mask.sum()
+    assert not ink[~binary_dilation(part.mask, iterations=2)].any()
+    assert np.hypot(*(np.argwhere(ink).mean(axis=0) - np.argwhere(part.mask).mean(axis=0))) > 3
+
+
+TURNED = [replace(PLAIN, form=form) for form in (*SIDED, *LONG)] + [replace(PLAIN, mark=mark) for mark in MARKS]
+
+
+@pytest.mark.parametrize("sort", TURNED, ids=lambda sort: f"{sort.form}, {sort.mark}")
+def test_a_part_that_lies_wrong_looks_it_at_any_angle_that_is_counted_as_wrong(sort):
+    assert sort.turned
+    good = photo(of(sort), 0)
+    for turn in sort.turned:
+        assert changed(good, photo(of(replace(sort, angle=turn)), 0)).sum() > 60, turn
+
+
+@pytest.mark.parametrize("sort", [
+    PLAIN, replace(PLAIN, form="hexagon"), replace(PLAIN, form="tee", turns=180),
+    replace(PLAIN, mark="half", ink="blue"), replace(PLAIN, mark="half", colours=("red", "black")),
+], ids=["round", "even", "lying any way", "marked in its own colour", "marked in a colour of some"])  # fmt: skip
+def test_a_part_of_which_nobody_sees_how_it_lies_never_lies_wrong(sort):
+    assert sort.turned == ()
+
+
+def test_orientation_is_wrong_on_products_alone_that_have_a_part_on_which_it_shows():
+    products = [medley(number) for number in range(100)]
+    wrong = [p for p in products if "wrong orientation" in p.family.logical]
+    assert wrong == [p for p in products if any(sort.turned for sort in p.sorts)]
+    assert 20 < len(wrong) < 90
+
+
+def arrays():
+    return [product for product in map(medley, range(120)) if product.order == "array"]
+
+
+def test_an_array_has_many_small_parts_in_lines_and_at_most_three_larger_ones_beside_them():
+    assert len(arrays()) > 8
+    for product in arrays():
+        assert len(product.sorts) == len(product.counts) == len(product.homes)
+        assert [len(home) for home in product.homes] == list(product.counts)
+        gaps = len(product.spares) - 2
+        assert 0 <= gaps <= 2
+        assert 3 <= product.counts[0] + gaps <= 36
+        assert sum(product.counts[1:]) <= 3
+        rows = {round(place.y, 3) for place in product.homes[0]}
+        assert len(rows) <= 4
+        places = [(place.x, place.y) for home in product.homes for place in home]
+        assert len(set(places)) == len(places)
+
+
+def test_all_parts_of_an_array_are_seen_and_lie_on_the_photo():
+    for product in arrays()[:4]:
+        nouns = [part.noun for part in photo(product, 0, size=256).parts if part.noun != "panel"]
+        assert len(nouns) == sum(product.counts)
+
+
+def test_a_part_that_is_missing_of_an_array_leaves_one_fewer():
+    product = arrays()[0]
+    good, bad = (photo(product, 0, defect=d, size=256).parts for d in (None, "missing part"))
+    assert len(bad) == len(good) - 1

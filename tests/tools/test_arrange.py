@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layouts import SCALE, SIDE, layout, product, references
+from layouts import SCALE, SIDE, SORTS, layout, product, references
 
 from tools.parts.arrange import arrangement_of
 from tools.parts.register import overlaid
@@ -93,3 +93,15 @@ def test_photos_are_laid_over_each_other_by_their_parts(turn):
     assert np.abs(over.to(one.place) - other.place).max() < 0.03
     back = [over.back(tuple(p)) for p in other.place]
     assert np.abs(np.array(back) - one.place).max() < 0.03
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_that_a_tracer_takes_for_another_kind_costs_though_it_looks_like_its_counterpart(seed):
+    places, sorts = product(seed)
+    known = arrangement_of(references(places, sorts, kinds=sorts), SCALE)
+    other = [SORTS, *sorts[1:]]
+    good, strange = (known.explain(layout(places, sorts, seed, kinds=kinds)) for kinds in (sorts, other))
+    assert strange.cost > good.cost + 0.3
+    assert (strange.misfits[0].kind, strange.misfits[0].most) == ("differs", "kind")
+    without = arrangement_of(references(places, sorts), SCALE).explain(layout(places, sorts, seed))
+    assert good.cost == pytest.approx(without.cost, abs=0.05)

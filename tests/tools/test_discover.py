@@ -108,7 +108,7 @@ def test_types_are_learned_and_found_by_the_tool_itself(memory, loaded):
 
 
 class Tracer:
-    """Traces that know the truth, by the digest of the photo."""
+    """Traces that know the truth, by the digest of the photo, and that take all parts for one kind."""
 
     def __init__(self, shown):
         self.shown = {sample.digest: (masks, plate) for sample, masks, plate in shown}
@@ -119,7 +119,8 @@ class Tracer:
     def _one(self, masks, plate):
         items = np.any(masks, axis=0) if masks else np.zeros_like(plate)
         edges = np.any([m ^ binary_dilation(m, iterations=2) for m in (*masks, plate)], axis=0)
-        return Traces(*(x.astype(np.float32) for x in (edges, plate, items)), flaws=None)
+        maps = (x.astype(np.float32) for x in (edges, plate, items))
+        return Traces(*maps, flaws=None, kinds=np.ones((1, SIDE, SIDE), np.float32), tokens=None)
 
 
 @pytest.mark.parametrize(("discs", "bars"), [(4, 2), (3, 2), (4, 1), (5, 2)])

@@ -22,7 +22,7 @@ def block(x0, y0, x1, y1):
 def traces(mask, edge=None):
     nothing = np.zeros((SIDE, SIDE), np.float32)
     edges = nothing if edge is None else edge.astype(np.float32)
-    return Traces(edges, nothing, mask.astype(np.float32), ScoreMap(nothing, 0.0, "tracer"))
+    return Traces(edges, nothing, mask.astype(np.float32), ScoreMap(nothing, 0.0, "tracer"), kinds=None, tokens=None)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Traces have the photo's size, and depend on the photo alone."""
+"""Traces have the photo's size and depend on it alone; beside good photos it is told where one is unlike them."""
 
 from dataclasses import replace
 
@@ -7,9 +7,13 @@ import pytest
 import torch
 from checkpoints import plate
 
+from nano.world import render
 from tools.errors import ModelError
 from tools.images import sample_from_array
-from tools.patches.trace import PhotoTracer
+from tools.loading import load_model
+from tools.patches import trace
+from tools.patches.trace import KEPT, SHOWN, PhotoTracer
+from tools.profiles import load_profile
 
 
 @pytest.fixture
@@ -31,6 +35,30 @@ def test_photos_are_traced_alike_alone_and_together(tracer):
     np.testing.assert_allclose(together[1].flaws.raw, alone[0].flaws.raw, atol=1e-5)
 
 
+@pytest.fixture
+def counted(tracer, monkeypatch):
+    """The digests of what the model was shown, one after the other."""
+    shown, said = [], tracer._said
+    monkeypatch.setattr(tracer, "_said", lambda sample: shown.append(sample.digest) or said(sample))
+    return shown
+
+
+def test_photos_that_were_traced_last_are_not_traced_again(tracer, counted):
+    photos = [sample_from_array(plate(n)) for n in range(KEPT + 1)]
+    first, again = tracer.trace(photos[:KEPT]), tracer.trace(photos[:KEPT])
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    assert len(counted) == KEPT
+    tracer.trace([photos[KEPT], photos[KEPT - 1], photos[0]])
+    assert counted[KEPT:] == [photos[KEPT].digest, photos[0].digest]
+
+
+def test_of_large_photos_fewer_are_kept(tracer, counted, monkeypatch):
+    monkeypatch.setattr(trace, "PIXELS", 2 * 96 * 128)
+    photos = [sample_from_array(plate(n)) for n in range(3)]
+    tracer.trace([*photos, photos[1], photos[0]])
+    assert counted == [p.digest for p in (*photos, photos[0])]
+
+
 def test_the_photos_score_is_the_mean_log_odds_where_it_looks_worst(tracer):
     (found,) = tracer.trace([sample_from_array(plate(3))])
     flaws = found.flaws
@@ -39,12 +67,33 @@ def test_the_photos_score_is_the_mean_log_odds_where_it_looks_worst(tracer):
     assert flaws.image_score == pytest.approx(1 / (1 + np.exp(-flaws.raw_score)), abs=1e-5)
 
 
-def test_traces_that_are_no_numbers_are_refused(loaded):
-    spoiled = loaded("tracer")
-    model = type(spoiled.model)(spoiled.model.config).eval()
-    torch.nn.init.constant_(model.read_out.bias, float("nan"))
+@pytest.fixture
+def spoiled(loaded):
+    """A tracer of which one layer, by name, says what is no number."""
+
+    def spoil(layer):
+        sound = loaded("tracer")
+        model = type(sound.model)(sound.model.config).eval()
+        torch.nn.init.constant_(model.get_submodule(layer).bias, float("nan"))
+        return PhotoTracer(replace(sound, model=model))
+
+    return spoil
+
+
+@pytest.mark.parametrize("layer", ["read_out", "kinds"])
+def test_traces_that_are_no_numbers_are_refused(spoiled, layer):
     with pytest.raises(ModelError, match="not finite"):
-        PhotoTracer(replace(spoiled, model=model)).trace([sample_from_array(plate(1))])
+        spoiled(layer).trace([sample_from_array(plate(1))])
+
+
+@pytest.mark.parametrize("layer", ["differ.enter", "differ.per_photo", "differ.per_place"])
+def test_differences_that_are_no_numbers_are_refused(spoiled, layer):
+    damaged = spoiled(layer)
+    one, other = (traces.tokens for traces in damaged.trace([sample_from_array(plate(n)) for n in range(2)]))
+    with pytest.raises(ModelError, match="not finite"):
+        damaged.beside(one, [other], (96, 128))
+    with pytest.raises(ModelError, match="not finite"):
+        damaged.left_out([one, other])
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -53,3 +102,99 @@ def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
     (plain,), (mirrored,) = (tracer.trace([sample_from_array(p)]) for p in (photo, np.flip(photo, axis).copy()))
     np.testing.assert_allclose(np.flip(mirrored.items, axis), plain.items, atol=1e-4)
     np.testing.assert_allclose(np.flip(mirrored.flaws.raw, axis), plain.flaws.raw, atol=1e-3)
+    np.testing.assert_allclose(np.flip(mirrored.kinds, axis + 1), plain.kinds, atol=1e-3)
+
+
+def tokens_of(tracer, *photos):
+    return [traces.tokens for traces in tracer.trace([sample_from_array(p) for p in photos])]
+
+
+def test_a_photo_is_compared_with_good_ones_of_other_shapes_and_told_at_its_own(tracer):
+    photo, *good = tokens_of(tracer, plate(1, (64, 128)), plate(2, (128, 64)), plate(3, (96, 96)))
+    found = tracer.beside(photo, good, (128, 64))
+    for said in (found.logical, found.structural):
+        assert said.source == "differ"
+        assert said.values.shape == said.raw.shape == (64, 128)
+        assert 0 <= said.values.min() <= said.values.max() <= 1
+        assert said.image_score == pytest.approx(1 / (1 + np.exp(-said.raw_score)), abs=1e-5)
+
+
+def test_a_good_photo_that_is_left_out_is_scored_as_any_other_beside_the_rest(tracer):
+    good = tokens_of(tracer, *(plate(n) for n in range(3)))
+    found = tracer.beside(good[1], [good[0], good[2]], (96, 128))
+    assert tracer.left_out(good)[1] == pytest.approx((found.logical.own_score, found.structural.own_score))
+    assert len(tracer.left_out(good)) == 3
+
+
+def test_of_a_single_good_photo_none_is_left_out(tracer):
+    assert tracer.left_out(tokens_of(tracer, plate(1))) == tracer.left_out([]) == ()
+
+
+def test_no_more_good_photos_are_looked_at_than_it_learned_with(tracer):
+    photo, *good = tokens_of(tracer, *(plate(n) for n in range(SHOWN + 3)))
+    few, many = (tracer.beside(photo, good[:count], (96, 128)) for count in (SHOWN, SHOWN + 2))
+    fewer = tracer.beside(photo, good[: SHOWN - 1], (96, 128))
+    assert few.logical.own_score == many.logical.own_score
+    assert few.logical.own_score != fewer.logical.own_score
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return PhotoTracer(load_model(load_profile("nano").role("tracer"), "tracer", "cpu"))
+
+
+SEED, SHOTS = 77, 4
+"""Of rendered photos that the shipped weights have not seen, and how many good ones they are shown beside."""
+
+
+def rendered(name, index, defect=None):
+    return render(name, seed=SEED, index=index, defect=defect, size=256)
+
+
+@pytest.fixture(scope="module")
+def judged(shipped):
+    """What the shipped tracer says of a rendered photo of a family beside good ones."""
+    shown = {}
+
+    def judge(name, defect=None):
+        if name not in shown:
+            shown[name] = tokens_of(shipped, *(rendered(name, n).image for n in range(SHOTS)))
+        (photo,) = tokens_of(shipped, rendered(name, SHOTS, defect).image)
+        return shipped.beside(photo, shown[name], (256, 256))
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [("pin_grid", "missing part"), ("blister", "missing part"), ("connector", "extra part"), ("bottle", "wrong place")],
+)
+def test_a_part_that_is_not_as_on_the_good_ones_raises_the_logical_score_alone(judged, name, defect):
+    good, bad = judged(name), judged(name, defect)
+    assert bad.logical.own_score > good.logical.own_score + 2
+    assert bad.structural.own_score < good.structural.own_score + 1
+
+
+@pytest.mark.parametrize(("name", "defect"), [("nut", "crack"), ("pin_grid", "crack"), ("fabric", "stain")])
+def test_a_damaged_surface_raises_the_structural_score_alone_most_where_it_is(judged, name, defect):
+    good, bad = judged(name), judged(name, defect)
+    assert bad.structural.own_score > good.structural.own_score + 2
+    assert bad.logical.own_score < good.logical.own_score + 1
+    struck = rendered(name, SHOTS, defect).anomaly_mask
+    assert bad.structural.raw[struck].mean() > bad.structural.raw[~struck].mean() + 2
+
+
+def test_parts_of_one_kind_look_alike_to_the_shipped_tracer_across_photos_and_others_do_not(shipped):
+    means, nouns = [], []
+    for index in range(2):
+        scene = rendered("tray", index)
+        (traces,) = shipped.trace([sample_from_array(scene.image)])
+        for part in scene.parts:
+            mean = traces.kinds[:, part.mask[::2, ::2]].mean(axis=1)
+            means.append(mean / np.linalg.norm(mean))
+            nouns.append(part.noun)
+    like = np.array(means) @ np.array(means).T
+    same = np.array(nouns)[:, None] == np.array(nouns)[None]
+    apart = ~np.eye(len(nouns), dtype=bool)
+    assert len(set(nouns)) > 2
+    assert like[same & apart].mean() > like[~same].mean() + 0.3

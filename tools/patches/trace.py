@@ -100,15 +100,15 @@ class PhotoTracer:
         Raises:
             ModelError: the weights are damaged.
         """
-        import torch
-
         said, places = self._differences(photo, good[:SHOWN])
-        if not bool(torch.isfinite(said).all()):
-            raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
         return Beside(*(_score_map(p, size, float(s), "differ") for s, p in zip(said, places, strict=True)))
 
     def left_out(self, good: Sequence[Tokens]) -> tuple[tuple[float, float], ...]:
-        """(logical, structural) score of each good photo beside the others; none of a single one."""
+        """(logical, structural) score of each good photo beside the others; none of a single one.
+
+        Raises:
+            ModelError: the weights are damaged.
+        """
         if len(good) < 2:
             return ()
         found = []
@@ -118,9 +118,17 @@ class PhotoTracer:
             found.append((logical, structural))
         return tuple(found)
 
-    @model_call
     def _differences(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Log-odds (2,) of the photo and (2, h, w) of its places, logical before structural, on the CPU."""
+        import torch
+
+        said, places = self._compared(photo, good)
+        if not bool(torch.isfinite(said).all()):
+            raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
+        return said, places
+
+    @model_call
+    def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         import torch
 
         differ = self._loaded.model.differ
@@ -144,7 +152,7 @@ class PhotoTracer:
 
         *maps, kinds, tokens = self._said(sample)
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
-        if not bool(torch.isfinite(flaws).all()):
+        if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         worst = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
         of_kind: FloatMap = _mean_of_views(kinds).numpy()
