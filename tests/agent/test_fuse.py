@@ -68,10 +68,10 @@ def test_probability_still_ranks_where_it_is_nearly_one():
 
 
 @pytest.mark.parametrize("rules", [[-2.0, -4.0], [3.0, -4.0], []])
-def test_what_the_layout_is_like_adds_to_the_strongest_rule_and_to_it_alone(rules):
+def test_a_layout_unlike_the_good_ones_adds_to_the_strongest_rule_and_one_like_them_is_no_news(rules):
     scratch = evidence("structural", "region 1", 1.0)
     items = [scratch, *(evidence("logical", f"rule {n}", llr) for n, llr in enumerate(rules))]
     strongest = max(rules, default=0.0)
     for layout in (-1.5, 0.0, 2.5):
-        expected = anomaly_llr([scratch, evidence("logical", "rule 0", strongest + layout)])
+        expected = anomaly_llr([scratch, evidence("logical", "rule 0", strongest + max(0.0, layout))])
         assert anomaly_llr([*items, evidence("logical", WHOLE, layout)]) == pytest.approx(expected)
