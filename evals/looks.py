@@ -8,6 +8,7 @@ that they are fitted on unseen photos of the training families. No held-out fami
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections import defaultdict
@@ -45,6 +46,8 @@ INSIDE, COVERED = 0.15, 0.3
 """A place is right where so much of it is damage, or where it covers so much of the damage."""
 ALIKE = 0.5
 """Log-likelihood ratios this near to each other are ones that the first look could not tell apart."""
+ERRORS = 2.0
+"""Standard errors by which a look must tell defects apart better than chance does."""
 LIMITS = {"zoom": 2.0, "near": 3.0, "compare": 3.0, "ask": 3.0, "recount": 2.0, "segment": 2.0}
 """Where each map flattens."""
 NAMES = {"tracer": "zoom", "reference": "near", "rule": "recount", "segmenter": "segment"}
@@ -148,7 +151,8 @@ def overlaps(region: Region, truth: Mask) -> bool:
 def fitted(found: Sequence[Answered], limit: float) -> LookMap:
     """The map of a look: what its answer adds to what the first look said, both classes weighing the same.
 
-    A look that adds nothing, or of which too little was seen, gets a slope of 0 and is never taken.
+    A look that adds nothing, or of which too little was seen to be sure that it adds something, gets a slope of 0 and
+    is never taken.
     """
     from scipy.optimize import minimize
 
@@ -166,13 +170,24 @@ def fitted(found: Sequence[Answered], limit: float) -> LookMap:
 
     slope = float(minimize(loss, np.array([0.0, 0.0, 1.0]), method="Nelder-Mead").x[0]) / scale
     sure = told_apart(x, known, right)
-    if slope <= 0 or sure <= 0.5:
+    if slope <= 0 or sure - ERRORS * standard_error(sure, int(right.sum()), int((~right).sum())) <= 0.5:
         return LookMap(limit=limit)
     seconds = float(np.median([a.seconds for a in found]))
     return LookMap(
         slope=round(slope, 4), offset=round(-slope * middle, 4), limit=limit, sure=round(min(sure, 0.99), 4),
         seconds=round(max(seconds, 0.01), 3),
     )  # fmt: skip
+
+
+def standard_error(area: float, right: int, wrong: int) -> float:
+    """Of an AUROC of so many right and wrong ones (Hanley and McNeil 1982).
+
+    >>> round(standard_error(0.75, 20, 20), 3)
+    0.078
+    """
+    above, below = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (right - 1) * (above - area**2) + (wrong - 1) * (below - area**2)
+    return math.sqrt((area * (1 - area) + spread) / (right * wrong))
 
 
 def told_apart(x: NDArray[np.float64], known: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
