@@ -84,10 +84,10 @@ def borne_out(weighed: Weighed, product: Product) -> bool:
     """Whether a broken rule may be stated as a fact at all, however likely it is.
 
     Without references nothing has shown that the part finder knows what the words name; and how many there are of parts
-    that it discovered by itself it gets wrong too often.
+    that it discovered by itself, and which of them are unlike their counterparts, it gets wrong too often.
     """
     claim = weighed.evidence[0].claim
-    counted = claim.key.startswith(("count", "total"))
+    counted = claim.key.startswith(("count", "total", "arranged"))
     named = {part.label for part in product.spec.parts if part.phrase is not None}
     return bool(product.references) and (not counted or claim.facts.get("part") in named)
 
