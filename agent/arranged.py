@@ -35,6 +35,8 @@ _KEYS = {
     "chroma": "colour",
     "lightness contrast": "colour",
     "chroma contrast": "colour",
+    "axis": "turn",
+    "lighter side": "turn",
 }
 """What differs, in the words of the sentences; whatever else does is the look."""
 

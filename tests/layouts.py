@@ -21,10 +21,10 @@ def product(seed):
     return grid[chosen], sorts
 
 
-def layout(places, sorts, seed, *, colours=None, kinds=None, turn=0.0, scores=None):
+def layout(places, sorts, seed, *, colours=None, kinds=None, headings=None, turn=0.0, scores=None):
     """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame.
 
-    `kinds` are what a tracer takes the parts for, by number, where there is one.
+    `kinds` are what a tracer takes the parts for, by number, where there is one; `headings` in radians where each points.
     """
     random = np.random.default_rng(seed)
     sorts, n = np.asarray(sorts), len(sorts)
@@ -45,10 +45,17 @@ def layout(places, sorts, seed, *, colours=None, kinds=None, turn=0.0, scores=No
         masks.append(mask)
     pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
     described = Descriptors(
-        shape, colour, colour, seen, looks, looks, np.zeros((n, 0)) if kinds is None else np.eye(8)[kinds]
-    )
+        shape, colour, colour, seen, looks, looks, np.zeros((n, 0)) if kinds is None else np.eye(8)[kinds],
+        np.zeros((n, 2, 2)) if headings is None else pointing(np.asarray(headings) + turn),
+    )  # fmt: skip
     scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
     return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
+
+
+def pointing(headings):
+    """(N, 2, 2) of parts of which each is long, and lighter to one side."""
+    axis, side = (np.stack([np.cos(k * headings), np.sin(k * headings)], axis=-1) for k in (2, 1))
+    return np.stack([axis, side], axis=1)
 
 
 def references(places, sorts, count=4, **more):

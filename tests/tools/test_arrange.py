@@ -1,5 +1,7 @@
 """Parts of a photo explained by good ones: missing, extra and swapped ones cost, moving and turning does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from layouts import SCALE, SIDE, SORTS, layout, product, references
@@ -105,3 +107,37 @@ def test_a_part_that_a_tracer_takes_for_another_kind_costs_though_it_looks_like_
     assert (strange.misfits[0].kind, strange.misfits[0].most) == ("differs", "kind")
     without = arrangement_of(references(places, sorts), SCALE).explain(layout(places, sorts, seed))
     assert good.cost == pytest.approx(without.cost, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("by", "most"), [(np.pi, {"lighter side"}), (np.pi / 2, {"axis", "lighter side"})], ids=["half", "a quarter"]
+)
+def test_a_part_that_lies_another_way_costs_however_the_product_is_turned(by, most):
+    places, sorts = product(3)
+    headings = np.linspace(0.2, 2.8, len(sorts))
+    known = arrangement_of(references(places, sorts, headings=headings), SCALE)
+    other = headings + by * (np.arange(len(sorts)) == 0)
+    good, wrong = (known.explain(layout(places, sorts, 5, headings=h, turn=0.9)) for h in (headings, other))
+    assert wrong.cost > good.cost + 0.5
+    assert wrong.misfits[0].kind == "differs"
+    assert wrong.misfits[0].most in most
+
+
+def test_parts_that_lie_any_way_on_the_references_may_lie_any_way():
+    places, sorts = product(3)
+    anyhow = np.random.default_rng(0).uniform(0, 6, (6, len(sorts)))
+    loose = [layout(places, sorts, 1000 + n, headings=anyhow[n]) for n in range(4)]
+    fixed = references(places, sorts, headings=anyhow[0])
+    photo = layout(places, sorts, 5, headings=anyhow[5])
+    assert arrangement_of(loose, SCALE).cost(photo) < arrangement_of(fixed, SCALE).cost(photo) / 2
+
+
+def test_what_is_no_single_thing_is_a_part_only_where_it_recurs_well():
+    places, sorts = product(2)
+    shown = references(places, sorts)
+    changed = replace(shown[0].described, colour=shown[0].described.colour.copy())
+    changed.colour[0] += 25
+    for items, parts in ((shown[0].items, len(sorts)), (shown[0].items[1:], len(sorts) - 1)):
+        known = arrangement_of([replace(shown[0], described=changed, items=items), *shown[1:]], SCALE)
+        assert len(known.explain(layout(np.zeros((0, 2)), np.zeros(0, np.intp), 3)).misfits) >= parts
+        assert len(known._parts(0, range(4))[0]) == parts

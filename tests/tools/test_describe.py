@@ -1,5 +1,7 @@
 """What is known of segments: the kind that a tracer takes each for, and what that is worth beside how they look."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from checkpoints import plate
@@ -108,3 +110,22 @@ def test_discovery_describes_what_a_tracer_sees_with_its_kinds(memory):
     one, other = proposals.items
     assert found.kind[one] @ found.kind[other] < 0.1
     assert np.linalg.norm(found.kind[[one, other]], axis=1) == pytest.approx(1)
+
+
+def test_which_way_a_segment_lies_is_told_along_the_products_axes(memory):
+    image = np.full((SIDE, SIDE, 3), 40, np.uint8)
+    image[28:36, 30:48] = 200
+    bar = np.zeros((SIDE, SIDE), bool)
+    bar[28:36, 16:48] = True
+    turned = replace(POSE, turn=90.0)
+    for pose, axis, side in ((POSE, (1, 0), (1, 0)), (turned, (-1, 0), (0, 1))):
+        (heading,) = describe(image, [bar], pose, memory).heading
+        assert heading[0] / np.linalg.norm(heading[0]) == pytest.approx(axis, abs=0.02)
+        assert heading[1] / np.linalg.norm(heading[1]) == pytest.approx(side, abs=0.02)
+        assert np.linalg.norm(heading[0]) > 0.8
+
+
+def test_what_is_as_long_as_wide_and_of_one_shade_lies_no_way(memory):
+    image = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    (heading,) = describe(image, [square(20, 20)], POSE, memory).heading
+    assert np.abs(heading).max() < 0.05

@@ -32,10 +32,12 @@ def traces(mask, edge=None):
         (disc(40, 40, 12) | disc(61, 40, 12), 2),
         (disc(64, 64, 20) & ~disc(64, 64, 14), 1),
         (block(20, 60, 110, 68), 1),
+        (block(20, 60, 50, 80) | block(50, 64, 110, 76), 1),
+        (disc(40, 64, 14) | disc(70, 64, 14) | block(40, 54, 70, 74), 1),
         (np.zeros((SIDE, SIDE), bool), 0),
         (block(5, 5, 7, 7), 0),
     ],
-    ids=["apart", "touching", "a ring", "a bar", "nothing", "noise"],
+    ids=["apart", "touching", "a ring", "a bar", "a bolt", "a waist", "nothing", "noise"],
 )
 def test_things_are_counted(mask, count):
     assert len(items(traces(mask))) == count
@@ -50,6 +52,12 @@ def test_a_strong_edge_right_through_parts_two_things():
     both = block(30, 30, 90, 70)
     assert len(items(traces(both, block(59, 30, 62, 70)))) == 2
     assert len(items(traces(both, block(59, 30, 62, 45)))) == 1
+
+
+def test_an_edge_that_is_weak_somewhere_cuts_nothing():
+    both, edge = block(30, 30, 90, 70), block(59, 30, 62, 70).astype(np.float32)
+    edge[45:50] *= 0.52
+    assert len(items(traces(both, edge))) == 1
 
 
 def test_an_outline_within_a_thing_leaves_it_whole():

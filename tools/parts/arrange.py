@@ -27,11 +27,15 @@ from tools.parts.segment import box_of
 from tools.types import Box, Mask
 
 Kind = Literal["missing", "extra", "differs"]
-LOOKS = tuple(n for n in NAMES if n != "place")
+HEADINGS = ("axis", "lighter side")
+"""Ways in which two segments that look alike may lie differently."""
+LOOKS = (*(n for n in NAMES if n != "place"), *HEADINGS)
 """What two segments differ by wherever they lie."""
-_LOOK = [NAMES.index(n) for n in LOOKS]
+_LOOK = [n for n, name in enumerate(NAMES) if name != "place"]
 OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are one part seen twice."""
+FARTHEST = 8.0
+"""That a part lies another way counts for so many times its usual difference at most: it is still that part."""
 MOST = 8
 """So many references explain a photo at most: the first ones."""
 
@@ -91,7 +95,7 @@ class _Pair:
     """What two photos' segments differ by."""
 
     looks: Array
-    """(N, M, 12)."""
+    """(N, M, 14), in the order of `LOOKS`."""
     away: Array
     """(N, M): distance, once one photo lies over the other."""
     over: Overlaid
@@ -104,7 +108,7 @@ class Arrangement:
     layouts: tuple[Layout, ...]
     scale: Scale
     usual: Array
-    """(12,): mean differences of a part between good photos, in the order of `LOOKS`."""
+    """(14,): mean differences of a part between good photos, in the order of `LOOKS`."""
     place: float
     """The same of its place; very large where parts may lie anywhere."""
     among: dict[tuple[int, int], Array]
@@ -160,8 +164,10 @@ class Arrangement:
             recurs = kept.mean(axis=0)
         bonus = np.zeros(len(recurs))
         bonus[list(layout.items)] = stored.item
+        most = np.full(len(recurs), min(stored.loose, stored.dearest))
+        most[list(layout.items)] = stored.dearest
         order = np.argsort(recurs - stored.outline * layout.scores - bonus, kind="stable")
-        return apart([k for k in order.tolist() if recurs[k] < stored.dearest], layout.nested), recurs, share
+        return apart([k for k in order.tolist() if recurs[k] < most[k]], layout.nested), recurs, share
 
     def _explained(self, layout: Layout, n: int, unlike: Array, believed: Sequence[int]) -> _Explained:
         """The parts of one reference, each given the segment that is most like it, and what is left of either."""
@@ -213,9 +219,10 @@ class Arrangement:
     def _most(self, pair: _Pair, a: int, b: int) -> str:
         """What a pair differs by most."""
         stored = prices()
-        looks = pair.looks[a, b] / self.usual / len(LOOKS)
+        looks, turned = np.split(pair.looks[a, b] / self.usual, [-len(HEADINGS)])
+        shares = np.append(looks / len(looks), stored.headings * np.minimum(turned, FARTHEST) / len(turned))
         place = stored.places * float(pair.away[a, b]) / self.place
-        return "place" if place > looks.max() else LOOKS[int(looks.argmax())]
+        return "place" if place > shares.max() else LOOKS[int(shares.argmax())]
 
 
 @dataclass(frozen=True)
@@ -286,20 +293,29 @@ def _partners(unlike: Array) -> list[tuple[int, int]]:
 
 def _compared(one: Layout, other: Layout, scale: Scale) -> _Pair:
     values = differences(one.described, other.described, scale)[..., _LOOK]
-    before = np.array([prices().usual[n] for n in LOOKS])
+    before = np.array([prices().usual[n] for n in LOOKS if n not in HEADINGS])
     items, others = list(one.items), list(other.items)
     unlike = np.minimum((values[np.ix_(items, others)] / before).mean(axis=-1), 6.0)
     over = overlaid(one.described.of(items), other.described.of(others), unlike)
     moved = over.to(one.described.place)
     away = np.linalg.norm(moved[:, None] - other.described.place[None], axis=-1)
-    return _Pair(values, away, over)
+    return _Pair(np.concatenate([values, _turned(one.described, other.described, over)], axis=-1), away, over)
+
+
+def _turned(one: Descriptors, other: Descriptors, over: Overlaid) -> Array:
+    """(N, M, 2): how differently segments lie once one photo lies over the other, in the order of `HEADINGS`."""
+    turn = over.turn / max(abs(over.turn), 1e-9)
+    a, b = (d.heading[..., 0] + 1j * d.heading[..., 1] for d in (one, other))
+    found: Array = np.abs((a * np.array([turn**2, turn]))[:, None] - b[None])
+    return found
 
 
 def _unlike(pair: _Pair, usual: Array, place: float) -> Array:
     """(N, M): how unlike each pair is, looks and places together, in units of what good ones differ by."""
     stored = prices()
-    looks = ((pair.looks / usual) ** stored.power).mean(axis=-1) ** (1 / stored.power)
-    found: Array = looks + stored.places * pair.away / place
+    ratios, turned = np.split(pair.looks / usual, [-len(HEADINGS)], axis=-1)
+    looks = (ratios**stored.power).mean(axis=-1) ** (1 / stored.power)
+    found: Array = looks + stored.headings * np.minimum(turned, FARTHEST).mean(axis=-1) + stored.places * pair.away / place
     return np.minimum(found, 2 * stored.dearest)
 
 

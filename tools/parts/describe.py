@@ -24,6 +24,8 @@ NEAR, FAR = 3, 9
 """Pixels of the square between which a segment's surroundings lie."""
 RIM = 4
 """Pixels of the square on either side of an outline that are looked at as the outline."""
+LIGHT = 10.0
+"""Units of lightness that count as one where a segment is lighter to one side."""
 
 Array = NDArray[np.float64]
 
@@ -46,6 +48,8 @@ class Descriptors:
     """(N, C) of unit length: mean feature along the outline."""
     kind: Array
     """(N, K) of unit length: what kind of part the tracer takes it for; K is 0 where there is no tracer."""
+    heading: Array
+    """(N, 2, 2): which way it lies, as `_heading` says, along the product's axes."""
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -93,7 +97,29 @@ def describe(
         inside=_unit(_means(features, inner)),
         edge=_unit(_means(features, rim)),
         kind=np.zeros((len(masks), 0)) if kinds is None else _kinds(kinds, np.stack(masks)),
+        heading=np.stack([_heading(c, light, pose) for c, light in zip(cuts, lab[..., 0], strict=True)]),
     )
+
+
+def _heading(cut: _Cut, light: Array, pose: ProductPose) -> Array:
+    """(2, 2): the axis of a segment, and to which side it is lighter, each longer the clearer.
+
+    The axis is told by twice its angle, so that half a turn changes nothing.
+
+    Args:
+        cut: the segment.
+        light: (CROP, CROP) CIELAB lightness of its square.
+        pose: of the product.
+    """
+    v, u = np.nonzero(cut.inside)
+    at = (u - u.mean()) + 1j * (v - v.mean())
+    size = np.sqrt(len(at))
+    shades = light[v, u]
+    along, across = (at.real**2).mean(), (at.imag**2).mean()
+    turn = np.exp(1j * (cut.angle + np.radians(pose.turn)))
+    axis = (along - across) / max(along + across, 1e-9) * turn**2
+    lit = ((shades - shades.mean()) * at).mean() / (LIGHT * size) * turn
+    return np.array([(z.real, z.imag) for z in (axis, lit)])
 
 
 def _kinds(kinds: FloatMap, masks: NDArray[np.bool_]) -> Array:
@@ -107,6 +133,8 @@ class _Cut:
     inside: Mask
     shape: Array
     place: tuple[float, float]
+    angle: float
+    """Of the main axis, in radians from the photo's first to its second."""
 
 
 def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
@@ -145,7 +173,8 @@ def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
             np.log(compact),
         ]
     )
-    return _Cut(np.stack(channels, axis=-1), inside, shape, pose.place((left + middle[0] + 0.5, top + middle[1] + 0.5)))
+    place = pose.place((left + middle[0] + 0.5, top + middle[1] + 0.5))
+    return _Cut(np.stack(channels, axis=-1), inside, shape, place, float(angle))
 
 
 def _ring(inside: Mask, near: int, far: int) -> Mask:

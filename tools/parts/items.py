@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +21,18 @@ LEAST = 6e-4
 """Items that cover a smaller share of the photo are taken for noise."""
 NECK = 1.2
 """Two things that touch are told apart where they are joined by a neck so many pixels (at 256) thinner than both."""
+THIN = 0.7
+"""Such a neck is at most so wide as a share of the thinner of both: a bolt's shaft is not cut from its head."""
+STRONG = 0.55
+"""Things are told apart along an edge that is nowhere weaker than this."""
 
 
 def items(traces: Traces) -> tuple[Mask, ...]:
     """Masks (H, W) of single things, largest first; a ring's mask is without its hole.
 
     Places that belong to items are cut where two things touch: at necks of the filled outline (watershed of the
-    distance to it) and along strong edges between pieces that are more than an outline wide.
+    distance to it) and along strong edges between pieces that are more than an outline wide. What is joined more
+    broadly than that stays whole, since a thing that is cut now here and now there is like no other.
     """
     from scipy.ndimage import find_objects
 
@@ -49,7 +55,7 @@ def items(traces: Traces) -> tuple[Mask, ...]:
 
 def _at_necks(whole: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Pieces of an outline, numbered from 1: a blob of touching discs falls apart, a bar does not."""
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import distance_transform_edt, maximum
     from skimage.measure import label
     from skimage.morphology import h_maxima
     from skimage.segmentation import watershed
@@ -64,8 +70,37 @@ def _at_necks(whole: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:
     rest = label(outline)
     rest[np.isin(rest, np.unique(rest[tops > 0]))] = 0
     tops = np.where(rest > 0, rest + tops.max(), tops)
-    pieces[window] = watershed(-depth, tops, mask=outline)
+    cut = watershed(-depth, tops, mask=outline)
+    deepest = maximum(depth, cut, range(int(cut.max()) + 1))
+    broad = [(a, b) for (a, b), v in _weakest(cut, -depth).items() if -v > THIN * min(deepest[a], deepest[b])]
+    pieces[window] = _joined(cut, broad)
     return pieces
+
+
+def _weakest(pieces: NDArray[np.int64], values: NDArray[np.floating]) -> dict[tuple[int, int], float]:
+    """Of every two pieces that touch the least value along their border, of the two pixels the larger."""
+    found: dict[tuple[int, int], float] = {}
+    for axis in (0, 1):
+        one, other = (np.take(pieces, range(n, pieces.shape[axis] - 1 + n), axis) for n in (0, 1))
+        across = np.maximum(*(np.take(values, range(n, pieces.shape[axis] - 1 + n), axis) for n in (0, 1)))
+        here = (one != other) & (one > 0) & (other > 0)
+        for a, b, value in zip(one[here].tolist(), other[here].tolist(), across[here].tolist(), strict=True):
+            pair = min(a, b), max(a, b)
+            found[pair] = min(found.get(pair, np.inf), value)
+    return found
+
+
+def _joined(pieces: NDArray[np.int64], pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Pieces of which some are one, numbered from 1."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = int(pieces.max()) + 1
+    rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
+    _, owners = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)), directed=False)
+    # What is no piece is never joined, and stays the first.
+    found: NDArray[np.int64] = owners.astype(np.int64)[pieces]
+    return found
 
 
 def _at_edges(piece: Mask, edges: NDArray[np.float32]) -> list[Mask]:
@@ -79,7 +114,8 @@ def _at_edges(piece: Mask, edges: NDArray[np.float32]) -> list[Mask]:
     if len(broad) < 2 or _holds(cores, broad):
         return [piece]
     cut = watershed(edges, np.where(np.isin(cores, broad), cores, 0), mask=piece)
-    return [cut == number for number in broad]
+    whole = _joined(cut, [pair for pair, weakest in _weakest(cut, edges).items() if weakest < STRONG])
+    return [whole == number for number in np.unique(whole[whole > 0])]
 
 
 def _holds(cores: NDArray[np.int64], broad: NDArray[np.int64]) -> bool:

@@ -28,12 +28,16 @@ class Prices(BaseModel):
     """The same of its place, in units of the product, once the photos lie over each other."""
     places: float = Field(ge=0)
     """Weight of places beside looks."""
+    headings: float = Field(ge=0)
+    """Weight of how a part is turned beside looks."""
     free: float = Field(gt=0)
     """Parts whose places differ by more than this at the median may lie anywhere."""
     worth: float = Field(gt=0)
     """How many references' worth of pairs `usual` counts for (their number counts by its root)."""
     dearest: float = Field(gt=0)
     """Unlikeness above which two segments are no pair."""
+    loose: float = Field(ge=0)
+    """The same between the references, above which what is not traced as one thing is no part."""
     outline: float = Field(ge=0)
     """What the outline of a reference's segment adds to its being a part."""
     item: float = Field(ge=0)
