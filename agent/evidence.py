@@ -15,7 +15,7 @@ Action = Literal["zoom", "compare", "ask", "recount", "segment"]
 Word = Literal["good", "unsure", "anomalous"]
 Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous"]
 _PROBABLY: dict[Literal["good", "anomalous"], Told] = {"good": "probably_good", "anomalous": "probably_anomalous"}
-PROBABLE, SURE = 0.7, 0.9
+PROBABLE, SURE = 0.7, 0.95
 """A verdict that is right with less probability than the first is told as "unsure"; from the second on, as a fact."""
 
 
