@@ -24,7 +24,8 @@ def product(seed):
 def layout(places, sorts, seed, *, colours=None, kinds=None, headings=None, turn=0.0, scores=None):
     """What a photo of those parts would be seen as; `turn` in radians turns the product, not its frame.
 
-    `kinds` are what a tracer takes the parts for, by number, where there is one; `headings` in radians where each points.
+    `kinds` are what a tracer takes the parts for, by number, where there is one; `headings` are where each points, in
+    radians.
     """
     random = np.random.default_rng(seed)
     sorts, n = np.asarray(sorts), len(sorts)

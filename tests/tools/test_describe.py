@@ -80,13 +80,11 @@ def test_kinds_differ_last_of_all_by_their_angle_and_change_nothing_else(memory)
     assert values.min() >= 0
 
 
-def test_segments_of_two_kinds_are_less_likely_alike_however_much_they_look_it(memory):
+def test_what_the_tracer_takes_for_two_kinds_may_be_one_type(memory):
     told, plain = described(memory, halves(32, 32)), described(memory)
     comparer = Comparer(likeness(), SCALE)
     for compare in (lambda d: comparer.across(d, d), comparer.within):
-        loss = compare(plain) - compare(told)
-        assert loss[0, 1] > 0.5
-        assert loss[0, 2] == pytest.approx(0, abs=1e-6)
+        np.testing.assert_allclose(compare(plain), compare(told))
 
 
 class Tracer:

@@ -315,7 +315,8 @@ def _unlike(pair: _Pair, usual: Array, place: float) -> Array:
     stored = prices()
     ratios, turned = np.split(pair.looks / usual, [-len(HEADINGS)], axis=-1)
     looks = (ratios**stored.power).mean(axis=-1) ** (1 / stored.power)
-    found: Array = looks + stored.headings * np.minimum(turned, FARTHEST).mean(axis=-1) + stored.places * pair.away / place
+    lying = stored.headings * np.minimum(turned, FARTHEST).mean(axis=-1)
+    found: Array = looks + lying + stored.places * pair.away / place
     return np.minimum(found, 2 * stored.dearest)
 
 
