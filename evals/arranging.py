@@ -1,10 +1,11 @@
-"""Learns what differences, missing and extra parts cost, on medleys that no model was trained on and nobody measures.
+"""Learns what differences, missing and extra parts cost, on unseen medleys and on the training families.
 
-    python -m evals.arranging --minutes 10     # writes tools/parts/prices.yaml, prints the map for calibration files
-    python -m evals.arranging --minutes 0      # measures the stored prices alone
+    python -m evals.arranging --minutes 30                     # writes tools/parts/prices.yaml, prints a map for them
+    python -m evals.arranging --minutes 0                      # the stored prices on the medleys they were fitted on
+    python -m evals.arranging --minutes 0 --first 5100         # and on others
 
-The prices are searched for at random from the stored ones: kept is what ranks photos of the same product better and
-photos of all products together, by the cost standardised with their own references.
+From the stored prices on, each is tried higher and lower: kept is what ranks photos of the same product better and
+photos of all products together, by the cost standardised with their own references. No held-out family is looked at.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ REFERENCES, GOOD, BAD = 4, 6, 8
 """Photos of each medley."""
 BAD_FROM = 100
 """Index of the first defective photo."""
-STEP, DIFFERENCE_STEP = 0.35, 0.5
-"""Standard deviations of the logarithm by which a price is tried to change, and a usual difference."""
+FAMILY_SETS, FAMILY_GOOD, FAMILY_BAD, FAMILY_SEED = 2, 8, 3, 7
+"""Sets of photos of each training family: good ones, and bad ones of each logical defect."""
+STEP = 1.5
+"""Prices are tried so many times as high and as low at first; where none is better, nearer ones are tried."""
+NEARER = 0.6
+"""Power of that step."""
 SEED = 1
 
 
@@ -67,8 +72,28 @@ def shown(discoverer: Discoverer, number: int) -> Shown | None:
     plan += [(BAD_FROM + n, kinds[n % len(kinds)]) for n in range(BAD)]
     layouts = [_layout(discoverer, photo(product, index, defect=defect, size=256).image) for index, defect in plan]
     bad = np.array([defect is not None for _, defect in plan[REFERENCES:]])
-    references, photos = tuple(layouts[:REFERENCES]), tuple(layouts[REFERENCES:])
-    return Shown(references, photos, bad, scale_of([r.described for r in references]))
+    return _shown(layouts, bad)
+
+
+def shown_family(discoverer: Discoverer, name: str) -> list[Shown]:
+    """A training family as discovery sees it, in sets of photos that have references of their own."""
+    from nano.world import family, render
+
+    found = []
+    for turn in range(FAMILY_SETS):
+        plan: list[tuple[int, str | None]] = [(1_000_000 + REFERENCES * turn + n, None) for n in range(REFERENCES)]
+        plan += [(FAMILY_GOOD * turn + n, None) for n in range(FAMILY_GOOD)]
+        for number, defect in enumerate(family(name).logical):
+            plan += [(2_000_000 + 1000 * turn + 100 * number + n, defect) for n in range(FAMILY_BAD)]
+        images = [render(name, seed=FAMILY_SEED, index=index, defect=defect).image for index, defect in plan]
+        bad = np.array([defect is not None for _, defect in plan[REFERENCES:]])
+        found.append(_shown([_layout(discoverer, image) for image in images], bad))
+    return found
+
+
+def _shown(layouts: Sequence[Layout], bad: NDArray[np.bool_]) -> Shown:
+    references = tuple(layouts[:REFERENCES])
+    return Shown(references, tuple(layouts[REFERENCES:]), bad, scale_of([r.described for r in references]))
 
 
 def _layout(discoverer: Discoverer, image: NDArray[np.uint8]) -> Layout:
@@ -113,31 +138,48 @@ def measure(stored: Prices, products: Sequence[Shown]) -> Ranked:
     return Ranked(single, auroc(bad, every), fitted_map(plain, seen, LIMITS["parts"]))
 
 
-def searched(start: Prices, products: Sequence[Shown], seconds: float) -> Prices:
-    """Better prices, after so many seconds of trying."""
+def searched(start: Prices, sets: Sequence[Sequence[Shown]], seconds: float) -> Prices:
+    """Better prices, after so many seconds of trying each higher and lower.
+
+    Args:
+        start: the prices to begin with.
+        sets: products, of which each set counts as much as the others.
+        seconds: to try for.
+    """
     chance = np.random.default_rng(SEED)
-    best, found = start, measure(start, products)
+    best, found, step = start, worth(start, sets), STEP
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        tried = _changed(best, chance)
-        ranked = measure(tried, products)
-        if ranked.single + ranked.together > found.single + found.together:
-            best, found = tried, ranked
-            sys.stderr.write(f"single {found.single:.3f}, together {found.together:.3f}\n")
+        before = found
+        changes = [(name, factor) for name in (*_SINGLE, *start.usual) for factor in (step, 1 / step)]
+        for number in chance.permutation(len(changes)).tolist():
+            tried = _changed(best, *changes[number])
+            value = worth(tried, sets)
+            if value > found:
+                best, found = tried, value
+                sys.stderr.write(f"{found:.4f}, {changes[number][0]} x {changes[number][1]:.2f}\n")
+            if time.monotonic() >= end:
+                break
+        step = step if found > before else step**NEARER
     return best
 
 
-def _changed(stored: Prices, chance: np.random.Generator) -> Prices:
-    """Two prices changed, and one usual difference every other time."""
-    names = [n for n in Prices.model_fields if n != "usual"]
+def worth(stored: Prices, sets: Sequence[Sequence[Shown]]) -> float:
+    """How well prices rank photos: AUROC of each product and of all together, summed over sets of products."""
+    found = [measure(stored, products) for products in sets]
+    return sum(ranked.single + ranked.together for ranked in found)
+
+
+_SINGLE = tuple(n for n in Prices.model_fields if n != "usual")
+
+
+def _changed(stored: Prices, name: str, factor: float) -> Prices:
+    """Prices of which one is so many times as high."""
     values = stored.model_dump()
-    for name in chance.choice(names, 2, replace=False).tolist():
-        values[name] = round(values[name] * float(np.exp(chance.normal(0, STEP))), 3)
-    for name in ("power", "together"):
-        values[name] = max(1.0, values[name])
-    if chance.random() < 0.5:
-        name = str(chance.choice(list(values["usual"])))
-        values["usual"][name] = round(values["usual"][name] * float(np.exp(chance.normal(0, DIFFERENCE_STEP))), 3)
+    group = values["usual"] if name in values["usual"] else values
+    group[name] = round(group[name] * factor, 3)
+    for power in ("power", "together"):
+        values[power] = max(1.0, values[power])
     return Prices.model_validate(values)
 
 
@@ -145,13 +187,14 @@ def main() -> None:
     """Searches, writes the prices and prints what they are worth."""
     import yaml
 
+    from nano.world import TRAINED, family
     from tools.profiles import load_profile
     from tools.toolbox import Toolbox
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--first", type=int, default=FIRST, help="of the unseen medleys")
-    parser.add_argument("--products", type=int, default=30)
+    parser.add_argument("--products", type=int, default=55)
     parser.add_argument("--minutes", type=float, default=10.0, help="of searching; 0 measures the stored prices")
     arguments = parser.parse_args()
     discoverer = Toolbox.open(load_profile(arguments.profile), "cpu").discoverer
@@ -159,7 +202,8 @@ def main() -> None:
     products = [p for p in (shown(discoverer, n) for n in numbers) if p is not None]
     stored = prices()
     if arguments.minutes > 0:
-        stored = searched(stored, products, 60 * arguments.minutes)
+        families = [p for name in TRAINED if family(name).is_logical for p in shown_family(discoverer, name)]
+        stored = searched(stored, [products, families], 60 * arguments.minutes)
         text = yaml.safe_dump(stored.model_dump(), sort_keys=False)
         STORED.write_text(f"# Written by `python -m evals.arranging`.\n{text}", encoding="utf-8")
     found = measure(stored, products)

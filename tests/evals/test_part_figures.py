@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from layouts import SCALE, layout, product, references
 
-from evals.arranging import Shown, measure, searched
+from evals.arranging import Shown, measure, searched, shown_family, worth
 from evals.part_figures import _connected, _matching
 from nano.recipes.cache import EVALUATION_SEED, scenes
+from nano.world import family
 from tools.parts.prices import priced, prices, shipped
 from tools.types import Box, Part, Region
 
@@ -28,11 +29,30 @@ def test_prices_that_rank_are_measured_and_free_ones_are_worth_nothing():
     assert measure(free, products()).single < 0.8
 
 
-def test_a_search_never_ends_with_worse_prices_than_it_began_with():
+def test_a_search_finds_better_prices_and_never_worse_ones():
     poor = prices().model_copy(update={"missing": 0.01, "extra": 0.01})
-    better = searched(poor, products(2), seconds=1.0)
-    before, after = measure(poor, products(2)), measure(better, products(2))
-    assert after.single + after.together >= before.single + before.together
+    sets = [products(2), products(1)]
+    better = searched(poor, sets, seconds=3.0)
+    assert worth(better, sets) > worth(poor, sets)
+    assert worth(searched(prices(), sets, seconds=0.5), sets) >= worth(prices(), sets)
+
+
+def test_a_family_is_shown_in_sets_with_references_of_their_own(monkeypatch):
+    seen = []
+    places, sorts = product(0)
+
+    def seen_as(discoverer, image):
+        seen.append(image.tobytes())
+        return layout(places, sorts, len(seen))
+
+    monkeypatch.setattr("evals.arranging._layout", seen_as)
+    monkeypatch.setattr("evals.arranging.FAMILY_GOOD", 2)
+    monkeypatch.setattr("evals.arranging.FAMILY_BAD", 1)
+    sets = shown_family(None, "bottle")
+    defects = len(family("bottle").logical)
+    assert [len(s.references) for s in sets] == [4, 4]
+    assert [s.bad.tolist() for s in sets] == [[False, False, *[True] * defects]] * 2
+    assert len(set(seen)) == len(seen) == 2 * (4 + 2 + defects)
 
 
 def test_prices_that_are_tried_are_put_back():
