@@ -121,6 +121,8 @@ class Verdict:
     """Kinds of anomaly that carry the verdict; empty for a good part."""
     threshold: float = 0.5
     """The score above which a part is called anomalous, in (0, 1)."""
+    stated: bool = True
+    """Whether anything that an anomaly rests on may itself be stated as a fact; always of a good part."""
 
     @property
     def word(self) -> Word:
@@ -133,4 +135,5 @@ class Verdict:
     def told(self) -> Told:
         """The verdict as it is told: what is but probable is not stated as a fact."""
         word = self.word
-        return word if word == "unsure" or self.confidence >= SURE else _PROBABLY[word]
+        sure = self.confidence >= SURE and self.stated
+        return word if word == "unsure" or sure else _PROBABLY[word]

@@ -84,12 +84,18 @@ def borne_out(weighed: Weighed, product: Product) -> bool:
     """Whether a broken rule may be stated as a fact at all, however likely it is.
 
     Without references nothing has shown that the part finder knows what the words name; and how many there are of parts
-    that it discovered by itself, and which of them are unlike their counterparts, it gets wrong too often.
+    that it discovered by itself, and which of them are unlike their counterparts, it gets wrong too often; so does
+    whatever reads the layout as a whole.
     """
     claim = weighed.evidence[0].claim
-    counted = claim.key.startswith(("count", "total", "arranged"))
+    counted = claim.key.startswith(("count", "total", "arranged", "layout"))
     named = {part.label for part in product.spec.parts if part.phrase is not None}
     return bool(product.references) and (not counted or claim.facts.get("part") in named)
+
+
+def may_be_stated(weighed: Weighed, product: Product) -> bool:
+    """Whether a hypothesis may be stated as a fact: it is likely enough, and a rule is borne out."""
+    return asserted(weighed) and (weighed.kind == "structural" or borne_out(weighed, product))
 
 
 def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:

@@ -16,7 +16,15 @@ from agent.infer import Story, kind_of, story_of, tell_inferred
 from agent.prose import name_of, story_in_words
 from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
-from agent.telling import asserted, borne_out, holds, in_question, tell_held, tell_hypothesis, tell_unfamiliar
+from agent.telling import (
+    borne_out,
+    holds,
+    in_question,
+    may_be_stated,
+    tell_held,
+    tell_hypothesis,
+    tell_unfamiliar,
+)
 from tools.narrate import Turn
 
 
@@ -31,7 +39,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if familiar is not None and not familiar.known:
         sentences.append(tell_unfamiliar(familiar, _leading(state.evidence), context.language))
     leading = _leading(evidence)
-    if state.verdict.word == "anomalous" and asserted(leading):
+    if state.verdict.word == "anomalous" and may_be_stated(leading, need_product(state)):
         sentences += tell_inferred(leading, need_sample(state), story, context.language)
     elif state.verdict.word != "good":
         sentences.append(
@@ -53,10 +61,9 @@ def _asked(state: InspectionState, verdict: Verdict, context: Context) -> tuple[
 
     The narrator is asked of an anomaly that is not in doubt, and believed only where it knows the product.
     """
-    leading = _leading(state.evidence)
-    if verdict.word != "anomalous" or not asserted(leading):
+    leading, sample, product = _leading(state.evidence), need_sample(state), need_product(state)
+    if verdict.word != "anomalous" or not may_be_stated(leading, product):
         return [], None, Story()
-    sample, product = need_sample(state), need_product(state)
     usual = story_of(kind_of(leading.evidence[0]), context.language)
     region = next((e.region for e in leading.evidence if e.region is not None), None)
     if region is None:

@@ -9,7 +9,8 @@ from langgraph.runtime import Runtime
 from agent.context import Context
 from agent.evidence import Evidence, Kind, Verdict
 from agent.fuse import anomaly_llr, by_hypothesis, probability
-from agent.state import InspectionState, Update
+from agent.state import InspectionState, Update, need_product
+from agent.telling import may_be_stated
 
 CARRIES = 1.0
 """A kind carries the verdict when one of its hypotheses is worth at least this log-likelihood ratio."""
@@ -22,9 +23,10 @@ def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     score = probability(log_odds)
     anomalous = log_odds > context.threshold
     kinds = _kinds(state.evidence) if anomalous else ()
-    return Update(
-        verdict=Verdict(anomalous, score, score if anomalous else 1 - score, kinds, probability(context.threshold))
-    )
+    confidence, threshold = score if anomalous else 1 - score, probability(context.threshold)
+    product = need_product(state)
+    stated = not anomalous or any(may_be_stated(w, product) for w in by_hypothesis(state.evidence))
+    return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated))
 
 
 def _kinds(evidence: list[Evidence]) -> tuple[Kind, ...]:

@@ -6,6 +6,7 @@ import pytest
 from scripted import Toolbox, context, parts, photo
 
 from agent.calibrate import MatcherMap
+from agent.evidence import SURE
 from agent.fuse import WHOLE
 from agent.graph import build_graph
 from agent.learn import learn
@@ -39,7 +40,10 @@ def test_parts_laid_out_unlike_the_good_ones_are_a_logical_anomaly_told_with_its
     (whole,) = of_layout(state)
     assert state.verdict.kinds == ("logical",)
     assert (whole.claim.key, whole.source, whole.region.box) == ("layout_differs", "differ", SPOT)
-    assert "Beside the good photos (3) the layout reads" in told(state)
+    assert state.verdict.confidence > SURE
+    assert told(state).startswith("Probably anomalous")
+    assert "Measured, but not sure: laid out unlike the good photos, most so lower left" in told(state)
+    assert "(inferred)" not in told(state)
     assert "most so lower left" in told(state)
 
 
