@@ -1,6 +1,7 @@
 """What a report says: readings where it is unsure, facts where the evidence is strong, inference marked as such."""
 
 from dataclasses import replace
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -162,6 +163,16 @@ def test_every_frame_is_there_in_every_language():
 
     for language in languages()[1:]:
         assert set(load_yaml(f"report/telling.{language}")) == set(load_yaml("report/telling"))
+
+
+def test_a_sentence_in_another_language_is_filled_by_what_the_english_one_is():
+    def named(texts):
+        return {name for text in texts.values() for _, name, _, _ in Formatter().parse(text) if name}
+
+    english = sentence_templates()
+    for language in languages()[1:]:
+        for key, texts in sentence_templates(language).items():
+            assert named(texts) <= named(english[key]), key
 
 
 def test_the_page_says_unsure_and_shows_the_looks(tmp_path):
