@@ -160,6 +160,7 @@ def in_yaml(spec: ProductSpec) -> str:
         "rules",
         "references",
         "good_scores",
+        "named_scores",
     )
     whole["version"] = spec.version
     texts = []

@@ -239,11 +239,22 @@ def _with_rules(
     parts = tuple(p for p in spec.parts if p.label in named)
     fixed = tuple(r for r in rules if r.origin != "induced")
     names = {r.name for r in fixed}
-    scores = leave_one_out(measured, lambda m: (*fixed, *(r for r in induce(m, measuring) if r.name not in names)))
     checked = ProductSpec.model_validate(
         {**spec.model_dump(), "parts": [p.model_dump() for p in parts], "rules": [r.model_dump() for r in rules]}
     )
-    return checked.model_copy(update={"good_scores": tuple(round(s, 3) for s in scores)})
+    named_too = len({checked.by_words(r) for r in rules}) > 1
+
+    def usual(by_words: bool | None) -> tuple[float, ...]:
+        """Scores of good ones by all rules, or by those of one sort."""
+
+        def learned(some: Sequence[Measured]) -> tuple[Rule, ...]:
+            found = (*fixed, *(r for r in induce(some, measuring) if r.name not in names))
+            return tuple(r for r in found if by_words is None or checked.by_words(r) == by_words)
+
+        return tuple(round(s, 3) for s in leave_one_out(measured, learned))
+
+    apart = {"good_scores": usual(False), "named_scores": usual(True)} if named_too else {"good_scores": usual(None)}
+    return checked.model_copy(update={"named_scores": (), **apart})
 
 
 def _scores(label: str, measured: tuple[Measured, ...]) -> list[list[float]]:

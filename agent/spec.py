@@ -47,6 +47,9 @@ class ProductSpec(BaseModel):
     """Photos of good ones, relative to the folder of this file where they lie below it."""
     good_scores: tuple[float, ...] = ()
     """What the most surprising rule says of each reference when the rules are learned from the others (log-odds)."""
+    named_scores: tuple[float, ...] = ()
+    """The same of rules on parts that words find, where there are rules on other parts, too: another tool finds those,
+    and the one is not to be mistrusted for what the other misses. `good_scores` then leaves them out."""
 
     @field_validator("parts")
     @classmethod
@@ -79,6 +82,16 @@ class ProductSpec(BaseModel):
                         "correct the name, or add the part"
                     )
         return self
+
+    def by_words(self, rule: Rule) -> bool:
+        """Whether a rule speaks of nothing but parts that words find."""
+        phrased = {p.label for p in self.parts if p.phrase is not None}
+        labels = set(rule.named) - {ANY}
+        return bool(labels) and labels <= phrased
+
+    def usual(self, rule: Rule) -> tuple[float, ...]:
+        """What the most surprising rule of the same sort says of each reference, left out; empty where nothing does."""
+        return self.named_scores if self.named_scores and self.by_words(rule) else self.good_scores
 
     @classmethod
     def schema_text(cls) -> str:

@@ -137,7 +137,7 @@ def _weighed(score: float, source: Source, product: Product, calibration: Calibr
 def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
     """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be.
 
-    What a rule says is set against what the most surprising of all rules says of good ones (leave-one-out over the
+    What a rule says is set against what the most surprising rule of its sort says of good ones (leave-one-out over the
     references), so that many rules do not make a good product look bad.
     """
     for rule in product.spec.rules:
@@ -147,7 +147,7 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
         lone = rule.origin == "induced" and len(product.references) == 1
         worth = calibration.lone if lone else calibration.rule
-        deviation = worth.standardise(outcome.log_odds, product.spec.good_scores)
+        deviation = worth.standardise(outcome.log_odds, product.spec.usual(rule))
         llr = worth.llr(deviation)
         yield Evidence(
             "logical",

@@ -7,6 +7,8 @@ from test_kinds import BLUE, RED, YELLOW, part, photo
 from agent.induce import induce, joint_log_odds, leave_one_out, odd_one
 from agent.induce.places import positions
 from agent.induce.spreads import Measuring, tolerance
+from agent.learn import reproved
+from agent.product import Product
 from agent.rules import evaluate
 from agent.rules.surprise import doubt
 from agent.spec import PartSpec, ProductSpec
@@ -85,6 +87,24 @@ def test_a_new_good_one_surprises_no_more_than_one_left_out_of_the_references():
     usual = leave_one_out(good[:6], induce)
     fresh = [joint_log_odds(induce(good[:6]), m) for m in good[6:]]
     assert np.mean(fresh) <= np.mean(usual) + 0.5
+
+
+def test_parts_that_words_find_are_not_mistrusted_for_discovered_ones_that_come_and_go():
+    shown = [*GOOD[:3], gadget(8, clips=3)]
+    labels = ("clip", "rod", "pin", "wire")
+    phrases = {"rod": "rod", "wire": "wire"}
+    spec = ProductSpec(
+        name="gadget", product="gadget", parts=tuple(PartSpec(label=x, phrase=phrases.get(x)) for x in labels)
+    )
+    learned, _ = reproved(Product(spec, parts=tuple(shown)))
+    assert max(learned.good_scores) > 1.0 > max(learned.named_scores)
+    rods, clips = (next(r for r in learned.rules if r.name == f"count of {x}") for x in ("rod", "clip"))
+    assert (learned.usual(rods), learned.usual(clips)) == (learned.named_scores, learned.good_scores)
+    alike, _ = reproved(
+        Product(spec.model_copy(update={"parts": tuple(PartSpec(label=x) for x in labels)}), parts=tuple(shown))
+    )
+    assert alike.named_scores == ()
+    assert max(alike.good_scores) == max(learned.good_scores)
 
 
 def test_a_bad_reference_among_good_ones_is_named():

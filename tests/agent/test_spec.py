@@ -38,12 +38,20 @@ SPEC = ProductSpec(
         MatchRule(part="bolt", other="part A", by="count", mapping={"2": "red", "3": "blue"}),
     ),
     good_scores=(-0.5, 0.25),
+    named_scores=(-1.0, -0.75),
 )
 
 
 def test_yaml_round_trip_loses_nothing(tmp_path):
     SPEC.save(tmp_path / "tray.yaml")
     assert ProductSpec.load(tmp_path / "tray.yaml") == SPEC
+
+
+def test_rules_on_named_parts_are_held_against_their_own_scores_and_older_files_against_all():
+    named, discovered, both = SPEC.rules[0], SPEC.rules[2], SPEC.rules[5]
+    assert [SPEC.usual(r) for r in (named, discovered, both)] == [(-1.0, -0.75), (-0.5, 0.25), (-0.5, 0.25)]
+    assert SPEC.model_copy(update={"named_scores": ()}).usual(named) == (-0.5, 0.25)
+    assert not SPEC.by_words(CountRule(part="any", low=1, high=4))
 
 
 def test_each_rule_stands_under_a_line_that_says_it_in_words(tmp_path):
