@@ -209,7 +209,7 @@ def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[
     if contradiction(kept) is not None:
         raise_contradiction(kept)
     names = {rule.name for rule in kept}
-    denied = {r.part for r in told.rules if isinstance(r, CountRule)} - {r.part for r in kept}
+    denied = {r.part for r in told.rules if isinstance(r, CountRule) and r.name not in names}
     believed = tuple(Measured(tuple(p for p in m.parts if p.label not in denied)) for m in seen.measured)
     induced = tuple(rule for rule in induce(believed, measuring) if rule.name not in names)
     rules = list(kept)

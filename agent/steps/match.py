@@ -18,6 +18,7 @@ from agent.fuse import NOTABLE, WHOLE, log_odds
 from agent.missing import missing_place
 from agent.product import Product
 from agent.rules import AskRule, CountRule, Measured, Rule, evaluate
+from agent.rules.base import count_of
 from agent.rules.union import region_of
 from agent.state import Glance, InspectionState, Update, need_glance, need_product, need_sample
 from tools.patches.peaks import peaks
@@ -185,7 +186,7 @@ def _unknown(rule: Rule, measured: Measured, product: Product) -> bool:
     That all of them are missing is rarer than that their name is none that it was taught.
     """
     several = isinstance(rule, CountRule) and rule.low > 1
-    return several and not product.references and not measured.of(rule.part)
+    return several and not product.references and not count_of(measured, rule.part)
 
 
 def _answers(sample: Sample, product: Product, glance: Glance, context: Context) -> Iterator[Evidence]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def inspect(
     images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     ref: Annotated[list[str] | None, typer.Option(help="A photo of a good one; several may follow one --ref.")] = None,
-    product: Annotated[str | None, typer.Option(help="A learned product: its name, or its YAML file.")] = None,
+    product: Annotated[str | None, typer.Option(help="A learned or ready-made product: name or YAML file.")] = None,
     normal: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
     question: Annotated[str, typer.Option(help="Something to answer about each photo.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.html and overlay.png.")] = None,
@@ -56,7 +56,6 @@ def inspect(
     ] = False,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
-    from looktwice.cli.learn import load_product
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
@@ -86,7 +85,7 @@ def inspect(
         from looktwice.batch.command import inspect_many
 
         def named(inspector: Inspector) -> Product | None:
-            return load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
+            return _known(inspector, product, ref or [], normal)
 
         status = inspect_many(
             images, out, open_inspector, named, batch, speaker, product=product, normal=normal, question=question
@@ -94,7 +93,7 @@ def inspect(
         raise typer.Exit(status)
     inspector = open_inspector()
     tracer = Tracer(printed=trace, file=trace_out)
-    known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
+    known = _known(inspector, product, ref or [], normal)
     names = Names(set())
     refused = anomalous = 0
     for photo in photos:
@@ -121,11 +120,14 @@ def _inspect(
     return inspector.inspect(sample, product=known, normal=normal, question=question, on_step=on_step)
 
 
-def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:
-    """A product of the references given in the call; None without any."""
-    if not references:
-        return None
-    return inspector.learn("product", references, describe=normal)
+def _known(inspector: Inspector, name: str | None, references: list[str], normal: str) -> Product | None:
+    """A product by name, with the references given in the call besides its own; one of them alone; None without any."""
+    from looktwice.cli.learn import load_product
+
+    if name:
+        known = load_product(inspector, name)
+        return inspector.add(known, references)[0] if references else known
+    return inspector.learn("product", references, describe=normal) if references else None
 
 
 def _photos(images: list[Path]) -> Iterator[Path]:

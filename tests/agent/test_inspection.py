@@ -64,6 +64,14 @@ def test_a_count_on_which_the_references_differ_widely_is_no_rule():
     assert learn(toolbox, "tray", [photo(0), photo(1)]).spec.rules == ()
 
 
+def test_without_references_none_of_several_says_nothing_however_many_faint_ones_there_are():
+    faint, one = (Toolbox(usual=parts("bolt", *scores)) for scores in ((0.02, 0.01), (0.97,)))
+    state, _ = inspect(faint, references=0, normal="four bolts", looks=0)
+    assert next(e for e in state.evidence if e.source == "rule").llr <= 0
+    state, _ = inspect(one, references=0, normal="four bolts", looks=0)
+    assert next(e for e in state.evidence if e.source == "rule").llr > 0
+
+
 def test_a_second_look_that_sees_a_defect_raises_the_score_and_one_that_sees_none_lowers_it():
     undecided = {"distance": 1.6 * GOOD}
     _, before = inspect(Toolbox(**undecided), looks=0)

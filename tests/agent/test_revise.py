@@ -57,6 +57,16 @@ def test_a_false_alarm_as_a_reference_widens_what_it_broke_and_says_so():
     assert len(after.references) == 5
 
 
+def test_what_is_known_of_a_product_in_words_is_put_to_the_proof_by_its_first_references():
+    said = learn(Toolbox(usual=bolts(2)), "tray", [], describe="two bolts on the left; three nuts on the left")
+    toolbox = Toolbox(usual=(*bolts(2), *parts("nut", 0.97)))
+    known, notes = add(toolbox, said, [photo(n) for n in range(4)])
+    assert (rule(known.spec, "count of bolt").origin, rule(known.spec, "count of bolt").support) == ("told", 4)
+    assert any("3 nut" in note and "not kept" in note for note in notes)
+    # Nuts are not measured rightly, so that no rule is made of how many there seem to be.
+    assert not [r for r in known.spec.rules if r.part == "nut" and r.origin == "induced"]
+
+
 def test_a_reference_is_not_added_twice():
     toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
     with pytest.raises(InputError, match="is a reference already"):

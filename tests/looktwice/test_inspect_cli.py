@@ -109,6 +109,15 @@ def test_a_learned_product_gives_the_verdict_of_its_references(example, tmp_path
     assert len(report["references"]) == len(example.references)
 
 
+def test_references_of_the_call_join_a_ready_made_product():
+    box = next(e for e in examples() if e.name == "meal_box")
+    arguments = [box.photos[0], "--product", "meal_box", "--json", "--looks", "0", "--profile", "nano"]
+    alone, joined = (looktwice("inspect", *arguments, *more) for more in ((), ("--ref", *box.references)))
+    without, beside = (json.loads(result.stdout) for result in (alone, joined))
+    assert without["product"] == beside["product"] == "meal_box"
+    assert (len(without["references"]), len(beside["references"])) == (0, len(box.references))
+
+
 def test_two_photos_of_one_name_get_two_reports(example, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
