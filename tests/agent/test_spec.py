@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from agent.files import in_yaml
 from agent.rules import (
     ColourRule,
     CountRule,
@@ -174,6 +175,9 @@ def test_ready_made_products_read_and_say_that_nobody_measured_them(name):
     assert spec.name == name
     assert len(spec.rules) >= 3
     assert {rule.origin for rule in spec.rules} == {"told"}
-    first = path.read_text(encoding="utf-8").split("\n")[0]
+    text = path.read_text(encoding="utf-8")
+    first = text.split("\n")[0]
     assert "by hand" in first
     assert "nobody has measured" in first
+    # The line above each rule says what the rule says, also after someone has changed a number.
+    assert text.endswith("\n" + in_yaml(spec))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from prompts import ready_made
+
 ROOT = Path(__file__).parents[2]
 MOST_MIB = 60
 """The embedded models may take so much, and little comes beside them."""
@@ -56,6 +58,7 @@ def test_the_wheel_holds_weights_words_and_examples_and_is_small(built):
     weights = {p.relative_to(ROOT).as_posix() for p in (ROOT / "nano/weights").rglob("*.safetensors")}
     assert len(weights) >= 6
     assert weights | {"prompts/states.yaml", "looktwice/examples/examples.yaml", "agent/calibration/nano.yaml"} <= names
+    assert {f"prompts/products/{name}.yaml" for name in ready_made()} <= names
     assert wheel.stat().st_size < MOST_MIB * 2**20
     assert [n for n in names if n.startswith(("tests/", "docs/", "out/"))] == []
     with tarfile.open(source) as archive:
