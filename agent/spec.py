@@ -90,14 +90,8 @@ class ProductSpec(BaseModel):
         return bool(labels) and labels <= phrased
 
     def usual(self, rule: Rule) -> tuple[float, ...]:
-        """What the most surprising rule of the same sort says of each reference, left out; empty where nothing does.
-
-        A told rule on parts that no words find is held against nothing: whoever wrote it vouches for it, and others
-        were not told.
-        """
-        if self.by_words(rule) and self.named_scores:
-            return self.named_scores
-        return () if rule.origin == "told" and not self.by_words(rule) else self.good_scores
+        """What the most surprising rule of the same sort says of each reference, left out; empty where nothing does."""
+        return self.named_scores if self.named_scores and self.by_words(rule) else self.good_scores
 
     @classmethod
     def schema_text(cls) -> str:

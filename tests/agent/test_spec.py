@@ -51,8 +51,8 @@ def test_yaml_round_trip_loses_nothing(tmp_path):
 
 
 def test_rules_on_named_parts_are_held_against_their_own_scores_and_older_files_against_all():
-    named, discovered, told = SPEC.rules[0], SPEC.rules[2], SPEC.rules[5]
-    assert [SPEC.usual(r) for r in (named, discovered, told)] == [(-1.0, -0.75), (-0.5, 0.25), ()]
+    named, discovered, both = SPEC.rules[0], SPEC.rules[2], SPEC.rules[5]
+    assert [SPEC.usual(r) for r in (named, discovered, both)] == [(-1.0, -0.75), (-0.5, 0.25), (-0.5, 0.25)]
     assert SPEC.model_copy(update={"named_scores": ()}).usual(named) == (-0.5, 0.25)
     assert not SPEC.by_words(CountRule(part="any", low=1, high=4))
 
