@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from agent.evidence import Claim, Evidence, Fact, Verdict
@@ -53,6 +54,32 @@ def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
         return dict(facts)
     words = cast("dict[str, str]", in_language("report/words", language))
     return {key: words.get(value, value) if isinstance(value, str) else value for key, value in facts.items()}
+
+
+PARTS = ("part", "other", "parts")
+"""Facts that hold labels of parts, alone or in a list."""
+
+
+def renamed(claim: Claim, called: Mapping[str, str]) -> Claim:
+    """The claim with parts named as people call them.
+
+    Args:
+        claim: names parts by their labels.
+        called: what people call parts, by label.
+
+    >>> renamed(Claim("same_differs", {"parts": "part A and part AB"}), {"part A": "egg"}).facts
+    {'parts': 'egg and part AB'}
+    """
+    if not called:
+        return claim
+    longest_first = sorted(called, key=len, reverse=True)
+    labels = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(label) for label in longest_first)})(?!\w)")
+    named = {
+        key: labels.sub(lambda found: called[found.group()], value)
+        for key, value in claim.facts.items()
+        if key in PARTS and isinstance(value, str)
+    }
+    return replace(claim, facts={**claim.facts, **named})
 
 
 def say_verdict(verdict: Verdict, language: str = "en") -> str:

@@ -10,6 +10,7 @@ from agent.confidence import evident_count, threshold_for
 from agent.contradictions import contradiction
 from agent.induce import Measuring, induce, leave_one_out, odd_one
 from agent.measure import find_parts, trusted
+from agent.naming import names_of
 from agent.product import Product
 from agent.propose import proposed_parts
 from agent.prove_told import TRUSTED, kept_told
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tools.toolbox import Toolbox
 
 CLUTTER = 6
-"""Of a discovered kind no more than so many are one; a kind of which there are more on average is background."""
+"""A discovered kind of which there are more on average, and not the same number on every reference, is background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +141,8 @@ def _seen(
 ) -> _Seen:
     """Parts that were discovered, and named ones that the detector can be trusted with.
 
-    What words ground must be borne out by the references: of a told part its number, where parts were discovered; the
-    narrator's own names are for products on which nothing was discovered.
+    What words ground must be borne out by the references: of a told part its number, where parts were discovered. The
+    narrator's own names are parts where nothing was discovered; elsewhere they name what was.
     """
     labels = (*told.parts, *proposed)
     parts = tuple(PartSpec(label=label, phrase=label, threshold=detection) for label in labels)
@@ -155,16 +156,27 @@ def _seen(
     spec = named.model_copy(update={"parts": scaled})
     believed = tuple(trusted(_only(m, scaled), spec) for m in raw)
     types = toolbox.discoverer.learn(references)
-    kinds = [t.label for t in types.types if 0 < sum(t.counts) / len(references) <= CLUTTER]
-    more = tuple(PartSpec(label=label) for label in kinds)
+    kinds = [t.label for t in types.types if _countable(t.counts)]
     steady = tuple(p for p in scaled if _steady(p.label, counts[p.label], believed))
-    kept = tuple(p for p in (steady if more else scaled) if p.label in told.parts) or (() if more else steady)
-    found = tuple(Measured(toolbox.discoverer.find(r, types)) for r in references) if more else believed
+    kept = tuple(p for p in (steady if kinds else scaled) if p.label in told.parts) or (() if kinds else steady)
+    found = tuple(Measured(toolbox.discoverer.find(r, types)) for r in references) if kinds else believed
+    called = names_of(kinds, found, [p.label for p in steady if p not in kept], believed)
+    more = tuple(PartSpec(label=label, called=called.get(label)) for label in kinds)
     both = named.model_copy(update={"parts": (*kept, *more)})
     together = tuple(
         Measured((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
     )
     return _Seen(both, together, types)
+
+
+def _countable(counts: Sequence[int]) -> bool:
+    """Whether a discovered kind is one of parts: of few, or of as many on each of several references.
+
+    >>> _countable((2, 3)), _countable((12, 12, 12)), _countable((25, 24, 25)), _countable((12,))
+    (True, True, False, False)
+    """
+    few = 0 < sum(counts) / len(counts) <= CLUTTER
+    return few or (len(counts) > 1 and min(counts) == max(counts) > 0)
 
 
 def _steady(label: str, count: int | None, measured: tuple[Measured, ...]) -> bool:

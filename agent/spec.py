@@ -83,6 +83,11 @@ class ProductSpec(BaseModel):
                     )
         return self
 
+    @property
+    def called(self) -> dict[str, str]:
+        """What people call parts that have another label, by label."""
+        return {part.label: part.called for part in self.parts if part.called is not None}
+
     def by_words(self, rule: Rule) -> bool:
         """Whether a rule speaks of nothing but parts that words find."""
         phrased = {p.label for p in self.parts if p.phrase is not None}

@@ -87,10 +87,10 @@ def borne_out(weighed: Weighed, product: Product) -> bool:
     that it discovered by itself, and which of them are unlike their counterparts, it gets wrong too often; so does
     whatever reads the layout as a whole.
     """
-    claim = weighed.evidence[0].claim
-    counted = claim.key.startswith(("count", "total", "arranged", "layout"))
+    first = weighed.evidence[0]
+    counted = first.claim.key.startswith(("count", "total", "arranged", "layout"))
     named = {part.label for part in product.spec.parts if part.phrase is not None}
-    return bool(product.references) and (not counted or claim.facts.get("part") in named)
+    return bool(product.references) and (not counted or first.part in named)
 
 
 def may_be_stated(weighed: Weighed, product: Product) -> bool:

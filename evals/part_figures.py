@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from agent.learn import learn
 from evals.metrics.ranking import auroc
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, Thing, scenes
 from nano.recipes.grounder_figures import average_precision
@@ -66,6 +67,10 @@ class PartFigures:
     """The same of extra parts alone."""
     swapped: float
     """The same of swapped parts alone."""
+    named: float
+    """Share of the discovered types to which the narrator and the detector together gave a name."""
+    named_right: float
+    """Share of those names that are what the type's segments mostly show on the references."""
 
 
 def figures(toolbox: Toolbox, name: str, photos: int) -> PartFigures:
@@ -86,6 +91,7 @@ def figures(toolbox: Toolbox, name: str, photos: int) -> PartFigures:
     truth = [(s, t) for s in tested for t in s.parts]
     hits = [(s, t, p) for (s, t), (iou, p) in zip(truth, masks, strict=True) if p is not None and iou > HIT]
     costs = [_cost(toolbox, scene, types) for scene in tested]
+    right = _right_names(toolbox, name, good, references)
     return PartFigures(
         exact_count=fmean(exact),
         found=len(hits) / len(truth),
@@ -97,7 +103,30 @@ def figures(toolbox: Toolbox, name: str, photos: int) -> PartFigures:
         matching=_matching(tested, costs),
         **{kind: _matching(tested, costs, f"{kind} part") for kind in ("missing", "extra")},
         swapped=_matching(tested, costs, "swapped parts"),
+        named=len(right) / max(1, len(types.labels)),
+        named_right=_share(right),
     )
+
+
+def _right_names(
+    toolbox: Toolbox, name: str, good: Sequence[CachedScene], references: Sequence[Sequence[Part]]
+) -> list[bool]:
+    """Of each name that a discovered type gets from the references alone, whether it is right."""
+    samples = [sample_from_array(np.array(s.image)) for s in good]
+    product = family(name).product
+    spec = learn(toolbox, name, samples, product=product).spec
+    right = []
+    for label, called in spec.called.items():
+        seen: Counter[str] = Counter()
+        for scene, sample, parts in zip(good, samples, references, strict=True):
+            whole = toolbox.discoverer.pose(sample).mask
+            for part in (p for p in parts if p.label == label):
+                thing = _shown(part, scene)
+                seen[thing or (product if _iou(part.region.mask, whole) > HIT else "")] += 1
+        shown = seen.most_common(1)[0][0] if seen else ""
+        same = bool(shown) and shown.split()[-1] == called.split()[-1]
+        right.append(same or (shown == product and called in product))
+    return right
 
 
 def _cost(toolbox: Toolbox, scene: CachedScene, types: PartTypes) -> float:

@@ -67,8 +67,7 @@ def names(case: Case) -> dict[str, str]:
 
 def called(case: Case, label: str) -> str:
     """What people call a part: the name that they gave it, or its label."""
-    parts = case.product.spec.parts if case.product is not None else ()
-    return next((p.called for p in parts if p.label == label and p.called is not None), label)
+    return label if case.product is None else case.product.spec.called.get(label, label)
 
 
 def subject_of(clause: str, case: Case) -> Subject:

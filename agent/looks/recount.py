@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from agent.claims import say_briefly
+from agent.claims import renamed, say_briefly
 from agent.evidence import Claim, Evidence, Fact, Look
 from agent.fuse import by_hypothesis, probability
 from agent.learn import known_parts
@@ -43,8 +43,9 @@ def recount(again: Again) -> Found:
 def _found(again: Again, rule: Rule, before: Outcome, after: Outcome) -> Evidence:
     """The change of one rule's log-odds, as evidence."""
     llr = again.looks.recount.llr(after.log_odds - before.log_odds)
-    brief: Fact = say_briefly(after.claim)
-    claim = Claim("looked_recount", {**after.claim.facts, "brief": brief, **weight(llr)})
+    named = renamed(after.claim, again.product.spec.called)
+    brief: Fact = say_briefly(named)
+    claim = Claim("looked_recount", {**named.facts, "brief": brief, **weight(llr)})
     return Evidence("logical", claim, llr, "rule", rule.name, part=rule.part, look=again.id)
 
 

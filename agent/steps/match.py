@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from agent.arranged import arranged
 from agent.ask import answer_to
 from agent.calibrate import Calibration, log_of_excess
-from agent.claims import place_in_words
+from agent.claims import place_in_words, renamed
 from agent.context import Context
 from agent.evidence import Claim, Evidence, Fact, appended
 from agent.fuse import NOTABLE, WHOLE, log_odds
@@ -47,6 +47,7 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
+    found = [replace(item, claim=renamed(item.claim, product.spec.called)) for item in found]
     weighed = replace(glance, together=together(glance.maps, product, calibration))
     return Update(evidence=appended(found, state.evidence), glance=weighed)
 

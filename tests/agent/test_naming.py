@@ -1,0 +1,77 @@
+"""Discovered parts get the narrator's names where the detector finds those names in the parts' places."""
+
+import pytest
+
+from agent.claims import renamed, say_briefly
+from agent.evidence import Claim
+from agent.naming import names_of
+from agent.rules import Measured
+from tools.types import Box, Part, Region
+
+
+def at(label, *lefts, score=0.9, width=10):
+    return Measured(tuple(Part(label, Region(Box(x, 0, x + width, 10), score)) for x in lefts))
+
+
+def together(*several):
+    return Measured(tuple(part for measured in several for part in measured.parts))
+
+
+OTHERS = {"part B": "cap", "part C": "lid"}
+
+
+def names_beside_two_others(parts, detected):
+    """Names of "part A", where two other kinds bear names on each of as many references."""
+    kinds = together(parts, at("part B", 200), at("part C", 300))
+    beside = [together(boxes, at("cap", 200), at("lid", 300)) for boxes in detected]
+    return names_of(["part A", "part B", "part C"], [kinds] * len(beside), ["bolt", "cap", "lid"], beside)
+
+
+def test_a_kind_bears_the_name_that_is_found_wherever_its_parts_are():
+    discovered = [together(at("part A", 0, 20), at("part B", 50)) for _ in range(4)]
+    detected = [together(at("nut", 51), at("bolt", 1, 21)) for _ in range(4)]
+    assert names_of(["part A", "part B"], discovered, ["bolt", "nut"], detected) == {"part A": "bolt", "part B": "nut"}
+
+
+@pytest.mark.parametrize(
+    ("detected", "why"),
+    [
+        (at("bolt", 1), "one of two is not found"),
+        (at("bolt", 1, 21, 40), "one is found where there is none"),
+        (at("bolt", 1, 35), "one is found elsewhere"),
+        (at("bolt", 1, 2), "both are found in one place"),
+        (at("bolt", 1, 21, score=0.2), "they are faint"),
+        (at("bolt", 1, 21, width=40), "they are another size"),
+        (at("bolt"), "nothing is found"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_not_given(detected, why):
+    named = names_beside_two_others(at("part A", 0, 20), [detected] * 4)
+    assert named == OTHERS, why
+
+
+def test_one_reference_of_four_may_be_otherwise_and_a_single_one_names_nothing():
+    parts, right, wrong = at("part A", 0, 20), at("bolt", 1, 21), at("bolt", 1)
+    assert names_beside_two_others(parts, [right, right, right, wrong]) == {**OTHERS, "part A": "bolt"}
+    assert names_beside_two_others(parts, [right, right, wrong, wrong]) == OTHERS
+    assert names_beside_two_others(parts, [right]) == {}
+
+
+def test_a_single_name_is_none():
+    assert names_of(["part A"], [at("part A", 0)] * 4, ["gear"], [at("gear", 0)] * 4) == {}
+
+
+def test_no_name_is_given_twice_and_no_kind_gets_two():
+    discovered = [together(at("part A", 0), at("part B", 1))] * 2
+    detected = [together(at("cap", 0), at("lid", 0))] * 2
+    named = names_of(["part A", "part B"], discovered, ["cap", "lid"], detected)
+    assert sorted(named.values()) == ["cap", "lid"]
+    assert sorted(named) == ["part A", "part B"]
+
+
+def test_a_report_calls_a_part_what_people_call_it():
+    claim = renamed(Claim("count_differs", {"part": "part A", "found": 1, "expected": "2"}), {"part A": "egg"})
+    assert "egg" in say_briefly(claim)
+    assert "part A" not in say_briefly(claim)
+    quoted = renamed(Claim("arranged_missing", {"part": "'part A'", "place": "part A side"}), {"part A": "egg"})
+    assert quoted.facts == {"part": "'egg'", "place": "part A side"}
