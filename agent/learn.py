@@ -109,11 +109,27 @@ def remember(
     )
 
 
+def rescaled(
+    toolbox: Toolbox, product: Product, references: Sequence[Sample]
+) -> tuple[ProductSpec, tuple[Measured, ...]]:
+    """The specification with the detector's thresholds found anew on references, and their parts by those."""
+    spec = product.spec
+    raw = tuple(find_parts(toolbox, r, spec, product.types) for r in references)
+    named = [part.label for part in spec.parts if part.phrase is not None]
+    counts = _counts(named, [rule for rule in spec.rules if rule.origin != "induced"], raw)
+    parts = tuple(_with_threshold(part, counts.get(part.label), raw) for part in spec.parts)
+    spec = spec.model_copy(update={"parts": parts})
+    return spec, tuple(_of_spec(m, spec) for m in raw)
+
+
 def known_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: PartTypes | None) -> Measured:
     """The parts of a photo that the specification speaks of, each scored by how likely it is one."""
-    found = trusted(find_parts(toolbox, sample, spec, types), spec)
+    return _of_spec(find_parts(toolbox, sample, spec, types), spec)
+
+
+def _of_spec(raw: Measured, spec: ProductSpec) -> Measured:
     labels = {part.label for part in spec.parts}
-    return replace(found, parts=tuple(p for p in found.parts if p.label in labels))
+    return replace(raw, parts=tuple(p for p in trusted(raw, spec).parts if p.label in labels))
 
 
 def reproved(product: Product, measuring: Measuring | None = None) -> tuple[ProductSpec, tuple[str, ...]]:
@@ -150,8 +166,7 @@ def _seen(
     if not references:
         return _Seen(named.model_copy(update={"parts": parts[: len(told.parts)]}), (), None)
     raw = tuple(find_parts(toolbox, r, named) for r in references)
-    wanted = {rule.part: rule.low for rule in told.rules if isinstance(rule, CountRule) and rule.low == rule.high}
-    counts = {label: wanted.get(label) or evident_count(_scores(label, raw)) for label in labels}
+    counts = _counts(labels, told.rules, raw)
     scaled = tuple(_with_threshold(p, counts[p.label], raw) for p in parts if counts[p.label] or p.label in told.parts)
     spec = named.model_copy(update={"parts": scaled})
     believed = tuple(trusted(_only(m, scaled), spec) for m in raw)
@@ -167,6 +182,12 @@ def _seen(
         Measured((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
     )
     return _Seen(both, together, types)
+
+
+def _counts(labels: Sequence[str], rules: Sequence[Rule], raw: tuple[Measured, ...]) -> dict[str, int | None]:
+    """How many of each named part a good product has: as told, else as its detections show; None where neither says."""
+    wanted = {rule.part: rule.low for rule in rules if isinstance(rule, CountRule) and rule.low == rule.high}
+    return {label: wanted.get(label) or evident_count(_scores(label, raw)) for label in labels}
 
 
 def _countable(counts: Sequence[int]) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.claims import say, say_briefly
+from agent.claims import renamed, say, say_briefly
 from agent.contradictions import contradiction
 from agent.evidence import Claim
 from agent.fuse import NOTABLE
 from agent.induce import Measuring, holds
-from agent.learn import known_parts, remember, reproved
+from agent.learn import known_parts, remember, reproved, rescaled
 from agent.product import Product
 from agent.rules import ANY, Rule, evaluate
 from agent.spec import PartSpec, ProductSpec
@@ -54,7 +54,7 @@ def check(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Check, ..
     measured = known_parts(toolbox, sample, product.spec, product.types)
     outcomes = [(rule.name, evaluate(rule, measured)) for rule in product.spec.rules]
     found = [
-        Check(name, o.log_odds >= NOTABLE and not holds(o), o.log_odds, o.claim)
+        Check(name, o.log_odds >= NOTABLE and not holds(o), o.log_odds, renamed(o.claim, product.spec.called))
         for name, o in outcomes
         if o is not None
     ]
@@ -73,9 +73,9 @@ def add(
     for sample in samples:
         if sample.digest in known:
             raise InputError(f"{sample.name}: is a reference already ({known[sample.digest]}); give other photos.")
-    more = tuple(known_parts(toolbox, s, product.spec, product.types) for s in samples)
     references = (*product.references, *samples)
-    wider = replace(product, references=references, parts=(*product.parts, *more))
+    scaled, parts = rescaled(toolbox, product, references)
+    wider = replace(product, spec=scaled, references=references, parts=parts)
     spec, notes = reproved(wider, measuring)
     spec = spec.model_copy(update={"references": tuple(r.path for r in references if r.path is not None)})
     learned = remember(toolbox, spec, references, wider.parts, notes, types=product.types)
@@ -146,12 +146,18 @@ def _from_miss(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Prod
 
 
 def changes(before: ProductSpec, after: ProductSpec) -> tuple[str, ...]:
-    """What differs between the rules of two specifications, a sentence each."""
+    """What differs between the rules of two specifications and in how surely parts are found, a sentence each."""
     old, new = ({rule.name: rule for rule in spec.rules} for spec in (before, after))
     gone = [f"rule dropped: {say_briefly(r.claim)}" for name, r in old.items() if name not in new]
     fresh = [f"rule added: {say_briefly(r.claim)}" for name, r in new.items() if name not in old]
     changed = [line for name, r in new.items() if name in old and (line := _change(old[name], r)) is not None]
-    return (*gone, *fresh, *changed)
+    scores = {part.label: part.threshold for part in before.parts}
+    scaled = [
+        f"part changed: {part.label}: threshold {scores[part.label]:g} -> {part.threshold:g}"
+        for part in after.parts
+        if scores.get(part.label, part.threshold) != part.threshold
+    ]
+    return (*gone, *fresh, *changed, *scaled)
 
 
 def _change(old: Rule, new: Rule) -> str | None:

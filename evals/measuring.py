@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=40, help="of each training family")
     arguments = parser.parse_args()
     names = [n for n in TRAINED if family(n).is_logical]
-    found = fitted(names, lambda name: _sight(arguments.sight, name, FEW)[0], arguments.images)
+    found = fitted(names, lambda name: _sight(arguments.sight, name, FEW, words=False)[0], arguments.images)
     sys.stdout.write(yaml.safe_dump({"measuring": found.model_dump()}, sort_keys=False))
 
 

@@ -252,7 +252,7 @@ def main() -> None:
     names = arguments.family or {"trained": TRAINED, "heldout": HELDOUT, "all": TRAINED + HELDOUT}[arguments.split]
     found = []
     for name in [n for n in names if family(n).is_logical]:
-        sight, measuring = _sight(arguments.sight, name, arguments.shots)
+        sight, measuring = _sight(arguments.sight, name, arguments.shots, words=arguments.words)
         if arguments.show:
             sys.stdout.write(as_learned(name, shots=arguments.shots, sight=sight, measuring=measuring))
             continue
@@ -287,7 +287,7 @@ def as_learned(name: str, *, shots: int, sight: Sight, measuring: Measuring | No
     return in_yaml(spec)
 
 
-def _sight(name: str, family: str, shots: int) -> tuple[Sight, Measuring]:
+def _sight(name: str, family: str, shots: int, *, words: bool) -> tuple[Sight, Measuring]:
     """The truth, or what a profile's tools see of a family once they know its parts."""
     if name == "truth":
         from evals.measuring import TRUTH
@@ -295,7 +295,7 @@ def _sight(name: str, family: str, shots: int) -> tuple[Sight, Measuring]:
         return measured_truth, TRUTH
     from evals.seen import seen_by
 
-    return seen_by(name, family, shots)
+    return seen_by(name, family, shots, words=words)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def inspect_many(
     options: BatchOptions,
     speaker: Speaker,
     *,
-    product: str | None,
+    product: Path | None,
     normal: str,
     question: str,
 ) -> int:
@@ -41,13 +41,14 @@ def inspect_many(
         product_of: the product that the call names or shows.
         options: of the batch.
         speaker: prints reports.
-        product: as named in the call; None where it is learned from photos or words of the call.
+        product: the file of the one that the call names; None where it is learned from photos or words of the call.
         normal: what good means.
         question: to answer about each photo.
 
     Raises:
         InputError: an input, an option or the output folder cannot be used.
     """
+    from agent.spec import ProductSpec
     from looktwice.batch.manifest import describe_run, product_digest
     from looktwice.batch.run import Batch, run_batch
     from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
@@ -64,7 +65,7 @@ def inspect_many(
     named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
     manifest = describe_run(
         resolve_profile(str(open_inspector.args[0])),
-        product_digest(known, normal, learned_here=product is None),
+        product_digest(known, normal, None if product is None else ProductSpec.load(product)),
         {**named, "profile": inspector.profile, "device": device, "normal": normal, "question": question},
     )
     batch = Batch(tuple(images), out, manifest, options.every if options.watch else None, options.idle)

@@ -16,6 +16,7 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Product
+    from agent.spec import ProductSpec
     from tools.profiles.profile import Profile
 
 MANIFEST = "manifest.json"
@@ -59,23 +60,24 @@ def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[
     return Manifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
 
 
-def product_digest(product: Product | None, normal: str, *, learned_here: bool) -> dict[str, str]:
+def product_digest(product: Product | None, normal: str, saved: ProductSpec | None = None) -> dict[str, str]:
     """Name and digest of what the photos are compared with.
+
+    What is learned from photos named in the call follows from these photos and words. It is not compared itself, since
+    its last digits depend on the number of threads.
 
     Args:
         product: None where the photos themselves say what the product is.
         normal: what good means, in the user's words.
-        learned_here: from photos named in the call; its rules then follow from these photos and words, and are not
-            compared themselves, since their last digits depend on the number of threads.
+        saved: the file of a product that the call names.
     """
     from agent.files import in_yaml
 
     content = hashlib.sha256(json.dumps(normal).encode())
-    if product is not None:
-        if not learned_here:
-            content.update(in_yaml(product.spec.model_copy(update={"references": ()})).encode())
-        for reference in product.references:
-            content.update(reference.digest.encode())
+    if saved is not None:
+        content.update(in_yaml(saved.model_copy(update={"references": ()})).encode())
+    for reference in product.references if product is not None else ():
+        content.update(reference.digest.encode())
     return {"name": product.name if product is not None else "", "digest": content.hexdigest()}
 
 

@@ -83,12 +83,21 @@ def inspect(
     )
     if many and out is not None:
         from looktwice.batch.command import inspect_many
+        from looktwice.cli.learn import product_file
 
         def named(inspector: Inspector) -> Product | None:
             return _known(inspector, product, ref or [], normal)
 
         status = inspect_many(
-            images, out, open_inspector, named, batch, speaker, product=product, normal=normal, question=question
+            images,
+            out,
+            open_inspector,
+            named,
+            batch,
+            speaker,
+            product=product_file(product) if product else None,
+            normal=normal,
+            question=question,
         )
         raise typer.Exit(status)
     inspector = open_inspector()

@@ -134,7 +134,12 @@ def _say(lines: list[str]) -> None:
 
 
 def load_product(inspector: Inspector, name: str, products: Path = PRODUCTS) -> Product:
-    """A product by name, by the path of its file, or ready-made.
+    """A product by name, by the path of its file, or ready-made; raises like `product_file`."""
+    return inspector.load(product_file(name, products))
+
+
+def product_file(name: str, products: Path = PRODUCTS) -> Path:
+    """The file of a product by name, by its own path, or ready-made.
 
     Raises:
         tools.errors.InputError: no such product.
@@ -145,13 +150,13 @@ def load_product(inspector: Inspector, name: str, products: Path = PRODUCTS) -> 
     path = Path(name) if name.endswith((".yaml", ".yml")) else _file_of(name, products)
     if not path.exists():
         if name in ready_made():
-            return inspector.load(ready_made()[name])
+            return ready_made()[name]
         known = ", ".join(sorted(p.stem for p in products.glob("*.yaml"))) or "none"
         raise InputError(
             f"product '{name}': {path} does not exist (known: {known}; ready-made: {', '.join(ready_made())}); "
             f"learn it first: looktwice learn {name} GOOD_PHOTO..."
         )
-    return inspector.load(path)
+    return path
 
 
 def _file_of(name: str, products: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -25,12 +26,30 @@ SPINS = "2000"
 thirty times slower as soon as another program wants a core as well."""
 
 app = typer.Typer(
-    help="A visual inspector that explains itself: good or not, where, which rule is broken, why, how sure.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        import looktwice
+
+        typer.echo(f"looktwice {looktwice.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A visual inspector that explains itself: good or not, where, which rule is broken, why, how sure."""
+
+
 app.command()(demo)
 app.command()(inspect)
 app.command()(learn)

@@ -57,6 +57,18 @@ def test_a_false_alarm_as_a_reference_widens_what_it_broke_and_says_so():
     assert len(after.references) == 5
 
 
+def test_a_false_alarm_whose_parts_are_faint_lowers_the_score_from_which_on_a_detection_is_a_part():
+    toolbox = Toolbox(usual=parts("bolt", 0.9, 0.8, 0.2), named='["bolt"]')
+    faint = [photo(n) for n in range(9, 14)]
+    toolbox.found.update({shown.digest: parts("bolt", 0.9, 0.4, 0.1) for shown in faint})
+    before = product(toolbox, describe="two bolts")
+    after, said = add(toolbox, before, faint)
+    assert any(line.startswith("part changed: bolt: threshold 0.5 -> 0.2") for line in said)
+    assert before.spec.parts[0].threshold == pytest.approx(0.5, abs=0.05)
+    assert after.spec.parts[0].threshold < 0.3
+    assert all(len([p for p in m.of("bolt") if p.region.score > 0.5]) == 2 for m in after.parts)
+
+
 def test_what_is_known_of_a_product_in_words_is_put_to_the_proof_by_its_first_references():
     said = learn(Toolbox(usual=bolts(2)), "tray", [], describe="two bolts on the left; three nuts on the left")
     toolbox = Toolbox(usual=(*bolts(2), *parts("nut", 0.97)))

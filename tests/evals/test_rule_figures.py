@@ -1,9 +1,12 @@
 """Figures of rules: true ones are known, false ones counted, pointing at a defect told from pointing elsewhere."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from agent.rules import CountRule, Measured, SameRule
 from evals.rules import _points_at, _says, _share_false, as_learned, measure_family
+from evals.seen import nouns_of
 from evals.truth import measured_truth
 from nano.world import render
 
@@ -35,3 +38,16 @@ def test_a_family_is_measured_and_shown_as_learned():
     assert set(found.by_defect) == {"missing part", "swapped parts", "wrong colour", "wrong orientation"}
     assert 0 <= found.false_kept <= 1
     assert "part: capsule" in as_learned("blister", shots=2, sight=measured_truth, measuring=None)
+
+
+def test_discovered_kinds_are_held_against_the_nouns_that_they_show():
+    scenes = [render("tray", seed=5, index=n, defect=None) for n in range(3)]
+    truth = [measured_truth(scene) for scene in scenes]
+
+    def kind(label, noun, most=None):
+        return [[replace(part, label=label) for part in m.of(noun)[:most]] for m in truth]
+
+    kinds = [kind("part A", "nut"), kind("part B", "nut", most=1), kind("part C", "bolt"), kind("part D", "cap")]
+    seen = [Measured(tuple(part for some in photo for part in some)) for photo in zip(*kinds, strict=True)]
+    named = nouns_of(["part A", "part B", "part C", "part D"], scenes, seen, taken=["cap"])
+    assert named == {"part A": "nut", "part C": "bolt"}

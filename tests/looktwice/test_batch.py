@@ -10,22 +10,27 @@ import urllib.request
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import batch_driver
 from batch_driver import batch, files, lines, photo, run
 
+from agent.product import Product
+from agent.spec import PartSpec, ProductSpec
 from looktwice.batch.heap import keeping_freed_memory
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
 from looktwice.batch.listing import Watch
+from looktwice.batch.manifest import product_digest
 from looktwice.batch.naming import Names
 from looktwice.batch.observe import Counters
 from looktwice.batch.speed import bench_batch
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.stop import Stop
 from tools.errors import InputError
+from tools.images import sample_from_array
 
 
 @pytest.fixture
@@ -381,3 +386,17 @@ def test_memory_settings_reach_processes_that_start_meanwhile_and_leave_the_user
         assert os.environ["MALLOC_TOP_PAD_"] == "7"
     assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
     assert os.environ["MALLOC_TOP_PAD_"] == "7"
+
+
+def test_what_a_call_learns_is_known_by_its_photos_and_words_and_a_named_product_by_its_file():
+    def digest(threshold, references, saved=None, normal="two bolts"):
+        spec = ProductSpec(name="kit", product="kit", parts=(PartSpec(label="bolt", threshold=threshold),))
+        return product_digest(Product(spec, references=tuple(references)), normal, saved)
+
+    photos = [sample_from_array(np.full((16, 16, 3), n, dtype=np.uint8)) for n in range(2)]
+    saved = ProductSpec(name="kit", product="kit", parts=(PartSpec(label="bolt"),))
+    assert digest(0.4, photos) == digest(0.41, photos)
+    assert digest(0.4, photos, saved) == digest(0.41, photos, saved)
+    assert digest(0.4, photos) != digest(0.4, photos[:1])
+    assert digest(0.4, photos) != digest(0.4, photos, normal="three bolts")
+    assert digest(0.4, photos, saved) != digest(0.4, photos, saved.model_copy(update={"normal": "clean"}))

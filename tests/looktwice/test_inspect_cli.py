@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,8 @@ def test_a_very_small_photo_is_refused_with_the_least_size(tmp_path):
     result = looktwice("inspect", tmp_path / "dot.png", "--profile", "nano")
     assert result.returncode == 2
     assert "dot.png" in result.stderr
+
+
+def test_the_version_is_said_without_a_command():
+    result = looktwice("--version")
+    assert (result.returncode, result.stdout) == (0, f"looktwice {version('looktwice')}\n")
