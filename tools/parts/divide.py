@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from tools.parts.describe import Array, Descriptors
 
-APART = 0.25
-"""Least mean silhouette of groups."""
+APART = 0.5
+"""Least mean silhouette of groups. Of two members a photo one lies always on either side of their mean: what tells two
+kinds from chance is how far apart they are."""
 DISTINCT = 0.4
 """Least distance between the middles of groups, in the unit of `vectors`: what is less is grain."""
 DIMENSIONS = 4
