@@ -2,10 +2,12 @@
 
 import pytest
 
+from agent import Inspector
 from agent.claims import renamed, say_briefly
 from agent.evidence import Claim
 from agent.naming import names_of
 from agent.rules import Measured
+from nano.world import render
 from tools.types import Box, Part, Region
 
 
@@ -75,3 +77,15 @@ def test_a_report_calls_a_part_what_people_call_it():
     assert "part A" not in say_briefly(claim)
     quoted = renamed(Claim("arranged_missing", {"part": "'part A'", "place": "part A side"}), {"part A": "egg"})
     assert quoted.facts == {"part": "'egg'", "place": "part A side"}
+
+
+def test_a_report_on_a_product_that_the_narrator_knows_names_what_was_discovered():
+    inspector = Inspector(profile="nano")
+    good = [render("meal_box", seed=91, index=1_000_000 + n, defect=None).image for n in range(4)]
+    product = inspector.learn("meal box", good)
+    assert {"egg", "tomato"} <= set(product.spec.called.values())
+    assert all(part.phrase is None for part in product.spec.parts)
+    report = inspector.inspect(render("meal_box", seed=91, index=3, defect="missing part").image, product=product)
+    said = " ".join(finding.what for finding in report.evidence)
+    assert "egg" in said
+    assert not any(f"'{label}'" in said for label in product.spec.called)
