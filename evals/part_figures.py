@@ -19,13 +19,14 @@ import typer
 
 from agent.learn import learn
 from evals.metrics.ranking import auroc
+from evals.seen import SHOWN, mask_iou
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, Thing, scenes
 from nano.recipes.grounder_figures import average_precision
 from nano.world import HELDOUT, TRAINED, family
 from tools.images import sample_from_array
 from tools.parts import measure
 from tools.parts.relate import touching
-from tools.types import Mask, Part
+from tools.types import Part
 
 if TYPE_CHECKING:
     from tools.parts import PartTypes
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 PER_FAMILY = 40
 REFERENCES = 4
-NAMED = 0.3
-"""A type is named after the part that its segments overlap most, by so much (IoU) at least."""
 HIT = 0.5
 """A part is found where a mask of its name overlaps it more than this (IoU)."""
 CLOSE = 0.1
@@ -122,7 +121,7 @@ def _right_names(
             whole = toolbox.discoverer.pose(sample).mask
             for part in (p for p in parts if p.label == label):
                 thing = _shown(part, scene)
-                seen[thing or (product if _iou(part.region.mask, whole) > HIT else "")] += 1
+                seen[thing or (product if mask_iou(part.region.mask, whole) > HIT else "")] += 1
         shown = seen.most_common(1)[0][0] if seen else ""
         same = bool(shown) and shown.split()[-1] == called.split()[-1]
         right.append(same or (shown == product and called in product))
@@ -199,16 +198,12 @@ def _counting(
 
 def _shown(part: Part, scene: CachedScene) -> str:
     """The noun that a segment shows, "" for none."""
-    iou, noun = max(((_iou(part.region.mask, t.mask), t.name) for t in scene.parts), default=(0.0, ""))
-    return noun if iou >= NAMED else ""
-
-
-def _iou(one: Mask | None, other: Mask) -> float:
-    return 0.0 if one is None else float((one & other).sum() / max(int((one | other).sum()), 1))
+    iou, noun = max(((mask_iou(part.region.mask, t.mask), t.name) for t in scene.parts), default=(0.0, ""))
+    return noun if iou >= SHOWN else ""
 
 
 def _best(thing: Thing, parts: Sequence[Part], labels: frozenset[str]) -> tuple[float, Part | None]:
-    mine = [(_iou(p.region.mask, thing.mask), n) for n, p in enumerate(parts) if p.label in labels]
+    mine = [(mask_iou(p.region.mask, thing.mask), n) for n, p in enumerate(parts) if p.label in labels]
     iou, n = max(mine, default=(0.0, -1))
     return iou, parts[n] if n >= 0 else None
 

@@ -91,9 +91,10 @@ def nouns_of(
 
 def _noun(part: Part, scene: Scene) -> str:
     """The noun of the thing that a part shows, "" for none."""
-    iou, noun = max(((_iou(part.region.mask, p.mask), p.noun) for p in scene.parts), default=(0.0, ""))
+    iou, noun = max(((mask_iou(part.region.mask, p.mask), p.noun) for p in scene.parts), default=(0.0, ""))
     return noun if iou >= SHOWN else ""
 
 
-def _iou(one: Mask | None, other: Mask) -> float:
+def mask_iou(one: Mask | None, other: Mask) -> float:
+    """Intersection over union of two masks; 0 where the one is not known."""
     return 0.0 if one is None else float((one & other).sum() / max(int((one | other).sum()), 1))

@@ -12,6 +12,7 @@ from tools.errors import ModelError
 from tools.images import sample_from_array
 from tools.loading import load_model
 from tools.patches import trace
+from tools.patches.augment import laid
 from tools.patches.trace import KEPT, SHOWN, PhotoTracer
 from tools.profiles import load_profile
 
@@ -141,6 +142,15 @@ def test_no_more_good_photos_are_looked_at_than_it_learned_with(tracer):
 @pytest.fixture(scope="module")
 def shipped():
     return PhotoTracer(load_model(load_profile("nano").role("tracer"), "tracer", "cpu"))
+
+
+def test_the_photo_and_its_quarter_turn_say_what_all_eight_ways_to_lay_it_say(shipped):
+    image = rendered("nut", 1, "crack").image[:, :224]
+    views = [trace.flaws.raw for trace in shipped.trace([sample_from_array(view) for view in laid(image, 8)])]
+    back = [np.rot90(view, -(n % 4))[:, :: -1 if n >= 4 else 1] for n, view in enumerate(views)]
+    two = (views[0] + np.rot90(views[1], -1)) / 2
+    assert np.abs(np.mean(back, axis=0) - two).max() < 1e-3
+    assert np.abs(views[0] - two).max() > 0.1
 
 
 SEED, SHOTS = 77, 4
