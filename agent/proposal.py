@@ -121,7 +121,7 @@ class ColourProposal(Proposal):
 class Pair(_Worded):
     """One line of a mapping."""
 
-    when: str = Field(min_length=1, max_length=12)
+    when: str = Field(pattern=r"^([0-9]{1,2}|[a-z]{3,8})$")
     """A number in digits, or a colour."""
     colour: str
 
@@ -149,7 +149,7 @@ class AskProposal(Proposal):
     """A question about the photo that has one answer for every good product."""
 
     kind: Literal["ask"]
-    question: str = Field(min_length=8, max_length=120)
+    question: str = Field(pattern=r'^[^"\\]{8,100}\?$')
     expected: Literal["yes", "no"]
 
     def rule(self) -> Rule:

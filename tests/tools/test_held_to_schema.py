@@ -7,6 +7,9 @@ import pytest
 from checkpoints import bert_tokenizer, plate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.proposal import MOST_RULES, known_words, rules_schema
+from agent.propose import PART_LIMIT, parts_schema, read_parts
+from agent.propose_rules import read_rules
 from tools.loading import load_model
 from tools.narrate import Narrator, Turn
 from tools.narrate.schema import Grammars
@@ -87,3 +90,25 @@ def test_a_model_without_an_end_answers_freely(folder_of, caplog):
     with caplog.at_level(logging.WARNING, "looktwice"):
         assert Grammars(own).holding(SCHEMA) == []
     assert "no token ends an answer" in caplog.text
+
+
+@pytest.mark.parametrize("labels", [[], ["bolt"], ["bolt", "red nut", "cap"]])
+def test_a_random_model_writes_rules_of_known_words_and_freely_none(loaded, labels):
+    narrator, names, words = Narrator(loaded("llava")), {label: label for label in labels}, known_words(labels)
+    held = said(narrator, "What holds?", 4000, schema=rules_schema(labels))
+    written = json.loads(held)["rules"]
+    assert len(written) <= MOST_RULES
+    assert all(rule[key] in words[key] for rule in written for key in rule if key in words)
+    # What is still wrong is what no grammar says: a range upside down, a part beside itself.
+    _, fault = read_rules(held, names)
+    assert fault is None or not any(told in fault for told in ("JSON", "not known", "Input should", "pattern"))
+    assert read_rules(said(narrator, "What holds?"), names)[0] == ()
+
+
+def test_a_random_model_describes_parts(loaded):
+    narrator = Narrator(loaded("llava"))
+    found, fault = read_parts(said(narrator, "Which parts?", 2000, schema=parts_schema("names")))
+    assert fault is None
+    assert len(found) <= PART_LIMIT
+    _, fault = read_parts(said(narrator, "Which parts?", 300, schema=parts_schema("parts")))
+    assert fault in (None, "it is cut short; answer in fewer words")
