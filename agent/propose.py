@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PART_LIMIT = 12
 """At most so many kinds of parts are taken from the narrator."""
-TOKENS = {"names": 64, "parts": 768}
+TOKENS = {"names": 64, "parts": 512}
 """An answer is cut after so many tokens."""
 Label = Annotated[str, Field(min_length=1, max_length=40)]
 
@@ -29,9 +29,9 @@ class ProposedPart(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     label: Label
-    phrase: str = Field(default="", max_length=80)
+    phrase: str = Field(default="", max_length=60)
     """Words for the grounder; the label where there are none."""
-    look: str = Field(default="", max_length=160)
+    look: str = Field(default="", max_length=100)
     """How a good one looks."""
 
 
@@ -52,16 +52,17 @@ def proposed_parts(
     """Kinds of parts that the narrator gives on the photos, in the order of first mention, their labels singular.
 
     Args:
-        narrator: is asked about each photo by itself.
+        narrator: is asked about each photo by itself for names, about all at once for more, which takes it longer.
         samples: photos of good ones.
         product: what it is called.
         described: ask for words to find each part by and for how it looks, not for names alone.
     """
     key: Literal["names", "parts"] = "parts" if described else "names"
     question = questions()["describe_parts" if described else "list_parts"].format(product=product)
+    images = [sample.image for sample in samples]
     found: dict[str, ProposedPart] = {}
-    for sample in samples:
-        parts, _ = asked(narrator, [sample.image], question, parts_schema(key), read_parts, tokens=TOKENS[key])
+    for shown in [images] if described and images else [[image] for image in images]:
+        parts, _ = asked(narrator, shown, question, parts_schema(key), read_parts, tokens=TOKENS[key])
         for part in parts:
             found.setdefault(part.label, part)
     return tuple(found.values())[:PART_LIMIT]
