@@ -70,5 +70,7 @@ def listed(answer: str, key: str) -> tuple[list[object], str | None]:
         if error.pos >= len(answer.rstrip()) or error.msg.startswith("Unterminated"):
             return [], "it is cut short; answer in fewer words"
         return [], f"it is not JSON: {error.msg} at character {error.pos}"
+    except (ValueError, RecursionError):
+        return [], "it is not JSON that can be read: too deep, or with too long a number"
     items = data.get(key) if isinstance(data, dict) else data
     return (items, None) if isinstance(items, list) else ([], f"there is no list '{key}' in it")

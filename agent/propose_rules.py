@@ -23,6 +23,8 @@ TOKENS = 768
 """An answer is cut after so many tokens."""
 QUOTED = 3
 """So many faults are told at a time."""
+LONGEST = 300
+"""A fault is told in so many characters at most."""
 
 
 def proposed_rules(
@@ -100,8 +102,9 @@ def _read(item: object, words: Words) -> Rule:
         return READ.validate_python(item, context=words).rule()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(at) for at in first["loc"] if at != first["loc"][0])
-        raise ValueError(f"{field}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")) from error
+        field = ".".join(str(at) for at in first["loc"][1:])
+        told = f"{field}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
+        raise ValueError(told[:LONGEST]) from error
 
 
 def _labelled(rule: Rule, names: Mapping[str, str]) -> Rule:
