@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.claims import say_briefly
 from agent.propose_clauses import from_clauses
 from agent.propose_rules import proposed_rules
-from agent.prove_proposed import answered
+from agent.prove_proposed import answered, not_kept
 from agent.rules import Rule
 from agent.spec import ProductSpec
 from tools.types import Sample
@@ -45,8 +45,7 @@ def ideas_on(toolbox: Toolbox, spec: ProductSpec, references: Sequence[Sample], 
     names = {p.called or p.label: p.label for p in spec.parts if p.phrase is not None or p.called is not None}
     clauses = from_clauses(narrator, left, spec.product, names)
     if not references:
-        unproved = (f"'{say_briefly(rule.claim)}' was proposed and not kept as a rule: no photo of a good one bears it "
-                    "out." for rule in clauses.others)  # fmt: skip
+        unproved = (not_kept(r, "no photo of a good one bears it out", spec.called) for r in clauses.others)
         return Ideas(
             tuple(clauses.faithful.values()), tuple(clauses.faithful), (*_as_asked(clauses.faithful), *unproved)
         )

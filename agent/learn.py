@@ -272,7 +272,7 @@ def _rules(
         # Unsure detections can make the likeliest total another number than the likeliest counts add up to.
         if rule.name not in names and contradiction((*kept, *induced, rule)) is None:
             induced.append(rule)
-    borne, more = kept_proposed(proposed, believed, measuring, told=kept, induced=induced)
+    borne, more = kept_proposed(proposed, believed, measuring, told=kept, induced=induced, called=seen.spec.called)
     names = {rule.name for rule in borne}
     return (*kept, *borne, *(rule for rule in induced if rule.name not in names)), (*notes, *more)
 

@@ -192,4 +192,8 @@ def rules_schema(labels: Sequence[str]) -> dict[str, Any]:
         for field in model["properties"]:
             if field in words:
                 model["properties"][field] = {"type": "string", "enum": list(words[field])}
+    listed = schema["properties"]["rules"]
+    if "oneOf" in listed["items"]:
+        # Kinds exclude each other by their name alone, which grammars do not see; "any of" says the same here.
+        listed["items"] = {"anyOf": listed["items"]["oneOf"]}
     return schema

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agent.claims import say_briefly
+from agent.claims import renamed, say_briefly
 from agent.contradictions import contradiction
 from agent.induce import Measuring, proved
 from agent.prove_told import TRUSTED, settled_on, why_not
@@ -28,6 +28,7 @@ def kept_proposed(
     *,
     told: Sequence[Rule],
     induced: Sequence[Rule],
+    called: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """The proposed rules that the references bear out, with support and doubt, and a note on each other one.
 
@@ -39,6 +40,7 @@ def kept_proposed(
         measuring: how well things can be measured.
         told: rules that a person gave; they win.
         induced: rules that the references obey by themselves.
+        called: what people call parts that have another label, for the notes.
     """
     labels = {ANY, *(label for m in references for label in m.labels)}
     said, measured = {rule.name for rule in told}, {rule.name: rule for rule in induced}
@@ -57,8 +59,13 @@ def kept_proposed(
         if fault is None:
             kept[rule.name] = _proved(rule, references, measuring)
         else:
-            notes.append(f"'{say_briefly(rule.claim)}' was proposed and not kept as a rule: {fault}.")
+            notes.append(not_kept(rule, fault, called))
     return tuple(kept.values()), tuple(notes)
+
+
+def not_kept(rule: Rule, why: str, called: Mapping[str, str] | None = None) -> str:
+    """The note on a proposal that became no rule."""
+    return f"'{say_briefly(renamed(rule.claim, called or {}))}' was proposed and not kept as a rule: {why}."
 
 
 def _fault(rule: Rule, references: Sequence[Measured], labels: set[str], measuring: Measuring | None) -> str | None:
@@ -97,8 +104,5 @@ def answered(
         if right >= TRUSTED * len(references):
             kept.append(rule.model_copy(update={"support": right}))
         else:
-            what = say_briefly(rule.claim)
-            notes.append(
-                f"'{what}' was proposed and not kept as a rule: {right} of {len(references)} references obey it."
-            )
+            notes.append(not_kept(rule, f"{right} of {len(references)} references obey it"))
     return tuple(kept), tuple(notes)

@@ -285,6 +285,12 @@ def test_a_sentence_parts_and_proposals_make_one_product_whose_file_says_where_e
     assert ProductSpec.load(tmp_path / "bag.yaml") == product.spec
 
 
+def test_a_note_calls_a_part_what_people_call_it(trays):
+    wrong = CountRule(part="bolt", low=5, high=5, origin="proposed")
+    _, (note,) = kept_proposed([wrong], trays, TRUTH, told=(), induced=(), called={"bolt": "long screw"})
+    assert "5 long screw" in note
+
+
 def test_a_part_is_looked_for_in_the_narrators_words_and_the_file_says_how_it_looks():
     described = [
         {"label": "Bolts", "phrase": "A long, straight bolt.", "look": "grey"},
