@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tools.parts.describe import Array, Descriptors
 
-APART = 0.25
+APART = 0.5
 """Least mean silhouette of groups. Of two members a photo one lies always on either side of their mean: what tells two
 kinds from chance is how far apart they are."""
 DISTINCT = 0.4
