@@ -19,6 +19,7 @@ from tools.narrate.likely import from_candidates, from_samples, tell_apart
 from tools.narrate.local import NO, YES, Narrator
 from tools.narrate.turn import Turn
 from tools.profiles.spec import ServedSpec
+from tools.together import aside
 from tools.types import RGB
 
 if TYPE_CHECKING:
@@ -181,8 +182,11 @@ class ServedNarrator(Narrator):
             told = self._completion(messages, max_tokens=SAMPLE_TOKENS, temperature=1.0, seed=seed, extra_body=how)
             return str(told.message.content or "")
 
-        with ThreadPoolExecutor(self._spec.at_once) as pool:
-            return list(pool.map(draw, range(self._spec.samples)))
+        def drawn() -> list[str]:
+            with ThreadPoolExecutor(self._spec.at_once) as pool:
+                return list(pool.map(draw, range(self._spec.samples)))
+
+        return aside(drawn)
 
     def _completion(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """The first choice of one chat completion."""
@@ -203,9 +207,12 @@ class ServedNarrator(Narrator):
         """
         import openai
 
-        try:
+        def gated() -> _T:
             with self._gate:
                 return ask()
+
+        try:
+            return aside(gated)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             if "logprob" in str(error).lower():
                 raise
