@@ -105,6 +105,12 @@ def own_seconds() -> float:
     return time.perf_counter() - (0.0 if lane is None else lane.waited)
 
 
+def lanes() -> int:
+    """How many photos are inspected at a time; what is kept of a photo for its next step has to hold so many."""
+    lane = _here.get()
+    return 1 if lane is None else lane.together.lanes
+
+
 class Together:
     """Runs as many tasks at a time as it has lanes."""
 
@@ -114,6 +120,8 @@ class Together:
         Args:
             lanes: tasks that `start` takes at most.
         """
+        self.lanes = lanes
+        """Tasks at a time, at most."""
         self.joined: dict[str, Joined] = {}
         """By name of the network, in the order in which they were first run."""
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")

@@ -12,7 +12,7 @@ import numpy as np
 from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.parts.measure import measure
-from tools.together import forward
+from tools.together import forward, lanes
 from tools.types import RGB, Box, Mask, Part, Sample
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ class Segmenter:
         import torch
 
         model, names, layers = self._loaded.model, tuple(prompts), len(encoded.embeddings)
+        count = next(iter(prompts.values())).shape[1]
 
         def run(*inputs: Tensor) -> tuple[Tensor, Tensor]:
             embeddings = inputs[0] if layers == 1 else list(inputs[:layers])
@@ -214,11 +215,10 @@ class Segmenter:
             found = model(image_embeddings=embeddings, multimask_output=True, **told)
             return found.pred_masks, found.iou_scores
 
+        given = prompts.values() if lanes() == 1 else [_padded(p) for p in prompts.values()]
         with torch.inference_mode():
-            found = forward(
-                "segmenter's masks", run, *encoded.embeddings, *prompts.values(), alike=(id(model), names, layers)
-            )
-        return SimpleNamespace(pred_masks=found[0], iou_scores=found[1])
+            found = forward("segmenter's masks", run, *encoded.embeddings, *given, alike=(id(model), names, layers))
+        return SimpleNamespace(pred_masks=found[0][:, :count], iou_scores=found[1][:, :count])
 
     def _prompts(
         self,
@@ -239,6 +239,13 @@ class Segmenter:
             prompts["input_points"] = (torch.tensor(given) * scale)[None].to(device, dtype)
             prompts["input_labels"] = labels.expand(1, len(boxes), -1)
         return prompts
+
+
+def _padded(prompts: Tensor) -> Tensor:
+    """Prompts (1, N, ...) up to the next power of two, the last one repeated, so that photos of a few more join."""
+    count = prompts.shape[1]
+    more = (1 << (count - 1).bit_length()) - count
+    return prompts if not more else prompts[:, [*range(count), *[count - 1] * more]]
 
 
 def _distinct(logits: Tensor, ious: Tensor) -> list[tuple[Tensor, float, float, int]]:

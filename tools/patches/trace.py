@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.calls import model_call
 from tools.errors import ModelError
-from tools.together import forward
+from tools.together import forward, lanes
 from tools.types import FloatMap, Sample, ScoreMap, Source
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ GRAIN = 4
 STEP = 32
 """Sides are brought to multiples of this."""
 KEPT, PIXELS = 8, 2_000_000
-"""What was traced on so many photos is kept, as long as they have no more pixels than this together."""
+"""What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
 SHOWN = 5
 """A photo is shown beside so many good ones at most: the first ones, which is as many as the model learned with."""
 WORST = 12
@@ -148,8 +148,8 @@ class PhotoTracer:
     def _one(self, sample: Sample) -> Traces:
         if sample.digest not in self._kept:
             traces = self._traced(sample)
-            room = PIXELS - traces.edges.size
-            while self._kept and (len(self._kept) >= KEPT or sum(t.edges.size for t in self._kept.values()) > room):
+            most, room = KEPT * lanes(), PIXELS * lanes() - traces.edges.size
+            while self._kept and (len(self._kept) >= most or sum(t.edges.size for t in self._kept.values()) > room):
                 del self._kept[next(iter(self._kept))]
             self._kept[sample.digest] = traces
         return self._kept[sample.digest]
