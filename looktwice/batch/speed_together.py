@@ -53,6 +53,8 @@ class TogetherBench:
     """Photos a second, one at a time; others are decoded ahead and reports written behind, as in any batch."""
     joint: float
     """Photos a second, so many at a time, the same otherwise."""
+    differs: float
+    """By how much the score of a photo differs at most."""
     load: float
     """Processes that wanted a core, on average over the last minute, this bench included."""
     networks: tuple[NetworkRow, ...]
@@ -93,23 +95,27 @@ def bench_together(
             each.inspect(product.references[0], product=product)
         say(f"one at a time, {images} photos")
         one, several = (Work(open_inspector, product, "", "", folder / out) for out in ("one", "several"))
-        single = _photos_a_second(images, SerialRunner(inspector, one), one.out, folder)
+        single, scores = _inspected(images, SerialRunner(inspector, one), one.out, folder)
         say(f"{single:.2f} a second; now {together} at a time")
         runner = TogetherRunner(another, several, photos=together)
-        joint = _photos_a_second(images, runner, several.out, folder)
+        joint, others = _inspected(images, runner, several.out, folder)
     rows = (NetworkRow(n, j.asked / images, j.run / images, j.mean) for n, j in runner.joined.items())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return TogetherBench(inspector.profile, images, together, single, joint, load, tuple(rows))
+    differs = max(abs(score - others[name]) for name, score in scores.items())
+    return TogetherBench(inspector.profile, images, together, single, joint, differs, load, tuple(rows))
 
 
-def _photos_a_second(images: int, runner: Runner, out: Path, folder: Path) -> float:
+def _inspected(images: int, runner: Runner, out: Path, folder: Path) -> tuple[float, dict[str, float]]:
+    """Photos a second, and the score of each."""
     out.mkdir()
+    scores: dict[str, float] = {}
     batch = Batch((folder / "in",), out, Manifest(options={}, product={}, models={}, versions={}))
 
     def came(outcome: Outcome) -> None:
-        if outcome.status != "inspected":
+        if outcome.report is None:
             raise InputError(f"the bench's own photo was not inspected: {outcome.error}")
+        scores[outcome.job.name] = outcome.report["verdict"]["score"]
 
     with Stop() as stop:
         tally = run_batch(batch, lambda _: runner, stop=stop, observer=EventLog(out), on_outcome=came)
-    return images / tally.wall
+    return images / tally.wall, scores

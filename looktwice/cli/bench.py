@@ -82,7 +82,7 @@ def bench(
         parts = bench_parts(repeat=repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(shown, parts))
     elif name == "batch" and together is not None:
-        _together(images, together, device, json, progress)
+        _together(images, together, ray, device, json, progress)
     elif name == "batch":
         _batch(images, workers, ray, device, json, progress)
     elif name == "soak":
@@ -189,13 +189,16 @@ def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, 
     )
 
 
-def _together(images: int, together: int, device: str, json: bool, console: Console) -> None:
+def _together(images: int, together: int, ray: str | None, device: str, json: bool, console: Console) -> None:
     from rich.console import Console as Shown
     from rich.table import Table
 
     from agent import Inspector
     from looktwice.batch.speed_together import bench_together
+    from tools.errors import InputError
 
+    if ray is not None:
+        raise InputError("--together inspects in one process; leave it out, or --ray.")
     opener = partial(Inspector, "nano", device=device)
     found = bench_together(opener, images=images, together=together, say=console.print)
     if json:
@@ -207,7 +210,8 @@ def _together(images: int, together: int, device: str, json: bool, console: Cons
     Shown().print(table)
     typer.echo(
         f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.joint:.2f} with "
-        f"{found.together} at a time, {found.ratio:.2f} times as many (load {found.load:.1f})"
+        f"{found.together} at a time, {found.ratio:.2f} times as many (load {found.load:.1f}); scores differ by "
+        f"{found.differs:.0e} at most"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from batch_driver import answers, batch, files, lines, manifest, photo
 
 from agent import Inspector
 from agent.calibrate import Calibration
+from agent.product import Product
+from agent.spec import ProductSpec
 from agent.steps.look_again import ACTIONS
 from evals.datasets.world import open_world
 from looktwice.batch.command import inspect_many
 from looktwice.batch.observe import EventLog
 from looktwice.batch.options import BatchOptions
 from looktwice.batch.run import Batch, run_batch
+from looktwice.batch.speed_together import bench_together
 from looktwice.batch.start import chosen_together
 from looktwice.batch.stop import Stop
 from looktwice.batch.together import TogetherRunner
@@ -29,7 +33,8 @@ from looktwice.batch.work import Work
 from looktwice.cli import main
 from looktwice.cli.say import Speaker
 from tools import together
-from tools.together import Together
+from tools.errors import InputError
+from tools.together import Together, forward
 
 FAMILY, PHOTOS, SEED = "connector", 6, 12
 TOOLS = ("scorer", "tracer", "differ", "memory", "grounder", "segmenter", "segmenter's masks")
@@ -213,6 +218,30 @@ def test_a_number_that_cannot_be_is_refused_in_a_sentence(tmp_path, monkeypatch,
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+class Joining(batch_driver.QuickInspector):
+    """Asks one network twice."""
+
+    def learn(self, name, references, **_):
+        return Product(ProductSpec(name=name, product=name), references=tuple(references))
+
+    def inspect(self, sample, **more):
+        for _ in range(2):
+            forward("net", lambda values: [values], torch.ones(1, 1))
+        return super().inspect(replace(sample, path=sample.path or Path("good.png")), **more)
+
+
+def test_the_bench_says_of_how_many_photos_forwards_are():
+    found = bench_together(partial(Joining, slow=0.02), images=10, together=3)
+    assert 0.5 < found.ratio < 2
+    (network,) = found.networks
+    assert (network.name, network.asked, network.run, network.photos) == ("net", 2.0, 0.8, 2.5)
+    assert found.differs == 0
+    with pytest.raises(InputError, match="8 or more"):
+        bench_together(Joining, images=7, together=4)
+    with pytest.raises(InputError, match="give 1 or more"):
+        bench_together(Joining, images=7, together=0)
 
 
 def test_several_at_a_time_are_the_default_on_a_gpu_alone():

@@ -38,6 +38,8 @@ _log = logging.getLogger("looktwice")
 class ServedNarrator(Narrator):
     """Answers and likelihoods from a server; each question is a request of its own, without a session.
 
+    Of several photos at a time (`tools.together`) all ask at once, and the server may join what they ask.
+
     Likelihoods are read from the candidates for the answer's first token. A server that gives none is asked several
     times at temperature 1 instead, and the answers are counted; that is said once, since it is coarse and slow.
     """
