@@ -41,7 +41,7 @@ def familiar_with(context: Context, product: Product, sample: Sample) -> Familia
     shown = product.references[0] if product.references else sample
     key = "\n".join([product.spec.product, product.spec.normal, shown.digest])
     if key not in context.familiar:
-        listed = proposed_parts(context.toolbox.narrator, [shown], product.spec.product)
+        listed = [part.label for part in proposed_parts(context.toolbox.narrator, [shown], product.spec.product)]
         labels = " ".join(part.label for part in product.spec.parts)
         told = f"{product.spec.product} {product.spec.normal} {labels}".lower()
         strange = tuple(label for label in listed if label.split()[-1] not in told)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.confidence import evident_count, threshold_for
 from agent.contradictions import contradiction
+from agent.ideas import ideas_on
 from agent.induce import Measuring, induce, leave_one_out, odd_one
 from agent.measure import find_parts, trusted
 from agent.naming import names_of
 from agent.product import Product
-from agent.propose import proposed_parts
+from agent.propose import ProposedPart, proposed_parts
+from agent.prove_proposed import kept_proposed
 from agent.prove_told import TRUSTED, kept_told
 from agent.rules import ANY, CountRule, Measured, Rule
 from agent.rules.base import count_of
@@ -64,15 +67,18 @@ def learn(
     told = read_words(describe)
     shown = list(references[:2]) or ([example] if example is not None and not told.parts else [])
     known = {label.split()[-1] for label in told.parts}
-    proposed = [label for label in proposed_parts(toolbox.narrator, shown, noun) if label.split()[-1] not in known]
-    draft = ProductSpec(name=name, product=noun, normal=describe, unruled=told.left, references=_paths(references))
-    notes = [f"not turned into a rule: '{clause}'" for clause in told.left]
+    listed = proposed_parts(toolbox.narrator, shown, noun, described=toolbox.proposes == "rules")
+    proposed = [part for part in listed if part.label.split()[-1] not in known]
+    draft = ProductSpec(name=name, product=noun, normal=describe, references=_paths(references))
     seen = _seen(toolbox, draft, references, told, proposed, detection)
     seen, references, odd = _without_odd_one(seen, references, measuring)
-    rules, dropped = _rules(seen, told, measuring)
-    spec = seen.spec.model_copy(update={"references": _paths(references)})
+    ideas = ideas_on(toolbox, seen.spec, references, told.left)
+    left = tuple(clause for clause in told.left if clause not in ideas.read)
+    notes = [f"not turned into a rule: '{clause}'" for clause in left]
+    rules, dropped = _rules(seen, told, ideas.rules, measuring)
+    spec = seen.spec.model_copy(update={"references": _paths(references), "unruled": left})
     spec = _with_rules(spec, rules, seen.measured, measuring)
-    return remember(toolbox, spec, references, seen.measured, (*notes, *odd, *dropped), types=seen.types)
+    return remember(toolbox, spec, references, seen.measured, (*notes, *ideas.notes, *odd, *dropped), types=seen.types)
 
 
 def remember(
@@ -116,7 +122,7 @@ def rescaled(
     spec = product.spec
     raw = tuple(find_parts(toolbox, r, spec, product.types) for r in references)
     named = [part.label for part in spec.parts if part.phrase is not None]
-    counts = _counts(named, [rule for rule in spec.rules if rule.origin != "induced"], raw)
+    counts = _counts(named, [rule for rule in spec.rules if rule.origin == "told"], raw)
     parts = tuple(_with_threshold(part, counts.get(part.label), raw) for part in spec.parts)
     spec = spec.model_copy(update={"parts": parts})
     return spec, tuple(_of_spec(m, spec) for m in raw)
@@ -135,11 +141,13 @@ def _of_spec(raw: Measured, spec: ProductSpec) -> Measured:
 def reproved(product: Product, measuring: Measuring | None = None) -> tuple[ProductSpec, tuple[str, ...]]:
     """The specification with its induced rules learned anew from the references, and notes; told rules stay told.
 
-    For references that were added: tolerances, support and the scores of good ones change with them.
+    For references that were added: tolerances, support and the scores of good ones change with them. What was proposed
+    is proved anew, and dropped where they no longer bear it out.
     """
-    told = Told(rules=tuple(r for r in product.spec.rules if r.origin != "induced"))
+    told = Told(rules=tuple(r for r in product.spec.rules if r.origin == "told"))
+    proposed = [r for r in product.spec.rules if r.origin == "proposed"]
     seen = _Seen(product.spec, product.parts, product.types)
-    rules, notes = _rules(seen, told, measuring)
+    rules, notes = _rules(seen, told, proposed, measuring)
     return _with_rules(product.spec, rules, product.parts, measuring), notes
 
 
@@ -152,7 +160,7 @@ def _seen(
     draft: ProductSpec,
     references: Sequence[Sample],
     told: Told,
-    proposed: Sequence[str],
+    proposed: Sequence[ProposedPart],
     detection: float,
 ) -> _Seen:
     """Parts that were discovered, and named ones that the detector can be trusted with.
@@ -160,8 +168,9 @@ def _seen(
     What words ground must be borne out by the references: of a told part its number, where parts were discovered. The
     narrator's own names are parts where nothing was discovered; elsewhere they name what was.
     """
-    labels = (*told.parts, *proposed)
-    parts = tuple(PartSpec(label=label, phrase=label, threshold=detection) for label in labels)
+    parts = _phrased(told, proposed, detection)
+    labels = [part.label for part in parts]
+    looks = {part.label: part.look for part in parts}
     named = draft.model_copy(update={"parts": parts})
     if not references:
         return _Seen(named.model_copy(update={"parts": parts[: len(told.parts)]}), (), None)
@@ -176,12 +185,24 @@ def _seen(
     kept = tuple(p for p in (steady if kinds else scaled) if p.label in told.parts) or (() if kinds else steady)
     found = tuple(Measured(toolbox.discoverer.find(r, types)) for r in references) if kinds else believed
     called = names_of(kinds, found, [p.label for p in steady if p not in kept], believed)
-    more = tuple(PartSpec(label=label, called=called.get(label)) for label in kinds)
+    more = tuple(PartSpec(label=k, called=called.get(k), look=looks.get(called.get(k, ""))) for k in kinds)
     both = named.model_copy(update={"parts": (*kept, *more)})
     together = tuple(
         Measured((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
     )
     return _Seen(both, together, types)
+
+
+def _phrased(told: Told, proposed: Sequence[ProposedPart], detection: float) -> tuple[PartSpec, ...]:
+    """Parts that words name, the told ones first; no two are looked for by the same words."""
+    found = [PartSpec(label=label, phrase=label, threshold=detection) for label in told.parts]
+    taken = {*told.parts, *(part.label for part in proposed)}
+    for part in proposed:
+        words = " ".join(re.findall(r"[\w-]+", part.phrase.lower()))
+        phrase = words if words and words not in taken else part.label
+        taken.add(phrase)
+        found.append(PartSpec(label=part.label, phrase=phrase, look=part.look or None, threshold=detection))
+    return tuple(found)
 
 
 def _counts(labels: Sequence[str], rules: Sequence[Rule], raw: tuple[Measured, ...]) -> dict[str, int | None]:
@@ -230,8 +251,10 @@ def _without_odd_one(
     return replace(seen, measured=measured, types=None), rest, (note,)
 
 
-def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Told rules that the references bear out, then whatever else they share; notes on what was dropped.
+def _rules(
+    seen: _Seen, told: Told, proposed: Sequence[Rule], measuring: Measuring | None
+) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """Told and proposed rules that the references bear out, then whatever else they share; notes on what was dropped.
 
     A part of which another number was told than was found is not measured rightly, or not at all: no rule speaks of it.
     """
@@ -244,13 +267,14 @@ def _rules(seen: _Seen, told: Told, measuring: Measuring | None) -> tuple[tuple[
     names = {rule.name for rule in kept}
     denied = {r.part for r in told.rules if isinstance(r, CountRule) and r.name not in names}
     believed = tuple(Measured(tuple(p for p in m.parts if p.label not in denied)) for m in seen.measured)
-    induced = tuple(rule for rule in induce(believed, measuring) if rule.name not in names)
-    rules = list(kept)
-    for rule in induced:
+    induced: list[Rule] = []
+    for rule in induce(believed, measuring):
         # Unsure detections can make the likeliest total another number than the likeliest counts add up to.
-        if contradiction((*rules, rule)) is None:
-            rules.append(rule)
-    return tuple(rules), notes
+        if rule.name not in names and contradiction((*kept, *induced, rule)) is None:
+            induced.append(rule)
+    borne, more = kept_proposed(proposed, believed, measuring, told=kept, induced=induced, called=seen.spec.called)
+    names = {rule.name for rule in borne}
+    return (*kept, *borne, *(rule for rule in induced if rule.name not in names)), (*notes, *more)
 
 
 def raise_contradiction(rules: Sequence[Rule]) -> None:
@@ -270,8 +294,8 @@ def _with_rules(
     """The specification with its rules, the parts they speak of, and what good ones score by leave-one-out."""
     named = {label for rule in rules for label in rule.named} - {ANY}
     parts = tuple(p for p in spec.parts if p.label in named)
+    told = {r.name for r in rules if r.origin == "told"}
     fixed = tuple(r for r in rules if r.origin != "induced")
-    names = {r.name for r in fixed}
     checked = ProductSpec.model_validate(
         {**spec.model_dump(), "parts": [p.model_dump() for p in parts], "rules": [r.model_dump() for r in rules]}
     )
@@ -281,7 +305,8 @@ def _with_rules(
         """Scores of good ones by all rules, or by those of one sort."""
 
         def learned(some: Sequence[Measured]) -> tuple[Rule, ...]:
-            found = (*fixed, *(r for r in induce(some, measuring) if r.name not in names))
+            induced = {r.name: r for r in induce(some, measuring) if r.name not in told}
+            found = (*induced.values(), *(r for r in fixed if r.name not in induced))
             return tuple(r for r in found if by_words is None or checked.by_words(r) == by_words)
 
         return tuple(round(s, 3) for s in leave_one_out(measured, learned))

@@ -1,4 +1,4 @@
-"""Puts what was told or proposed to the proof: a rule that the references deny is dropped, and said."""
+"""Puts what was told to the proof: a rule that the references deny is dropped, and said."""
 
 from __future__ import annotations
 
@@ -27,26 +27,28 @@ def kept_told(rules: Sequence[Rule], references: Sequence[Measured]) -> tuple[tu
         if isinstance(rule, AskRule):
             kept.append(rule)
             continue
-        obey = sum(_plainly_holds(rule, m) for m in references)
+        obey = _obeying(rule, references)
         if obey >= TRUSTED * len(references):
-            kept.append(_settled(rule, references).model_copy(update={"support": obey}))
+            kept.append(settled_on(rule, references).model_copy(update={"support": obey}))
         else:
-            notes.append(f"'{say_briefly(rule.claim)}' was not kept as a rule: {_why(rule, references, obey)}.")
+            notes.append(f"'{say_briefly(rule.claim)}' was not kept as a rule: {why_not(rule, references)}.")
     return tuple(kept), tuple(notes)
 
 
-def _settled(rule: Rule, references: Sequence[Measured]) -> Rule:
+def settled_on(rule: Rule, references: Sequence[Measured]) -> Rule:
+    """The rule with what measuring it costs on good parts, where its kind knows that."""
     if isinstance(rule, CountRule):
         return settled(rule, references)
     return settled(rule, references) if isinstance(rule, PresenceRule) else rule
 
 
-def _plainly_holds(rule: Rule, measured: Measured) -> bool:
-    return holds(evaluate(rule, measured))
-
-
-def _why(rule: Rule, references: Sequence[Measured], obey: int) -> str:
+def why_not(rule: Rule, references: Sequence[Measured]) -> str:
+    """What speaks against a rule, in a clause."""
     if isinstance(rule, CountRule):
         found = ", ".join(str(count_of(m, rule.part)) for m in references)
         return f"on the references {found} were found"
-    return f"{obey} of {len(references)} references obey it"
+    return f"{_obeying(rule, references)} of {len(references)} references obey it"
+
+
+def _obeying(rule: Rule, references: Sequence[Measured]) -> int:
+    return sum(holds(evaluate(rule, m)) for m in references)

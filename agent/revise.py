@@ -13,6 +13,7 @@ from agent.fuse import NOTABLE
 from agent.induce import Measuring, holds
 from agent.learn import known_parts, remember, reproved, rescaled
 from agent.product import Product
+from agent.prove_proposed import answered
 from agent.rules import ANY, Rule, evaluate
 from agent.spec import PartSpec, ProductSpec
 from agent.told import read_words
@@ -75,8 +76,10 @@ def add(
             raise InputError(f"{sample.name}: is a reference already ({known[sample.digest]}); give other photos.")
     references = (*product.references, *samples)
     scaled, parts = rescaled(toolbox, product, references)
-    wider = replace(product, spec=scaled, references=references, parts=parts)
-    spec, notes = reproved(wider, measuring)
+    rules, doubted = answered(toolbox, scaled.rules, references)
+    wider = replace(product, spec=scaled.model_copy(update={"rules": rules}), references=references, parts=parts)
+    spec, denied = reproved(wider, measuring)
+    notes = (*doubted, *denied)
     spec = spec.model_copy(update={"references": tuple(r.path for r in references if r.path is not None)})
     learned = remember(toolbox, spec, references, wider.parts, notes, types=product.types)
     return learned, (f"{len(samples)} references more, {len(references)} now", *changes(product.spec, spec), *notes)

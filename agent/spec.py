@@ -21,6 +21,8 @@ class PartSpec(BaseModel):
     """Words for the grounder, usually the label; none for a part that was discovered without words."""
     called: str | None = Field(default=None, min_length=1, max_length=40)
     """What people call it, where that is not its label."""
+    look: str | None = Field(default=None, min_length=1, max_length=200)
+    """How a good one looks, in the narrator's words; no rule checks it."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Detection score that is worth one half; found on the references."""
 

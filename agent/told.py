@@ -32,6 +32,8 @@ _LAYOUT = ("compartment", "row", "column", "side", "half", "cell", "pocket", "co
 """Nouns that say where things are; they are counted in words and are no parts."""
 _LENGTHS = ("long", "longer", "short", "shorter")
 _SIDES = {"left": "left", "right": "right", "upper": "top", "top": "top", "lower": "bottom", "bottom": "bottom"}
+PLACES = ("left", "right", *(f"{row}{column}" for row in ("upper", "lower") for column in ("", " left", " right")))
+"""The halves and quarters of a product in words."""
 _PLACED = re.compile(
     r"\b(?:in|on|at|near)\s+(?:the|its)\s+((?:upper|lower|top|bottom)?\s?(?:left|right)?)\s*"
     r"(?:side|half|edge|row|corner|compartment|part|third)?\b"
@@ -150,7 +152,7 @@ def _count(draft: _Draft, clause: str) -> bool:
             draft.counts.setdefault(noun, 0)
         else:
             draft.counts.setdefault(label, count)
-            colour = _colour_in(first)
+            colour = colour_in(first)
             if colour is not None and noun:
                 draft.add(ColourRule(part=label, colour=colour))
     return bool(found)
@@ -185,7 +187,7 @@ def _mapping(draft: _Draft, clause: str) -> Iterator[Rule]:
     """ "The cable is yellow for three terminals, blue for four and red for five"."""
     subject = re.match(_SUBJECT.replace("(?:\\s[a-z-]+)?", "") + r"\s+(?:is|are)\s", clause, re.IGNORECASE)
     pairs = re.findall(rf"\b([a-z]+)\s+(?:for|with|at)\s+({_NUMBER})(?:\s+([a-z-]+))?", clause, re.IGNORECASE)
-    mapping = {str(number(n)): colour for word, n, _ in pairs if (colour := _colour_in(word)) is not None}
+    mapping = {str(number(n)): colour for word, n, _ in pairs if (colour := colour_in(word)) is not None}
     other = next((singular(noun.lower()) for _, _, noun in pairs if noun and noun not in ("and", "or")), None)
     if subject is not None and other is not None and len(mapping) > 1:
         yield MatchRule(part=singular(subject[1].lower()), other=other, by="count", mapping=mapping)
@@ -194,11 +196,11 @@ def _mapping(draft: _Draft, clause: str) -> Iterator[Rule]:
 def _places(draft: _Draft, clause: str) -> Iterator[Rule]:
     """ "The bolts lie on the left side", "the upper right one holds three nuts"."""
     holder = _HOLDER.match(clause)
-    if holder is not None and (zone := _zone(holder[1])) is not None:
+    if holder is not None and (zone := zone_in(holder[1])) is not None:
         yield from (PositionRule(part=label, zone=zone) for label in _known(draft, clause))
         return
     for place in _PLACED.finditer(clause.lower()):
-        if (zone := _zone(place[1])) is not None:
+        if (zone := zone_in(place[1])) is not None:
             words = re.split(r"\b(?:whose|with|its|so that)\b", clause.lower()[: place.start()])
             before = _known(draft, words[0]) if len(words) == 1 else []
             subject = re.match(
@@ -212,7 +214,7 @@ def _places(draft: _Draft, clause: str) -> Iterator[Rule]:
 def _colours(draft: _Draft, clause: str) -> Iterator[Rule]:
     """ "All pins are yellow"."""
     found = re.search(_SUBJECT + r"\s+(?:is|are)\s+(?:all\s+)?([a-z]+)$", clause, re.IGNORECASE)
-    if found is not None and (colour := _colour_in(found[2])) is not None:
+    if found is not None and (colour := colour_in(found[2])) is not None:
         for label in _known(draft, found[1]) or [singular(found[1].lower().split()[-1])]:
             yield ColourRule(part=label, colour=colour)
 
@@ -259,8 +261,8 @@ def _known(draft: _Draft, text: str) -> list[str]:
     return sorted((label for label, at in places.items() if at >= 0), key=lambda label: places[label])
 
 
-def _zone(words: str) -> Zone | None:
-    """The half or quarter of the product that words name."""
+def zone_in(words: str) -> Zone | None:
+    """The half or quarter of the product that words name, such as one of `PLACES`; None where they name none."""
     sides = {_SIDES[w] for w in words.lower().split() if w in _SIDES}
     if not sides:
         return None
@@ -270,7 +272,8 @@ def _zone(words: str) -> Zone | None:
     )  # fmt: skip
 
 
-def _colour_in(word: str) -> str | None:
+def colour_in(word: str) -> str | None:
+    """The basic colour that a word names, in the spelling of `tools.parts.measure.COLOURS`; None for another word."""
     from tools.parts.measure import COLOURS
 
     name = {"gray": "grey", "violet": "purple"}.get(word.lower(), word.lower())

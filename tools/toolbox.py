@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tools.profiles.profile import Profile
-from tools.profiles.spec import FeaturesSpec, NarratorSpec, Role
+from tools.profiles.spec import FeaturesSpec, NarratorSpec, Proposes, Role
 
 if TYPE_CHECKING:
     from tools.loading import Loaded
@@ -103,6 +103,11 @@ class Toolbox:
             return self._served
         loaded = self.model("narrator")
         return SturdyNarrator(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
+
+    @property
+    def proposes(self) -> Proposes:
+        """What the narrator is asked for when a product is learned."""
+        return self._profile.roles.narrator.proposes
 
     @cached_property
     def tracer(self) -> PhotoTracer | None:

@@ -159,8 +159,8 @@ def remember(case: Case, clause: str) -> Proposed:
     rules = (*stated, *(r for r in spec.rules if r.name not in replaced))
     fault = contradiction(rules)
     if fault is not None:
-        # A total that was only induced gives way to what a person says of the single parts.
-        rules = tuple(r for r in rules if r.origin != "induced" or r.part != ANY)
+        # A total that nobody told gives way to what a person says of the single parts.
+        rules = tuple(r for r in rules if r.origin == "told" or r.part != ANY)
         fault = contradiction(rules)
     if fault is not None:
         return Proposed((line("remember_contradiction", fault=fault),))

@@ -147,7 +147,7 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
         if outcome is None:
             continue
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
-        lone = rule.origin == "induced" and len(product.references) == 1
+        lone = rule.origin != "told" and len(product.references) == 1
         worth = calibration.lone if lone else calibration.rule
         deviation = worth.standardise(outcome.log_odds, product.spec.usual(rule))
         llr = worth.llr(deviation)

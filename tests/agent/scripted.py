@@ -136,7 +136,10 @@ class Toolbox:
     def with_masks(self, encoded, parts):
         return tuple(parts)
 
-    def answer(self, images, turns, max_new_tokens=64):
+    proposes: str = "names"
+    """What it is asked for when a product is learned."""
+
+    def answer(self, images, turns, max_new_tokens=64, *, schema=None):
         return self.named if "JSON" in turns[-1].text else "An answer."
 
     def yes_no(self, images, turns):

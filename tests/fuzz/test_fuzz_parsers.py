@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from agent.contradictions import contradiction
 from agent.propose import read_parts
+from agent.propose_rules import read_rules
 from agent.spec import ProductSpec
 from agent.told import read_words
 from looktwice.batch.job import Job, Line, Outcome
@@ -122,9 +124,34 @@ def test_any_sentence_about_good_ones_can_be_read(text):
 
 @given(st.text(max_size=200) | PLAIN.map(lambda v: f"Sure! {json.dumps(v, default=str)} done"))
 def test_a_narrator_that_answers_nonsense_gives_names_or_what_is_wrong(answer):
-    names, fault = read_parts(answer)
-    assert (fault is None) or (names == [])
-    assert all(0 < len(name) <= 40 for name in names)
+    found, fault = read_parts(answer)
+    assert (fault is None) or (found == ())
+    assert all(0 < len(part.label) <= 40 for part in found)
+
+
+WRITTEN = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["count", "presence", "position", "relation", "colour", "match", "ask"]) | PLAIN},
+    optional={
+        "part": st.sampled_from(["bolt", "nut"]) | PLAIN, "other": st.sampled_from(["bolt", "nut"]) | PLAIN,
+        "low": st.integers(-1, 5) | PLAIN, "high": st.integers(-1, 5) | PLAIN, "place": st.just("left") | PLAIN,
+        "relation": st.sampled_from(["above", "touching"]) | PLAIN, "colour": st.just("red") | PLAIN, "mapping": PLAIN,
+        "by": st.just("count") | PLAIN, "question": PLAIN, "expected": st.just("yes") | PLAIN,
+    },
+)  # fmt: skip
+
+
+@given(st.lists(WRITTEN | PLAIN, max_size=5) | PLAIN)
+def test_a_narrator_that_writes_any_rules_gives_rules_of_known_parts_or_what_is_wrong(items):
+    rules, fault = read_rules(json.dumps({"rules": items}, default=str), {"bolt": "part A", "nut": "nut"})
+    assert isinstance(items, list) or fault is not None
+    assert contradiction(rules) is None
+    assert all({*rule.named} <= {"part A", "nut", "any"} and rule.origin == "proposed" for rule in rules)
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, "[" + "9" * 10_000 + "]", '{"rules": ' * 50_000, "[NaN, 1e999]"])
+def test_an_answer_that_no_parser_likes_is_only_wrong(answer):
+    assert read_rules(answer, {})[0] == read_parts(answer)[0] == ()
+    assert read_rules(answer, {})[1] is not None
 
 
 @given(st.lists(st.text(max_size=12), max_size=8))

@@ -152,6 +152,58 @@ def test_a_server_that_always_says_the_same_is_not_taken_to_be_certain_in_silenc
     assert len(faulty.seen) == 1 + 4 + 4 + 4
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"part": {"type": "string", "enum": ["bolt", "red nut"]}, "count": {"type": "integer"}},
+    "required": ["part", "count"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_a_server_that_takes_a_schema_answers_by_it(llama_cpp, question):
+    served = ServedNarrator(ServedSpec(url=llama_cpp))
+    held = json.loads(served.answer([], [Turn("user", question)], 60, schema=SCHEMA))
+    assert held["part"] in ("bolt", "red nut")
+    assert isinstance(held["count"], int)
+    assert not served.answer([], [Turn("user", question)], 60).startswith("{")
+
+
+def test_a_schema_is_sent_as_the_protocol_has_it(faulty):
+    served = ServedNarrator(ServedSpec(url=faulty.url))
+    served.answer([], [Turn("user", "Well?")], schema=SCHEMA)
+    served.answer([], [Turn("user", "Well?")])
+    asked = [body.get("response_format") for _, body in faulty.seen]
+    assert asked == [{"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}, None]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_a_schema_is_asked_without_from_then_on_which_is_said_once(faulty, status, caplog):
+    refusal = {"error": {"message": "response_format is not supported"}}
+    faulty.script = [(status, refusal, 0), (200, said("freely"), 0)]
+    served = ServedNarrator(ServedSpec(url=faulty.url, retries=0))
+    with caplog.at_level(logging.WARNING, "looktwice"):
+        told = [served.answer([], [Turn("user", "Well?")], schema=SCHEMA) for _ in range(2)]
+    assert told == ["freely"] * 2
+    assert ["response_format" in body for _, body in faulty.seen] == [True, False, False]
+    assert len([r for r in caplog.records if "no JSON Schema" in r.getMessage()]) == 1
+
+
+def test_a_server_that_refuses_for_another_reason_is_not_taken_to_know_no_schema(faulty):
+    refusal = {"error": {"message": "too many images"}}
+    faulty.script = [(400, refusal, 0), (400, refusal, 0), (200, said("fine"), 0)]
+    served = ServedNarrator(ServedSpec(url=faulty.url, retries=0))
+    with pytest.raises(ModelError, match="too many images"):
+        served.answer([], [Turn("user", "Well?")], schema=SCHEMA)
+    assert served.answer([], [Turn("user", "Well?")], schema=SCHEMA) == "fine"
+    assert ["response_format" in body for _, body in faulty.seen] == [True, False, True]
+
+
+def test_a_server_that_knows_no_schemas_answers_all_the_same(transformers_server, local):
+    served, turns = ServedNarrator(ServedSpec(url=transformers_server, model=str(NANO))), [Turn("user", ASKED[0])]
+    assert served.answer([], turns, 6, schema=SCHEMA) == local.answer([], turns, 6)
+
+
 class Faulty(BaseHTTPRequestHandler):
     """Answers from a script; remembers what it was sent."""
 

@@ -13,6 +13,7 @@ from tools.errors import InputError, ModelError
 from tools.narrate.choose import log_likelihoods, normalised
 from tools.narrate.pictures import with_pictures
 from tools.narrate.prefix import Prefixes, Prompt
+from tools.narrate.schema import Grammars, Schema
 from tools.narrate.turn import Turn
 from tools.types import RGB
 
@@ -50,16 +51,21 @@ class Narrator:
         self._loaded = loaded
         self._image_size = image_size
         self._prefixes = Prefixes(loaded)
+        self._grammars = Grammars(loaded)
         self._processor, self._pictures = with_pictures(loaded.processor)
 
     @model_call
-    def answer(self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64) -> str:
+    def answer(
+        self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64, *, schema: Schema | None = None
+    ) -> str:
         """What the model says next, greedily, so that the same question gets the same answer.
 
         Args:
             images: photos of the whole conversation, in the order in which its turns show them.
             turns: the conversation; the last turn is the user's.
             max_new_tokens: the answer is cut after so many tokens.
+            schema: hold the answer to this JSON Schema, where the model's tokens can be held to one; one that is cut
+                short is the beginning of such an answer.
 
         Raises:
             InputError: no turns, the last is not the user's, or they show another number of photos.
@@ -77,6 +83,7 @@ class Narrator:
                 top_p=None,
                 top_k=None,
                 pad_token_id=_padding(self._loaded.processor.tokenizer),
+                logits_processor=self._grammars.holding(schema) if schema is not None else [],
             )
         if "past_key_values" in begun:
             self._prefixes.go_on(prompt, ids[0].tolist(), begun["past_key_values"])

@@ -17,6 +17,7 @@ from tools.errors import InputError, ModelError
 from tools.narrate.choose import normalised
 from tools.narrate.likely import from_candidates, from_samples, tell_apart
 from tools.narrate.local import NO, YES, Narrator
+from tools.narrate.schema import Schema
 from tools.narrate.turn import Turn
 from tools.profiles.spec import ServedSpec
 from tools.together import aside
@@ -33,6 +34,10 @@ DRAWING = {"generation_config": json.dumps({"do_sample": True, "top_k": 0, "max_
 """What `transformers serve` takes besides the protocol, to draw from all tokens."""
 _T = TypeVar("_T")
 _log = logging.getLogger("looktwice")
+
+
+class _NotTakenError(ModelError):
+    """The server refuses the request as it was put; it may take another."""
 
 
 class ServedNarrator(Narrator):
@@ -61,6 +66,7 @@ class ServedNarrator(Narrator):
         self._client = _client(self._url, spec)
         self._gate = BoundedSemaphore(spec.at_once)
         self._gives_likelihoods = True
+        self._takes_schemas = True
         self._how_to_draw: dict[str, Any] | None = None
 
     @property
@@ -92,13 +98,30 @@ class ServedNarrator(Narrator):
             "quantisation": "unknown",
         }
 
-    def answer(self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64) -> str:
+    def answer(
+        self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64, *, schema: Schema | None = None
+    ) -> str:
         """See `Narrator.answer`; as repeatable as the server is at temperature 0.
+
+        A server that takes no schema is asked without one from then on, which is logged once.
 
         Raises:
             ModelError: the server cannot be reached, refuses, or answers something else.
         """
-        told = self._completion(self._messages(images, turns), max_tokens=max_new_tokens, temperature=0.0)
+        messages = self._messages(images, turns)
+        if schema is not None and self._takes_schemas:
+            asked = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+            try:
+                return self._said_to(messages, max_new_tokens, response_format=asked)
+            except _NotTakenError:
+                told = self._said_to(messages, max_new_tokens)
+                self._takes_schemas = False
+                _log.warning("%s takes no JSON Schema: answers are checked, and asked for again", self._url)
+                return told
+        return self._said_to(messages, max_new_tokens)
+
+    def _said_to(self, messages: list[dict[str, Any]], max_new_tokens: int, **options: Any) -> str:
+        told = self._completion(messages, max_tokens=max_new_tokens, temperature=0.0, **options)
         return str(told.message.content or "").strip()
 
     def choose(
@@ -248,7 +271,7 @@ class ServedNarrator(Narrator):
                 f"{self._url}: is busy or broken after {tries} tries ({told}); try later, or lower "
                 "`at_once` in the profile."
             )
-        return ModelError(f"{self._url}: does not take the request ({told}); check that its model sees images.")
+        return _NotTakenError(f"{self._url}: does not take the request ({told}); check that its model sees images.")
 
     def _said(self, error: Exception) -> str:
         """The first line of an error, without the key, wherever the server may have repeated it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tools.errors import ModelError
 from tools.memory import Rung, free, is_out_of_memory, load_lightest_needed
 from tools.narrate.local import Narrator
+from tools.narrate.schema import Schema
 from tools.narrate.turn import Turn
 from tools.types import RGB
 
@@ -40,9 +41,11 @@ class SturdyNarrator(Narrator):
         self._lighter = list(lighter)
         self._told = told
 
-    def answer(self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64) -> str:
+    def answer(
+        self, images: Sequence[RGB], turns: Sequence[Turn], max_new_tokens: int = 64, *, schema: Schema | None = None
+    ) -> str:
         """See `Narrator.answer`."""
-        return self._steadily(lambda: super(SturdyNarrator, self).answer(images, turns, max_new_tokens))
+        return self._steadily(lambda: super(SturdyNarrator, self).answer(images, turns, max_new_tokens, schema=schema))
 
     def choose(
         self, images: Sequence[RGB], turns: Sequence[Turn], options: Sequence[str], *, per_token: bool = False

@@ -15,6 +15,9 @@ Metric = Literal["cosine", "mahalanobis"]
 """How patches are compared with references: as they are, or after the differences among good patches."""
 Turns = Literal["none", "quarters", "quarters and mirrored"]
 """In which other ways references are remembered too, for parts that lie any way round."""
+Proposes = Literal["names", "rules"]
+"""What a narrator is asked for when a product is learned: names of parts alone, or parts with words to find each by,
+and rules."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and narrator."""
 
@@ -128,6 +131,8 @@ class NarratorSpec(ModelSpec):
     """Ask this server rather than a checkpoint of its own."""
     image_size: int | None = Field(default=None, ge=32, le=8192)
     """Photos are scaled down until their longer side has so many pixels; no limit by default."""
+    proposes: Proposes = "rules"
+    """For a small model that was taught nothing else, names."""
 
     @model_validator(mode="after")
     def _source_or_served(self) -> Self:
