@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -13,6 +12,7 @@ from langgraph.runtime import Runtime
 from agent import steps
 from agent.context import Context
 from agent.state import InspectionState, Request, Update
+from tools.together import own_seconds
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -85,9 +85,9 @@ def timed(name: str, step: Step) -> Step:
     """The same step, with its seconds added to its update."""
 
     def run(state: InspectionState, runtime: Runtime[Context]) -> Update:
-        start = time.perf_counter()
+        start = own_seconds()
         update = step(state, runtime)
-        update["seconds"] = {name: time.perf_counter() - start}
+        update["seconds"] = {name: own_seconds() - start}
         return update
 
     run.__name__ = name

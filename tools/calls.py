@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Literal, ParamSpec, TypeVar
+
+from tools.together import own_seconds
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -44,12 +45,12 @@ def marked(work: Work) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             clock = _clock.get()
             if clock is None or clock.running:
                 return function(*args, **kwargs)
-            clock.running, start = True, time.perf_counter()
+            clock.running, start = True, own_seconds()
             try:
                 return function(*args, **kwargs)
             finally:
                 clock.running = False
-                clock.seconds[work] += time.perf_counter() - start
+                clock.seconds[work] += own_seconds() - start
                 clock.calls[work] += 1
 
         return timed

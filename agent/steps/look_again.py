@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from agent.context import Context
 from agent.evidence import Action, appended
 from agent.looks import Again, Found, ask, compare, recount, segment, zoom
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
+from tools.together import own_seconds
 
 ACTIONS: dict[Action, Callable[[Again], Found]] = {
     "zoom": zoom,
@@ -27,11 +27,11 @@ def look_again(state: InspectionState, runtime: Runtime[Context]) -> Update:
     aimed = state.hypothesis
     if aimed is None:
         return Update()
-    start = time.perf_counter()
+    start = own_seconds()
     again = Again(
         f"L{len(state.looks) + 1}", aimed, need_sample(state), need_product(state), need_glance(state),
         tuple(state.evidence), runtime.context,
     )  # fmt: skip
     found = ACTIONS[aimed.action](again)
-    look = replace(found.look, seconds=time.perf_counter() - start)
+    look = replace(found.look, seconds=own_seconds() - start)
     return Update(looks=[look], evidence=appended(found.evidence, state.evidence))

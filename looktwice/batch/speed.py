@@ -91,7 +91,7 @@ def bench_batch(
     inspector.warm()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photos, product = _prepared(folder, inspector, images)
+        photos, product = prepared(folder, inspector, images)
         say(f"one at a time, {images} photos")
         single = _one_at_a_time(inspector, product, photos, folder)
         say(f"{single:.2f} a second; now {workers} processes")
@@ -103,19 +103,19 @@ def bench_batch(
     return BatchBench(inspector.profile, images, workers, single, batch, alone, load, seconds)
 
 
-def _prepared(folder: Path, inspector: Inspector, images: int) -> tuple[list[Path], Product]:
-    """Photos on disk, and the product that they are of."""
+def prepared(folder: Path, inspector: Inspector, images: int, family: str = FAMILY) -> tuple[list[Path], Product]:
+    """Photos of a family, in the folder "in", and the product that they are of."""
     from PIL import Image
 
     from evals.datasets.world import open_world
 
-    (category,) = open_world(split="all", seed=SEED, per_category=images, categories=[FAMILY])
+    (category,) = open_world(split="all", seed=SEED, per_category=images, categories=[family])
     (folder / "in").mkdir()
     photos = []
     for case in category.cases:
         photos.append(folder / "in" / f"{case.id}.png")
         Image.fromarray(case.photo().image).save(photos[-1])
-    return photos, inspector.learn(FAMILY, category.references(REFERENCES, SEED), describe=category.normal)
+    return photos, inspector.learn(family, category.references(REFERENCES, SEED), describe=category.normal)
 
 
 def _one_at_a_time(inspector: Inspector, product: Product, photos: Sequence[Path], folder: Path) -> float:

@@ -1,6 +1,5 @@
 """nano's answers are the same bytes in one process, in two and on Ray, but for times; takes minutes."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,20 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from batch_driver import lines
+from batch_driver import answers
 
 LONG = os.environ.get("LOOKTWICE_LONG") == "1"
 WOOD = Path(__file__).parents[2] / "looktwice" / "examples" / "wood"
-
-
-def answers(out):
-    """The lines but for times, by file."""
-    found = {line["file"]: line for line in lines(out)}
-    for line in found.values():
-        line["seconds"] = line["report"]["seconds"] = None
-        for look in line["report"]["looks"]:
-            look["seconds"] = None
-    return {name: json.dumps(line) for name, line in found.items()}
 
 
 def inspected(folder, out, *options):

@@ -23,6 +23,7 @@ from tools.narrate.likely import from_candidates, tell_apart
 from tools.narrate.served import ServedNarrator
 from tools.profiles import ModelSpec, load_profile, readiness
 from tools.profiles.spec import NarratorSpec, ServedSpec
+from tools.together import Together
 from tools.toolbox import Toolbox
 
 NANO = Path(__file__).parents[2] / "nano" / "weights" / "narrator"
@@ -322,6 +323,15 @@ def test_no_more_requests_are_under_way_than_allowed(faulty):
         told = list(pool.map(lambda _: served.answer([], [Turn("user", "Well?")]), range(8)))
     assert told == ["fine"] * 8
     assert faulty.most == 2
+
+
+def test_photos_at_a_time_ask_at_once_and_no_more_than_allowed(faulty):
+    faulty.script = [(200, said("fine"), 0.2)]
+    served, lanes = ServedNarrator(ServedSpec(url=faulty.url, model="m", at_once=3)), Together(5)
+    told = lanes.start([lambda: served.answer([], [Turn("user", "Well?")])] * 5)
+    assert [future.result(20) for future in told] == ["fine"] * 5
+    assert faulty.most == 3
+    lanes.close()
 
 
 @pytest.mark.parametrize("told", [b"<html>hello</html>", {"hello": 1}, {"choices": []}])

@@ -27,7 +27,11 @@ NO = ("No", "no")
 
 
 class Narrator:
-    """Greedy answers and likelihoods of answers, from any image-text-to-text model with a chat template."""
+    """Greedy answers and likelihoods of answers, from any image-text-to-text model with a chat template.
+
+    Of several photos at a time (`tools.together`) one asks after the other: beginnings of prompts are kept photo by
+    photo, so that forwards are not joined.
+    """
 
     def __init__(self, loaded: Loaded, *, image_size: int | None = None) -> None:
         """Takes a model with its processor.

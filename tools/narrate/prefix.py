@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.narrate.sight import TEXT, Sight
+from tools.together import lanes
 
 if TYPE_CHECKING:
     from tools.loading import Loaded
@@ -70,7 +71,7 @@ class Prefixes:
 
         Args:
             loaded: the narrator's model.
-            capacity: so many beginnings are kept.
+            capacity: so many beginnings are kept for each lane.
             limit: bytes that they may take together.
         """
         self.sight = Sight(loaded)
@@ -115,7 +116,7 @@ class Prefixes:
             )  # fmt: skip
             return None
         kept = [s for s in self._stems if not (s.ids == stem.ids[: len(s.ids)] and _agree(s, stem))]
-        self._stems = [*kept, stem][-self._capacity :]
+        self._stems = [*kept, stem][-self._capacity * lanes() :]
         while len(self._stems) > 1 and sum(s.bytes for s in self._stems) > self._limit:
             del self._stems[0]
         return stem

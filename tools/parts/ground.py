@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 from tools.calls import model_call
 from tools.errors import ModelError
+from tools.together import forward
 from tools.types import Box, Part, Region, Sample
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tools.loading import Loaded
 
 THRESHOLD = 0.25
@@ -143,10 +147,17 @@ class Grounder:
 
         loaded = self._loaded
         inputs = loaded.processor(images=sample.image, text=text, return_tensors="pt", truncation=True)
-        moved = {k: v.to(loaded.device) for k, v in inputs.items()}
-        moved["pixel_values"] = moved["pixel_values"].to(loaded.dtype)
+        pixels = inputs["pixel_values"].to(loaded.device, loaded.dtype)
+        others = {k: v.to(loaded.device) for k, v in inputs.items() if k != "pixel_values"}
+        names, counts = tuple(others), tuple(len(v) for v in others.values())
+
+        def run(pixels: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+            found = loaded.model(pixel_values=pixels, **dict(zip(names, others, strict=True)))
+            return found.logits, found.pred_boxes
+
         with torch.inference_mode():
-            return loaded.model(**moved), inputs["input_ids"]
+            found = forward("grounder", run, pixels, *others.values(), alike=(id(loaded), names, counts))
+        return SimpleNamespace(logits=found[0], pred_boxes=found[1]), inputs["input_ids"]
 
     def _boxes(self, output: Any, sample: Sample, options: dict[str, Any]) -> NDArray[np.float32]:
         """Boxes (Q, 4) of all queries in pixels, as the model's own processor undoes its resizing and padding."""

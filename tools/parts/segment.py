@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.parts.measure import measure
+from tools.together import forward, lanes
 from tools.types import RGB, Box, Mask, Part, Sample
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ class EncodedImage:
     """A photo after the vision encoder, ready for any number of boxes."""
 
     image: RGB
-    embeddings: Any
-    """What the model's own `get_image_embeddings` gave: a tensor (SAM) or a list of them (SAM 2)."""
+    embeddings: tuple[Tensor, ...]
+    """What the model's own `get_image_embeddings` gave: one tensor (SAM) or a list of them (SAM 2)."""
     sizes: dict[str, list[list[int]]]
     """The processor's record of the photo's (height, width) before and after resizing."""
     scale: tuple[float, float]
@@ -85,11 +87,16 @@ class Segmenter:
         """Runs the vision encoder once."""
         import torch
 
+        model = self._loaded.model
+
+        def run(pixels: Tensor) -> Sequence[Tensor]:
+            found = model.get_image_embeddings(pixels)
+            return found if isinstance(found, list) else [found]
+
         inputs = self._loaded.processor(images=sample.image, return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._loaded.device, self._loaded.dtype)
         with torch.inference_mode():
-            embeddings = self._loaded.model.get_image_embeddings(
-                inputs["pixel_values"].to(self._loaded.device, self._loaded.dtype)
-            )
+            embeddings = forward("segmenter", run, pixels, alike=id(model))
         sizes = {k: inputs[k].tolist() for k in ("original_sizes", "reshaped_input_sizes") if k in inputs}
         down, across = inputs["pixel_values"].shape[-2:]
         reshaped = sizes["reshaped_input_sizes"][0] if "reshaped_input_sizes" in sizes else (down, across)
@@ -199,8 +206,19 @@ class Segmenter:
         """The model's masks and predicted overlaps for prompts."""
         import torch
 
+        model, names, layers = self._loaded.model, tuple(prompts), len(encoded.embeddings)
+        count = next(iter(prompts.values())).shape[1]
+
+        def run(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+            embeddings = inputs[0] if layers == 1 else list(inputs[:layers])
+            told = dict(zip(names, inputs[layers:], strict=True))
+            found = model(image_embeddings=embeddings, multimask_output=True, **told)
+            return found.pred_masks, found.iou_scores
+
+        given = prompts.values() if lanes() == 1 else [_padded(p) for p in prompts.values()]
         with torch.inference_mode():
-            return self._loaded.model(image_embeddings=encoded.embeddings, multimask_output=True, **prompts)
+            found = forward("segmenter's masks", run, *encoded.embeddings, *given, alike=(id(model), names, layers))
+        return SimpleNamespace(pred_masks=found[0][:, :count], iou_scores=found[1][:, :count])
 
     def _prompts(
         self,
@@ -221,6 +239,13 @@ class Segmenter:
             prompts["input_points"] = (torch.tensor(given) * scale)[None].to(device, dtype)
             prompts["input_labels"] = labels.expand(1, len(boxes), -1)
         return prompts
+
+
+def _padded(prompts: Tensor) -> Tensor:
+    """Prompts (1, N, ...) up to the next power of two, the last one repeated, so that photos of a few more join."""
+    count = prompts.shape[1]
+    more = (1 << (count - 1).bit_length()) - count
+    return prompts if not more else prompts[:, [*range(count), *[count - 1] * more]]
 
 
 def _distinct(logits: Tensor, ious: Tensor) -> list[tuple[Tensor, float, float, int]]:

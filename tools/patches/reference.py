@@ -19,6 +19,7 @@ from tools.patches.features import patch_features
 from tools.patches.pixels import input_format, to_pixels, upsampled
 from tools.patches.shelf import Shelf
 from tools.profiles.spec import Metric, Turns
+from tools.together import forward
 from tools.types import RGB, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -211,11 +212,13 @@ class PatchMemory:
         """(N, h, w, C) of unit length."""
         import torch
 
-        return torch.cat(
-            list(
-                self._batch.over(images, lambda b: patch_features(self._loaded, to_pixels(b, self._form, self._loaded)))
-            )
-        )
+        loaded = self._loaded
+
+        def features(batch: Sequence[RGB]) -> Tensor:
+            pixels = to_pixels(batch, self._form, loaded)
+            return forward("memory", lambda p: [patch_features(loaded, p)], pixels, alike=id(loaded))[0]
+
+        return torch.cat(list(self._batch.over(images, features)))
 
 
 def _check_shapes(samples: Sequence[Sample]) -> None:

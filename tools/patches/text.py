@@ -19,6 +19,7 @@ from tools.patches.sentences import sentences
 from tools.patches.tiles import assembled, cut_tiles
 from tools.patches.windows import SCALES, check_windowed, over_patches, window_embeddings
 from tools.profiles.spec import Path
+from tools.together import forward
 from tools.types import RGB, FloatMap, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -155,11 +156,11 @@ class PatchScorer:
         """Photos with their patches and, on the path of windows, for each scale the windows' (N, windows, D)."""
         from torch.nn import functional
 
-        pixels = self._pixels(images)
+        pixels, visual = self._pixels(images), self._loaded.model.visual
         embedded = self._embedded_images(pixels)
         if self._path != "windows" or embedded.tokens is None:
             return embedded, []
-        found = window_embeddings(self._loaded.model.visual, pixels)
+        found = forward("scorer's windows", lambda p: window_embeddings(visual, p), pixels, alike=id(visual))
         return embedded, [functional.normalize(scale.float(), dim=-1) for scale in found]
 
     def _pixels(self, images: Sequence[RGB]) -> Tensor:
@@ -169,10 +170,14 @@ class PatchScorer:
         """Photos and their patches, float32 of unit length."""
         from torch.nn import functional
 
-        found = embed(self._loaded.model.visual, pixels, self._layers)
-        whole, patches = (functional.normalize(e.float(), dim=-1) for e in (found.whole, found.patches))
-        tokens = None if found.tokens is None else functional.normalize(found.tokens.float(), dim=-1)
-        return Embedded(whole, patches, tokens)
+        visual, layers = self._loaded.model.visual, self._layers
+
+        def run(pixels: Tensor) -> list[Tensor]:
+            return [e for e in embed(visual, pixels, layers) if e is not None]
+
+        found = forward("scorer", run, pixels, alike=(id(visual), layers))
+        whole, patches, *tokens = (functional.normalize(e.float(), dim=-1) for e in found)
+        return Embedded(whole, patches, tokens[0] if tokens else None)
 
     def score(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.calls import model_call
 from tools.errors import ModelError
+from tools.together import forward, lanes
 from tools.types import FloatMap, Sample, ScoreMap, Source
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ GRAIN = 4
 STEP = 32
 """Sides are brought to multiples of this."""
 KEPT, PIXELS = 8, 2_000_000
-"""What was traced on so many photos is kept, as long as they have no more pixels than this together."""
+"""What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
 SHOWN = 5
 """A photo is shown beside so many good ones at most: the first ones, which is as many as the model learned with."""
 WORST = 12
@@ -131,18 +132,24 @@ class PhotoTracer:
     def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         import torch
 
-        differ = self._loaded.model.differ
+        differ, size, sizes = self._loaded.model.differ, photo.size, tuple(g.size for g in good)
+
+        def run(photos: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+            there = torch.cat([differ.places(*each) for each in sizes])
+            found = differ(photos[:, None], size, shown, there)
+            return found.photos[:, 0], found.places[:, 0]
+
         shown = torch.cat([g.values for g in good])[None].to(self._loaded.device)
+        asked = photo.values[None].to(self._loaded.device)
         with torch.inference_mode():
-            there = torch.cat([differ.places(*g.size) for g in good])
-            said = differ(photo.values[None, None].to(self._loaded.device), photo.size, shown, there)
-        return said.photos[0, 0].float().cpu(), said.places[0, 0].float().cpu()
+            said, places = forward("differ", run, asked, shown, alike=(id(differ), size, sizes))
+        return said[0].float().cpu(), places[0].float().cpu()
 
     def _one(self, sample: Sample) -> Traces:
         if sample.digest not in self._kept:
             traces = self._traced(sample)
-            room = PIXELS - traces.edges.size
-            while self._kept and (len(self._kept) >= KEPT or sum(t.edges.size for t in self._kept.values()) > room):
+            most, room = KEPT * lanes(), PIXELS * lanes() - traces.edges.size
+            while self._kept and (len(self._kept) >= most or sum(t.edges.size for t in self._kept.values()) > room):
                 del self._kept[next(iter(self._kept))]
             self._kept[sample.digest] = traces
         return self._kept[sample.digest]
@@ -168,12 +175,18 @@ class PhotoTracer:
         """What the model says of the mirrored views, in its order, (views, ...) each, and the photo's tokens."""
         import torch
 
+        model = self._loaded.model
+
+        def run(pixels: Tensor) -> list[Tensor]:
+            views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
+            *said, features = model(views.contiguous(memory_format=torch.channels_last))
+            by_photo = [values.unflatten(0, (len(MIRRORS), -1)).transpose(0, 1) for values in said]
+            return [*by_photo, model.differ.tokens(features[: len(pixels)])]
+
         pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
-        views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
         with torch.inference_mode():
-            *said, features = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
-            said.append(self._loaded.model.differ.tokens(features[:1]))
-        return tuple(values.float().cpu() for values in said)
+            *said, tokens = forward("tracer", run, pixels, alike=id(model))
+        return (*(values[0].float().cpu() for values in said), tokens.float().cpu())
 
     def _pixels(self, sample: Sample) -> Tensor:
         """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
