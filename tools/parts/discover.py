@@ -13,7 +13,6 @@ from tools.errors import InputError
 from tools.parts.arrange import Arrangement, Explanation, Layout, arrangement_of
 from tools.parts.describe import Array, Descriptors, describe
 from tools.parts.divide import Divider, divided
-from tools.parts.kin import Kin, kin_of
 from tools.parts.likeness import Comparer, Scale, likeness, scale_of
 from tools.parts.measure import measure
 from tools.parts.product import ProductPose, pose_of
@@ -105,8 +104,8 @@ class PartTypes:
     """Surest first."""
     finders: tuple[Finder, ...] = ()
     """What finds them."""
-    comparer: Comparer = field(default_factory=lambda: Comparer(likeness(), Scale(1.0, 1.0)))
-    """Tells which segments are of one kind on this product."""
+    scale: Scale = field(default_factory=lambda: Scale(1.0, 1.0))
+    """Feature distances that are usual on this product."""
     arrangement: Arrangement | None = None
     """How the references' parts lie and differ, without types; None where types were made by hand."""
 
@@ -123,7 +122,6 @@ class Discoverer:
         """Takes what proposes segments, and the patch features that describe what is inside them."""
         self._proposer = proposer
         self._memory = memory
-        self._kin = kin_of(memory.digest)
         self._kept: dict[str, tuple[Proposals, Descriptors]] = {}
 
     def learn(self, references: Sequence[Sample]) -> PartTypes:
@@ -139,9 +137,8 @@ class Discoverer:
             raise InputError("no reference was given; part types are discovered on one or more photos of good ones.")
         unique = list({r.digest: r for r in references}.values())
         shown = [(r, *self.described(r)) for r in unique]
-        types = types_of([seen_of(proposals, described) for _, proposals, described in shown], self._kin)
-        scale = types.comparer.scale
-        return replace(types, arrangement=arrangement_of([layout_of(*s) for s in shown], scale))
+        types = types_of([seen_of(proposals, described) for _, proposals, described in shown])
+        return replace(types, arrangement=arrangement_of([layout_of(*s) for s in shown], types.scale))
 
     def explain(self, sample: Sample, types: PartTypes) -> Explanation | None:
         """How a good product would have to differ to be this one; None where `types` know no arrangement."""
@@ -192,10 +189,10 @@ def seen_of(proposals: Proposals, described: Descriptors) -> Seen:
     return Seen(described, proposals.scores, *proposals.overlaps())
 
 
-def types_of(seen: Sequence[Seen], kin: Kin | None = None) -> PartTypes:
-    """Types from the segments of the references, surest first; by a network too where one knows their features."""
-    comparer = Comparer(likeness(), scale_of([s.described for s in seen]), kin)
-    kinds = recurring(seen, comparer)
+def types_of(seen: Sequence[Seen]) -> PartTypes:
+    """Types from the segments of the references, surest first."""
+    scale = scale_of([s.described for s in seen])
+    kinds = recurring(seen, Comparer(likeness(), scale))
     leaves: list[tuple[float, str, tuple[int, ...]]] = []
     finders = []
     for kind in kinds:
@@ -207,7 +204,7 @@ def types_of(seen: Sequence[Seen], kin: Kin | None = None) -> PartTypes:
     counted.sort(key=lambda c: (-float(np.mean([n == c[2] for n in c[1]])), -c[3]))
     names = {label: name(n) for n, (label, *_) in enumerate(counted)}
     types = tuple(PartType(names[label], usual, counts) for label, counts, usual, _ in counted)
-    return PartTypes(types, tuple(replace(f, branch=_renamed(f.branch, names)) for f in finders), comparer)
+    return PartTypes(types, tuple(replace(f, branch=_renamed(f.branch, names)) for f in finders), scale)
 
 
 def _branch(members: Sequence[Descriptors], fall: float, leaves: list[tuple[float, str, tuple[int, ...]]]) -> Branch:
@@ -236,9 +233,10 @@ def _usual(counts: Sequence[int]) -> int:
 
 def assigned(seen: Seen, types: PartTypes) -> list[tuple[int, str, float]]:
     """(segment, label, score) of each part, surest first: the likelier kind takes a segment, then come the others."""
+    comparer = Comparer(likeness(), types.scale)
     offers: list[tuple[float, int, int]] = []
     for which, finder in enumerate(types.finders):
-        odds = finder.odds(seen, types.comparer)
+        odds = finder.odds(seen, comparer)
         offers += [(float(odds[n]), n, which) for n in likeliest(odds, seen.nested, finder.threshold)]
     taken: list[int] = []
     members: dict[int, list[tuple[int, float]]] = {}

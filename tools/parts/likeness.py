@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tools.parts.describe import Array, Descriptors
-from tools.parts.kin import Kin
 
 NAMES = (
     "area", "slenderness", "solidity", "holes", "compactness", "lightness", "chroma", "lightness contrast",
@@ -25,8 +24,6 @@ NAMES = (
 """What differs, in the order of the weights."""
 LAB = 50.0
 """CIELAB units that count as one."""
-KNOWN = [n for n, name in enumerate(NAMES) if name != "kind"]
-"""What of this the network reads: the tracer's kinds carry over badly to parts that it did not learn."""
 _WEIGHTS = Path(__file__).with_name("likeness.yaml")
 
 
@@ -57,27 +54,18 @@ class Scale(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Comparer:
-    """Compares segments of one product: by a weighted sum of what differs, and by a network where there is one.
-
-    Of both the mean is taken: the network knows parts better, the sum is never far wrong on products unlike any that
-    either was learned on.
-    """
+    """Compares segments of one product."""
 
     likeness: Likeness
     scale: Scale
-    kin: Kin | None = None
 
     def across(self, one: Descriptors, other: Descriptors) -> Array:
         """(N, M): log-odds that a segment of one photo and one of another are of one kind."""
-        values = differences(one, other, self.scale)
-        plain = _odds(self.likeness.across, values)
-        return plain if self.kin is None else (plain + self.kin.across.odds(one, other, values[..., KNOWN])) / 2
+        return _odds(self.likeness.across, differences(one, other, self.scale))
 
     def within(self, one: Descriptors) -> Array:
         """(N, N): the same for segments of one photo."""
-        values = differences(one, one, self.scale)
-        plain = _odds(self.likeness.within, values)
-        return plain if self.kin is None else (plain + self.kin.within.odds(one, one, values[..., KNOWN])) / 2
+        return _odds(self.likeness.within, differences(one, one, self.scale))
 
 
 @cache

@@ -27,8 +27,8 @@ TWIN = 0.5
 """Kinds whose segments overlap more than this (IoU), for more than half of them, are one kind."""
 FALL = 1.5
 """Least fall in log-odds from the last of a kind to the next segment for a kind to be believed."""
-WHOLE = 1.3
-"""Halves must explain so many times as much as a kind for it to be divided."""
+WHOLE = 1.05
+"""A kind that explains as much as its halves is not divided."""
 APART = 0.9
 """Segments that are less likely than 1 - APART of one kind are not joined."""
 OUTLINE = 2.0

@@ -96,11 +96,6 @@ class PatchMemory:
         self._options = options or MemoryOptions()
         self._form = input_format(loaded, side)
 
-    @property
-    def digest(self) -> str:
-        """Of the model that makes the features."""
-        return self._loaded.digest
-
     def encode(self, samples: Sequence[Sample]) -> Tensor:
         """Features of photos of any sizes.
 
