@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.propose import proposed_parts
+from agent.learning.propose import proposed_parts
 
 if TYPE_CHECKING:
     from agent.calibrate import Looks

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.calibrate import Calibration
     from agent.chat import Chat
     from agent.context import Context, Policy
-    from agent.revise import Check
+    from agent.learning.revise import Check
     from agent.state import Update
 
 Photo = Path | str | RGB | Sample
@@ -123,7 +123,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: no name, or a reference cannot be read.
         """
-        from agent.learn import learn
+        from agent.learning.learn import learn
 
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
@@ -144,7 +144,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: the file or one of its references cannot be read.
         """
-        from agent.learn import remember
+        from agent.learning.learn import remember
 
         spec = ProductSpec.load(Path(path))
         found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
@@ -156,7 +156,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: the photo cannot be read.
         """
-        from agent.revise import check
+        from agent.learning.revise import check
 
         return check(self._context.toolbox, product, _sample(photo))
 
@@ -166,7 +166,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: a photo cannot be read, or is a reference already.
         """
-        from agent.revise import add
+        from agent.learning.revise import add
 
         samples = [_sample(p) for p in photos]
         return add(self._context.toolbox, product, samples, self._context.calibration.measuring)
@@ -177,7 +177,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: a photo cannot be read, or the words contradict the product's rules.
         """
-        from agent.revise import reject
+        from agent.learning.revise import reject
 
         return reject(self._context.toolbox, product, [_sample(p) for p in photos], describe)
 

@@ -196,7 +196,7 @@ class InspectionReport(_Frozen):
 
     def save(self, folder: Path | str) -> Path:
         """Writes report.json, report.html and overlay.png into a folder, and returns it."""
-        from agent.show import write_report
+        from agent.telling.show import write_report
 
         return write_report(self, Path(folder))
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from agent.contradictions import contradiction
-from agent.rules import ANY, Rule
+from agent.rules import ANY, Rule, contradiction
 
 
 class PartSpec(BaseModel):

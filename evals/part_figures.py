@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from agent.learn import learn
+from agent.learning.learn import learn
 from evals.metrics.ranking import auroc
 from evals.seen import SHOWN, mask_iou
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, Thing, scenes

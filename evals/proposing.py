@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent.induce import induce
-from agent.propose_rules import proposed_rules
-from agent.prove_proposed import kept_proposed
+from agent.learning.propose_rules import proposed_rules
+from agent.learning.prove_proposed import kept_proposed
 from agent.rules import AskRule
 from evals.measuring import TRUTH
 from evals.rules import REFERENCES_FROM, SEED

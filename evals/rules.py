@@ -19,11 +19,11 @@ import numpy as np
 
 from agent.fuse import NOTABLE
 from agent.induce import Measuring, holds, induce, leave_one_out
-from agent.prove_told import kept_told
+from agent.learning.prove_told import kept_told
+from agent.learning.told import read_words
 from agent.rules import ANY, Measured, Outcome, Rule, Tolerance, evaluate
 from agent.rules.surprise import log_odds_of
 from agent.rules.union import region_of
-from agent.told import read_words
 from evals.metrics.ranking import auroc
 from evals.truth import measured_truth
 from tools.parts import calibrated_price, explained

@@ -35,7 +35,7 @@ def seen_by(
         words: whether the family's description is told, so that its parts are looked for by words too.
     """
     from agent.calibrate import Calibration
-    from agent.learn import known_parts, learn
+    from agent.learning.learn import known_parts, learn
     from nano.world import family as family_of
     from nano.world import render
     from tools.images import sample_from_array

@@ -14,7 +14,7 @@ from agent import steps
 from agent.chat.parts import PartFact, facts_of
 from agent.context import Context
 from agent.evidence import Claim, Evidence, Hypothesis, Kind
-from agent.learn import known_parts
+from agent.learning.learn import known_parts
 from agent.report import Finding, InspectionReport
 from agent.state import InspectionState, Update
 from tools.errors import LookTwiceError

@@ -12,13 +12,12 @@ from agent.chat.recall import verdict_word
 from agent.chat.subject import Subject, called, names
 from agent.chat.words import line, worded
 from agent.claims import Sentence, in_words, say_briefly
-from agent.contradictions import contradiction
 from agent.evidence import Claim, Evidence
 from agent.fuse import by_hypothesis
-from agent.rules import ANY, Rule
+from agent.learning.told import read_words
+from agent.rules import ANY, Rule, contradiction
 from agent.rules.base import count_of
 from agent.spec import PartSpec, ProductSpec
-from agent.told import read_words
 
 FEW = 2
 """So many things that were left out are told; the others are counted."""

@@ -13,9 +13,9 @@ from agent.chat.recall import Answer, meant, no_part
 from agent.chat.subject import Subject, called, names, strongest, where
 from agent.chat.words import line, worded
 from agent.claims import Sentence, in_words
-from agent.confidence import FAINT
 from agent.evidence import Fact
 from agent.fuse import log_odds, probability
+from agent.learning.confidence import FAINT
 from agent.report import Finding
 from agent.rules import CountRule
 from tools.types import Box

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from agent.chat.case import Case
 from agent.chat.intent import plain
 from agent.claims import place_in_words
+from agent.learning.told import singular
 from agent.report import Finding
-from agent.told import singular
 from prompts import load_yaml
 from tools.types import Box
 

@@ -8,7 +8,7 @@ from PIL import Image
 from agent.claims import renamed, say_briefly
 from agent.evidence import Claim, Evidence, Fact, Look
 from agent.fuse import by_hypothesis, probability
-from agent.learn import known_parts
+from agent.learning.learn import known_parts
 from agent.looks.base import Again, Found, weight
 from agent.rules import Outcome, Rule, evaluate
 from tools.images import sample_from_array

@@ -6,6 +6,7 @@ A rule knows only parts and its own numbers: no image, no model.
 from agent.rules.ask import AskRule
 from agent.rules.base import ANY, Measured, Outcome, PartCounts
 from agent.rules.colour import ColourRule
+from agent.rules.contradictions import contradiction
 from agent.rules.count import CountRule
 from agent.rules.direction import DirectionRule
 from agent.rules.each import EachRule
@@ -43,5 +44,6 @@ __all__ = [
     "Tolerance",
     "WholeRule",
     "Zone",
+    "contradiction",
     "evaluate",
 ]

@@ -12,11 +12,11 @@ from agent.crop import crop_box, crop_pair
 from agent.evidence import Evidence, Verdict, appended
 from agent.familiar import Familiar, familiar_with
 from agent.fuse import Weighed, by_hypothesis
-from agent.infer import Story, kind_of, story_of, tell_inferred
-from agent.prose import name_of, story_in_words
-from agent.settle import tell_settling
 from agent.state import InspectionState, OutOfOrderError, Update, need_product, need_sample
-from agent.telling import (
+from agent.telling.infer import Story, kind_of, story_of, tell_inferred
+from agent.telling.prose import name_of, story_in_words
+from agent.telling.settle import tell_settling
+from agent.telling.statements import (
     borne_out,
     holds,
     in_question,

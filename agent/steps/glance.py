@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from agent.context import Context
-from agent.learn import known_parts
+from agent.learning.learn import known_parts
 from agent.state import Glance, InspectionState, Update, need_product, need_sample
 from tools.patches.peaks import peaks
 from tools.types import ScoreMap

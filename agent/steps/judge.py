@@ -10,7 +10,7 @@ from agent.context import Context
 from agent.evidence import Evidence, Kind, Verdict
 from agent.fuse import anomaly_llr, by_hypothesis, probability
 from agent.state import InspectionState, Update, need_product
-from agent.telling import may_be_stated
+from agent.telling.statements import may_be_stated
 
 CARRIES = 1.0
 """A kind carries the verdict when one of its hypotheses is worth at least this log-likelihood ratio."""

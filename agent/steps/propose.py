@@ -7,7 +7,7 @@ import hashlib
 from langgraph.runtime import Runtime
 
 from agent.context import Context
-from agent.learn import learn
+from agent.learning.learn import learn
 from agent.state import InspectionState, Update, need_sample
 
 

@@ -110,7 +110,7 @@ def _edit(target: Path) -> None:
     import shlex
     import subprocess
 
-    from agent.revise import changes
+    from agent.learning.revise import changes
     from agent.spec import ProductSpec
     from tools.errors import InputError
 

@@ -18,7 +18,7 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Product
-    from agent.revise import Check
+    from agent.learning.revise import Check
     from looktwice.page.visits import Visit
 
 

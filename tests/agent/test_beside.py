@@ -9,7 +9,7 @@ from agent.calibrate import MatcherMap
 from agent.evidence import SURE
 from agent.fuse import WHOLE
 from agent.graph import build_graph
-from agent.learn import learn
+from agent.learning.learn import learn
 from agent.state import InspectionState, Request
 from tools.types import Box
 

@@ -12,14 +12,14 @@ from agent.claims import Sentence, languages, say_verdict, sentence_templates, t
 from agent.evidence import Claim, Evidence, Verdict, appended
 from agent.fuse import Weighed
 from agent.graph import build_graph
-from agent.infer import kind_of, severity_of, story_of
 from agent.product import Product
 from agent.report import InspectionReport
-from agent.show import page
 from agent.spec import PartSpec, ProductSpec
 from agent.state import InspectionState, Request
 from agent.steps.explain import explain
-from agent.telling import LISTED, borne_out, tell_held, tell_hypothesis
+from agent.telling.infer import kind_of, severity_of, story_of
+from agent.telling.show import page
+from agent.telling.statements import LISTED, borne_out, tell_held, tell_hypothesis
 from tools.types import Box, Region
 
 NAMED = Product(

@@ -7,7 +7,7 @@ from test_kinds import BLUE, RED, YELLOW, part, photo
 from agent.induce import induce, joint_log_odds, leave_one_out, odd_one
 from agent.induce.places import positions
 from agent.induce.spreads import Measuring, tolerance
-from agent.learn import reproved
+from agent.learning.learn import reproved
 from agent.product import Product
 from agent.rules import evaluate
 from agent.rules.surprise import doubt

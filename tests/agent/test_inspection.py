@@ -6,7 +6,7 @@ import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
 from agent.graph import build_graph
-from agent.learn import learn
+from agent.learning.learn import learn
 from agent.report import InspectionReport
 from agent.state import InspectionState, Request
 from tools.types import Box

@@ -7,7 +7,7 @@ from scripted import GOOD, Toolbox, context, parts, photo
 
 from agent.calibrate import MatcherMap
 from agent.graph import build_graph
-from agent.learn import learn
+from agent.learning.learn import learn
 from agent.state import InspectionState, Request
 
 

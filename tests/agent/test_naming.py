@@ -5,7 +5,7 @@ import pytest
 from agent import Inspector
 from agent.claims import renamed, say_briefly
 from agent.evidence import Claim
-from agent.naming import names_of
+from agent.learning.naming import names_of
 from agent.rules import Measured
 from nano.world import render
 from tools.types import Box, Part, Region

@@ -8,14 +8,13 @@ import pytest
 from pydantic import TypeAdapter
 from scripted import Toolbox, parts, photo
 
-from agent.contradictions import contradiction
 from agent.induce import induce
-from agent.learn import learn
-from agent.propose import proposed_parts
-from agent.propose_rules import proposed_rules, read_rules
-from agent.prove_proposed import kept_proposed
-from agent.revise import add, changes
-from agent.rules import AskRule, ColourRule, CountRule, PositionRule, RelationRule, Rule
+from agent.learning.learn import learn
+from agent.learning.propose import proposed_parts
+from agent.learning.propose_rules import proposed_rules, read_rules
+from agent.learning.prove_proposed import kept_proposed
+from agent.learning.revise import add, changes
+from agent.rules import AskRule, ColourRule, CountRule, PositionRule, RelationRule, Rule, contradiction
 from agent.rules.surprise import doubt
 from agent.spec import ProductSpec
 from evals.measuring import TRUTH

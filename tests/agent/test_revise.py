@@ -6,9 +6,9 @@ import pytest
 from scripted import Toolbox, parts, photo
 from test_inspection import inspect
 
-from agent.learn import learn
-from agent.propose import read_parts
-from agent.revise import add, check, reject
+from agent.learning.learn import learn
+from agent.learning.propose import read_parts
+from agent.learning.revise import add, check, reject
 from agent.spec import ProductSpec
 from tools.errors import InputError
 

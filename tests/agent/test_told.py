@@ -2,8 +2,8 @@
 
 import pytest
 
+from agent.learning.told import counted_parts, read_words
 from agent.rules import EachRule
-from agent.told import counted_parts, read_words
 
 
 def told(text):

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from agent.contradictions import contradiction
-from agent.propose import read_parts
-from agent.propose_rules import read_rules
+from agent.learning.propose import read_parts
+from agent.learning.propose_rules import read_rules
+from agent.learning.told import read_words
+from agent.rules import contradiction
 from agent.spec import ProductSpec
-from agent.told import read_words
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
 from looktwice.batch.manifest import MANIFEST, Manifest, claim

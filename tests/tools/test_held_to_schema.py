@@ -7,9 +7,9 @@ import pytest
 from checkpoints import bert_tokenizer, plate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.proposal import MOST_RULES, known_words, rules_schema
-from agent.propose import PART_LIMIT, parts_schema, read_parts
-from agent.propose_rules import read_rules
+from agent.learning.proposal import MOST_RULES, known_words, rules_schema
+from agent.learning.propose import PART_LIMIT, parts_schema, read_parts
+from agent.learning.propose_rules import read_rules
 from tools.loading import load_model
 from tools.narrate import Narrator, Turn
 from tools.narrate.schema import Grammars

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.propose_rules import rules_of_clause
+from agent.learning.propose_rules import rules_of_clause
+from agent.learning.told import singular
 from agent.rules import AskRule, Rule
-from agent.told import singular
 
 if TYPE_CHECKING:
     from tools.narrate import Narrator

@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.confidence import evident_count, threshold_for
-from agent.contradictions import contradiction
-from agent.ideas import ideas_on
 from agent.induce import Measuring, induce, leave_one_out, odd_one
-from agent.measure import find_parts, trusted
-from agent.naming import names_of
+from agent.learning.confidence import evident_count, threshold_for
+from agent.learning.ideas import ideas_on
+from agent.learning.measure import find_parts, trusted
+from agent.learning.naming import names_of
+from agent.learning.propose import ProposedPart, proposed_parts
+from agent.learning.prove_proposed import kept_proposed
+from agent.learning.prove_told import TRUSTED, kept_told
+from agent.learning.told import Told, read_words
 from agent.product import Product
-from agent.propose import ProposedPart, proposed_parts
-from agent.prove_proposed import kept_proposed
-from agent.prove_told import TRUSTED, kept_told
-from agent.rules import ANY, CountRule, Measured, Rule
+from agent.rules import ANY, CountRule, Measured, Rule, contradiction
 from agent.rules.base import count_of
 from agent.spec import PartSpec, ProductSpec
-from agent.told import Told, read_words
 from tools.types import Sample
 
 if TYPE_CHECKING:

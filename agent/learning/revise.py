@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.claims import renamed, say, say_briefly
-from agent.contradictions import contradiction
 from agent.evidence import Claim
 from agent.fuse import NOTABLE
 from agent.induce import Measuring, holds
-from agent.learn import known_parts, remember, reproved, rescaled
+from agent.learning.learn import known_parts, remember, reproved, rescaled
+from agent.learning.prove_proposed import answered
+from agent.learning.told import read_words
 from agent.product import Product
-from agent.prove_proposed import answered
-from agent.rules import ANY, Rule, evaluate
+from agent.rules import ANY, Rule, contradiction, evaluate
 from agent.spec import PartSpec, ProductSpec
-from agent.told import read_words
 from prompts import load_yaml, questions
 from tools.errors import InputError
 from tools.narrate import Turn

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, model_validator
 
+from agent.learning.told import PLACES, zone_in
 from agent.rules import (
     AskRule,
     ColourRule,
@@ -22,7 +23,6 @@ from agent.rules import (
     Rule,
 )
 from agent.rules.relation import Relation
-from agent.told import PLACES, zone_in
 
 MOST_RULES = 12
 """At most so many rules are taken from one answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.confidence import FAINT, confidence
+from agent.learning.confidence import FAINT, confidence
 from agent.rules import Measured
 from agent.spec import ProductSpec
 from tools.types import Part, Sample

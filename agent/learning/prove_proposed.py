@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.claims import renamed, say_briefly
-from agent.contradictions import contradiction
 from agent.induce import Measuring, proved
-from agent.prove_told import TRUSTED, settled_on, why_not
-from agent.rules import ANY, AskRule, Measured, Rule
+from agent.learning.prove_told import TRUSTED, settled_on, why_not
+from agent.rules import ANY, AskRule, Measured, Rule, contradiction
 from prompts import questions
 from tools.narrate import Turn
 from tools.types import Sample

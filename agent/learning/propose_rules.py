@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from agent.asked import asked, listed
-from agent.contradictions import contradiction
-from agent.proposal import READ, Words, known_words, rules_schema
-from agent.rules import CountRule, MatchRule, Rule
+from agent.learning.asked import asked, listed
+from agent.learning.proposal import READ, Words, known_words, rules_schema
+from agent.rules import CountRule, MatchRule, Rule, contradiction
 from prompts import questions
 from tools.types import RGB
 

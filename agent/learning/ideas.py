@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.claims import say_briefly
-from agent.propose_clauses import from_clauses
-from agent.propose_rules import proposed_rules
-from agent.prove_proposed import answered, not_kept
+from agent.learning.propose_clauses import from_clauses
+from agent.learning.propose_rules import proposed_rules
+from agent.learning.prove_proposed import answered, not_kept
 from agent.rules import Rule
 from agent.spec import ProductSpec
 from tools.types import Sample

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.rules import ANY, CountRule, MatchRule, PresenceRule, RelationRule, Rule, WholeRule
+from agent.rules.base import ANY
+from agent.rules.count import CountRule
+from agent.rules.match import MatchRule
+from agent.rules.presence import PresenceRule
+from agent.rules.relation import RelationRule
+from agent.rules.union import Rule
+from agent.rules.whole import WholeRule
 
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.prove_told import TRUSTED
+from agent.learning.prove_told import TRUSTED
 from agent.rules import Measured
 from tools.types import Part
 

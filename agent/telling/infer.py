@@ -12,7 +12,7 @@ from typing import Literal, cast
 from agent.claims import Sentence, tell
 from agent.evidence import Evidence, Fact
 from agent.fuse import Weighed
-from agent.telling import share_of
+from agent.telling.statements import share_of
 from prompts import in_language
 from tools.types import Sample
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agent.check import faults
 from agent.crop import CropPair
 from agent.evidence import Claim, Evidence
-from agent.infer import Story
 from agent.product import Product
+from agent.telling.check import faults
+from agent.telling.infer import Story
 from prompts import load_yaml, questions
 from tools.narrate import Turn
 from tools.types import Sample

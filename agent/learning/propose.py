@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.asked import asked, listed
-from agent.told import singular
+from agent.learning.asked import asked, listed
+from agent.learning.told import singular
 from prompts import questions
 from tools.types import Sample
 
