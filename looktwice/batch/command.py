@@ -51,7 +51,7 @@ def inspect_many(
     from agent.spec import ProductSpec
     from looktwice.batch.manifest import describe_run, product_digest
     from looktwice.batch.run import Batch, run_batch
-    from looktwice.batch.start import FEW, How, at_least, chosen_together, chosen_workers, starter
+    from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
     from looktwice.batch.stop import Stop
     from tools.loading import resolve_device
     from tools.profiles import resolve_profile
@@ -60,9 +60,8 @@ def inspect_many(
     photos = FEW if options.watch else at_least(images, out, FEW)
     inspector = open_inspector()
     device = resolve_device(str(open_inspector.keywords.get("device", "auto")))
-    one = options.together is not None and options.together > 1
-    workers = 1 if one else chosen_workers(options.workers, device, inspector.profile, photos)
-    together = chosen_together(options.together, device, alone=workers == 1 and options.ray is None)
+    together = options.together or 1
+    workers = 1 if together > 1 else chosen_workers(options.workers, device, inspector.profile, photos)
     known = product_of(inspector)
     named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
     manifest = describe_run(

@@ -21,8 +21,6 @@ PRODUCT = "product.yaml"
 """What the first photo said of the product, where nobody else did."""
 FEW = 16
 """Of fewer photos, more processes would take longer to start than they save."""
-ON_A_GPU = 4
-"""Photos at a time on a GPU, where nobody says how many."""
 GIB_A_WORKER = 2.0
 """Memory that a process of nano takes at most, in GiB, with room to spare; larger profiles get one process."""
 
@@ -129,19 +127,6 @@ def chosen_workers(asked: int | None, device: str, profile: str, photos: int) ->
 
     fit = int(psutil.virtual_memory().available / 2**30 / GIB_A_WORKER)
     return max(1, min(_cores(), fit))
-
-
-def chosen_together(asked: int | None, device: str, *, alone: bool) -> int:
-    """How many photos at a time: as asked, or as the device bears.
-
-    Args:
-        asked: by the user; None leaves it to the device.
-        device: where models run, such as "cpu", which gains nothing by several.
-        alone: whether this process inspects, rather than others.
-    """
-    if asked is not None:
-        return asked
-    return ON_A_GPU if alone and device != "cpu" else 1
 
 
 def at_least(inputs: Sequence[Path], out: Path, number: int) -> int:

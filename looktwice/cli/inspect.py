@@ -45,7 +45,7 @@ def inspect(
         int | None,
         typer.Option(
             help="Photos at a time in one process of a batch with --out, which run through each model together; by "
-            "default 4 on a GPU, 1 on a CPU, which gains nothing by more."
+            "default 1, since nano gains nothing by more."
         ),
     ] = None,
     reports: Annotated[

@@ -26,7 +26,6 @@ from looktwice.batch.observe import EventLog
 from looktwice.batch.options import BatchOptions
 from looktwice.batch.run import Batch, run_batch
 from looktwice.batch.speed_together import bench_together
-from looktwice.batch.start import chosen_together
 from looktwice.batch.stop import Stop
 from looktwice.batch.together import TogetherRunner
 from looktwice.batch.work import Work
@@ -242,10 +241,3 @@ def test_the_bench_says_of_how_many_photos_forwards_are():
         bench_together(Joining, images=7, together=4)
     with pytest.raises(InputError, match="give 1 or more"):
         bench_together(Joining, images=7, together=0)
-
-
-def test_several_at_a_time_are_the_default_on_a_gpu_alone():
-    assert chosen_together(None, "cpu", alone=True) == 1
-    assert chosen_together(None, "cuda", alone=True) == 4
-    assert chosen_together(None, "cuda", alone=False) == 1
-    assert chosen_together(8, "cpu", alone=True) == 8
