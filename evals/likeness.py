@@ -39,10 +39,6 @@ OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are no pair."""
 RIDGE = 1e-4
 """Penalty on squared weights."""
-LEFT_OUT = ("kind",)
-"""Of no weight: what the tracer takes for one kind carries over badly to parts that it did not learn. With it fitted,
-`python -m evals.part_figures --photos 5` counted 0.525 of the held-out families' parts exactly, without it 0.700: that
-choice was made by held-out families, the weights were not."""
 TARGET = Path(__file__).parent.parent / "tools" / "parts" / "likeness.yaml"
 
 
@@ -118,7 +114,7 @@ def _linear(products: Sequence[Pairs]) -> Linear:
         value = float(weights @ np.logaddexp(0, -margin)) + RIDGE * float(x[1:] @ x[1:]) / 2
         return value, np.concatenate([[slope.sum()], slope @ values + RIDGE * x[1:]])
 
-    bounds = [(None, None), *[(0.0 if name in LEFT_OUT else None, 0.0) for name in NAMES]]
+    bounds = [(None, None), *[(None, 0.0)] * len(NAMES)]
     found = minimize(loss, np.zeros(len(NAMES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x.tolist()
     return Linear(bias=round(found[0], 3), weights={n: round(w, 3) for n, w in zip(NAMES, found[1:], strict=True)})
 

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.tracer_data import GROUP, HIDDEN, PARTS, Batch, Pool, augmented
+from tools.patches.trace import STRIDE
 from tools.patches.tracer import Tracer, TracerConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from tools.patches.tracer import Traced
@@ -41,7 +45,8 @@ def loss_of(model: Tracer, batch: Batch, references: int) -> dict[str, Tensor]:
     labels = batch.labels.flatten()
     return {
         "maps": _maps(said, batch, labels),
-        "kinds": 0.3 * _kinds(said.kinds, batch),
+        "kinds": _kinds(said.kinds, batch),
+        "votes": 0.5 * _votes(said.votes, batch),
         **_differences(model, model.differ.tokens(said.features), batch, references),
     }
 
@@ -64,6 +69,25 @@ def _maps(said: Traced, batch: Batch, labels: Tensor) -> Tensor:
         + 0.5 * dice
     )
     return total
+
+
+def _votes(votes: Tensor, batch: Batch) -> Tensor:
+    """How far votes of places of items miss the middle of their part, for its size; every part weighs alike."""
+    slots = torch.arange(1, PARTS + 1, device=votes.device)
+    counted = batch.inside & (batch.items > 0.5)
+    owned = ((batch.owners * counted).flatten(1)[:, None] == slots[:, None]).float()
+    side = votes.shape[-1]
+    steps = torch.arange(side, device=votes.device, dtype=torch.float32)
+    places = torch.stack([steps.repeat(side), steps.repeat_interleave(side)])
+    areas = owned.sum(dim=2)
+    with torch.autocast(votes.device.type, enabled=False):
+        middles = (owned @ places.T) / areas.clamp(min=1)[..., None]
+    owner = (batch.owners - 1).clamp(min=0).flatten(1)
+    truth = torch.stack([middles[..., k].gather(1, owner) for k in (0, 1)], dim=1) - places
+    area = areas.gather(1, owner).clamp(min=1)
+    missed = (STRIDE * votes.float().flatten(2) - truth).abs().sum(dim=1) / (2 + 0.2 * area.sqrt())
+    share = counted.flatten(1) / area
+    return (missed * share).sum() / share.sum().clamp(min=1)
 
 
 def _kinds(kinds: Tensor, batch: Batch) -> Tensor:
@@ -112,11 +136,15 @@ def _differences(model: Tracer, tokens: Tensor, batch: Batch, references: int) -
     }
 
 
-def fit(run: Run, workers: int | None = None) -> Tracer:
-    """A tracer trained until the minutes are over."""
+def fit(run: Run, start: Path | None = None, workers: int | None = None) -> Tracer:
+    """A tracer trained until the minutes are over, from the finished one in `start` where there is one."""
     torch.manual_seed(run.seed)
     gpu = run.device == "cuda"
-    model: Tracer = Tracer(TracerConfig()).to(run.device, memory_format=torch.channels_last)
+    model: Tracer = Tracer(TracerConfig())
+    if start is not None:
+        # What an earlier tracer did not have yet starts anew.
+        model.load_state_dict(load_file(start / "model.safetensors"), strict=False)
+    model.to(run.device, memory_format=torch.channels_last)
     pool = Pool(run.device, run.seed, room=ROOM if gpu else ROOM // 50, workers=workers)
     groups = 8 if gpu else 1
     sums: dict[str, float] = {}
@@ -153,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     run = run_of("tracer", options)
     if not run.evaluate_only:
-        save_folder(fit(run, options.workers), run.out)
+        save_folder(fit(run, options.start, options.workers), run.out)
     if not options.no_report:
         from nano.recipes.tracer_figures import report
 

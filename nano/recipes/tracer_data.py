@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from nano.recipes.cache import SIZE, TRAIN_SEED
 from nano.world import TRAINED, family, render
-from nano.world.medley import Medley, medley, photo
+from nano.world.medley import VARIED, medley, photo
 from nano.world.scene import ScenePart
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ SHIFTED = 5
 FIRST = 100_000
 """Photos of the training families from this index on; what is measured lies below."""
 MEDLEYS = 900_000
-"""Groups show medleys below this number; what is measured lies above."""
+"""Groups show medleys below this number, and from `VARIED` on so many; what is measured lies above."""
 HOLDS = 0.5
 """A part holds another whose box has less than this share of its own box's area."""
+LONE = 100
+"""Kind of a part that is like no other, on the first photo of a group; on the next photos it is one more each."""
 HIDDEN = 3
 """Label of a photo whose defect cannot be seen."""
 
@@ -68,7 +70,7 @@ def group(number: int) -> Groups:
     if number % FAMILIES == 0:
         name = TRAINED[number // FAMILIES % len(TRAINED)]
         return family_group(name, FIRST + GROUP * (number // FAMILIES // len(TRAINED)))
-    return medley_group(number % MEDLEYS)
+    return medley_group(number % MEDLEYS + (VARIED if number % 3 else 0))
 
 
 def medley_group(number: int) -> Groups:
@@ -77,7 +79,7 @@ def medley_group(number: int) -> Groups:
     rows = []
     for index, (label, defect) in enumerate(_plan(product.family.logical, product.family.structural, number)):
         shot = photo(product, index, defect=defect, size=SIZE)
-        rows.append(_row(shot.image, shot.parts, shot.mask, label, _sorts(product, shot.parts, label)))
+        rows.append(_row(shot.image, shot.parts, shot.mask, label, [k if k < 0 else 1 + k for k in shot.kinds], index))
     return _stacked(rows)
 
 
@@ -105,26 +107,18 @@ def _plan(logical: Sequence[str], structural: Sequence[str], turn: int) -> Itera
         yield 2, logical[(turn * LOGICAL + step) % len(logical)]
 
 
-def _sorts(product: Medley, parts: Sequence[ScenePart], label: int) -> list[int]:
-    """The kind of each part of a photo, by the order in which they were put down; unknown where it was disturbed."""
-    order = [("panel", 1)] if product.panel is not None else []
-    for number, (sort, count) in enumerate(zip(product.sorts, product.counts, strict=True)):
-        order += [(sort.noun, 2 + number)] * count
-    if label == 2 or [p.noun for p in parts] != [noun for noun, _ in order]:
-        return [0] * len(parts)
-    return [kind for _, kind in order]
-
-
 def _row(
-    image: NDArray[np.uint8], parts: Sequence[ScenePart], mask: NDArray[np.bool_], label: int, kinds: Sequence[int]
-) -> Groups:
+    image: NDArray[np.uint8], parts: Sequence[ScenePart], mask: NDArray[np.bool_], label: int, kinds: Sequence[int],
+    row: int = 0,
+) -> Groups:  # fmt: skip
+    """One photo of a group: `kinds` below 0 are of parts like no other, which get a kind of their own."""
     shown = list(zip(parts, kinds, strict=True))[:PARTS]
     owners, items = (np.zeros((HALF, HALF), np.uint8) for _ in range(2))
     told, shades = (np.zeros(PARTS + 1, np.uint8) for _ in range(2))
     held = leaves([p for p, _ in shown])
     for number, (part, kind) in enumerate(shown, start=1):
         here = part.mask[::2, ::2]
-        owners[here], told[number] = number, kind
+        owners[here], told[number] = number, kind if kind >= 0 else LONE + row
         shades[number] = sum(str(part.attributes.get("colour", "")).encode()) % 256
         if part in held:
             items[here] = 1
@@ -247,6 +241,8 @@ class Batch:
     """(G * GROUP, HALF, HALF): share that is defective."""
     owners: Tensor
     """(G * GROUP, HALF, HALF), int64, as in `Groups`."""
+    inside: Tensor
+    """(G * GROUP, HALF, HALF), bool: whether a place was on the photo before it was turned."""
     labels: Tensor
     """(G, GROUP), as in `Groups`."""
     kinds: Tensor
@@ -284,8 +280,10 @@ def augmented(groups: Groups) -> Batch:
     edge[:, :, 1:] |= right
     edge[:, :, :-1] |= right
     edges = torch.stack([(owners > 0).float(), edge.float()], dim=1)
+    grid = functional.affine_grid(matrix, [len(matrix), 1, HALF, HALF], align_corners=False)
+    inside = (grid.abs() <= 1).all(dim=-1)
     relit = _relit(pixels, count)
-    return Batch(relit, edges, items, defects, owners, groups.labels, groups.kinds, groups.shades)
+    return Batch(relit, edges, items, defects, owners, inside, groups.labels, groups.kinds, groups.shades)
 
 
 def _warped(maps: Tensor, matrix: Tensor, mode: str) -> Tensor:

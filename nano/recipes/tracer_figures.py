@@ -14,13 +14,20 @@ from nano.recipes.loop import Run
 from nano.recipes.scorer_figures import auroc
 from nano.recipes.tracer_data import FAMILIES, FIRST, GOOD, GROUP, Groups, family_group, medley_group
 from nano.world import HELDOUT, TRAINED
+from nano.world.medley import VARIED
 from tools.images import sample_from_array
 from tools.loading import load_model
 from tools.patches.trace import PhotoTracer
 from tools.profiles.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tools.patches.trace import Traces
     from tools.types import Mask
+
+VISIBLE = 12
+"""Places of a part from which on it is compared with others."""
 
 MEASURED = 40
 """Photos of each family that are measured on."""
@@ -38,9 +45,10 @@ def report(run: Run) -> None:
         rows = [of_family(tracer, name) for name in names]
         for key in dict.fromkeys(key for row in rows for key in row):
             figures[f"{key}, {kind}"] = float(np.mean([row[key] for row in rows if key in row]))
-    rows = [beside(tracer, [medley_group(UNSEEN + n)]) for n in range(PRODUCTS)]
-    for key in dict.fromkeys(key for row in rows for key in row):
-        figures[f"{key}, unseen medleys"] = float(np.mean([row[key] for row in rows if key in row]))
+    for kind, first in (("unseen medleys", UNSEEN), ("unseen medleys of unseen forms", VARIED + UNSEEN)):
+        rows = [beside(tracer, [medley_group(first + n)]) for n in range(PRODUCTS)]
+        for key in dict.fromkeys(key for row in rows for key in row):
+            figures[f"{key}, {kind}"] = float(np.mean([row[key] for row in rows if key in row]))
     figures[KEY] = figure("tracer", run.out)
     write_card(run.out, _card(run, figures))
 
@@ -64,11 +72,16 @@ def of_family(tracer: PhotoTracer, name: str) -> dict[str, float]:
 
 
 def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
-    """AUROC of logically and of structurally anomalous photos against good ones, each beside four of its group."""
+    """AUROC of logically and of structurally anomalous photos against good ones, each beside four of its group.
+
+    And of pairs of parts on two good photos, which are of one kind or not, by how alike they are.
+    """
     scores: dict[int, list[tuple[float, float]]] = {0: [], 1: [], 2: []}
+    alike = []
     for group in groups:
         samples = [sample_from_array(image) for image in group.images]
         traced = tracer.trace(samples)
+        alike.append(_alike(group, traced))
         good = [traces.tokens for traces in traced[:REFERENCES]]
         for photo, label in zip(traced[REFERENCES:], group.labels[REFERENCES:].tolist(), strict=True):
             said = tracer.beside(photo.tokens, good, (SIZE, SIZE))
@@ -79,7 +92,26 @@ def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
             both = [s[at] for s in (*scores[0], *scores[label])]
             bad = [False] * len(scores[0]) + [True] * len(scores[label])
             found[f"{kind} anomaly beside 4 good photos, AUROC"] = auroc(both, bad)
+    kinds = [pairs for pairs in alike if pairs[1].any() and not pairs[1].all()]
+    if kinds:
+        found["parts of one kind, AUROC"] = float(np.mean([auroc(likeness, same) for likeness, same in kinds]))
     return found
+
+
+def _alike(group: Groups, traced: Sequence[Traces]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """How alike any two parts on two good photos are, and whether they are of one kind."""
+    parts, told = [], []
+    for n in np.flatnonzero(group.labels == 0):
+        for number in np.flatnonzero(group.kinds[n]):
+            here = group.owners[n] == number
+            if here.sum() >= VISIBLE:
+                total = traced[n].kinds[:, here].mean(axis=1)
+                parts.append(total / np.linalg.norm(total))
+                told.append((n, group.kinds[n, number], group.shades[n, number]))
+    photo, kind, shade = np.array(told).T
+    likeness, same = np.stack(parts) @ np.stack(parts).T, kind[:, None] == kind[None]
+    clear = (photo[:, None] < photo[None]) & ~(same & (shade[:, None] != shade[None]))
+    return likeness[clear], same[clear]
 
 
 def _damage(scene: CachedScene) -> Mask:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nano.world.chance import Chance
-from nano.world.shapes import Shape, blob, block, disc, ellipse, gear, hexagon, joined, moved, polygon, ring
+from nano.world.shapes import (
+    Shape,
+    blob,
+    block,
+    disc,
+    ellipse,
+    gear,
+    hexagon,
+    joined,
+    moved,
+    polygon,
+    ring,
+    turn,
+    without,
+)  # fmt: skip
 
 FASTENERS = ("nut", "washer", "bolt", "cap")
 FORMS = (
     *FASTENERS, "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow", "capsule", "tee",
     "wedge", "lozenge", "star", "patch",
 )  # fmt: skip
+MADE = ("plate", "comb", "jag", "union", "bite", "lump")
+"""Forms of which every product has its own: a plate with other holes, a comb with other teeth."""
 SIDED = ("bolt", "triangle", "elbow", "tee", "wedge")
 """Forms that look another way when they are turned by any angle."""
 LONG = ("oval", "bar", "capsule", "lozenge", "patch")
@@ -30,7 +48,9 @@ def marking(mark: str, size: float) -> Shape:
 
 
 def outline(form: str, size: float, number: int) -> Shape:
-    """Of a part of a form other than a fastener; `number` of the product decides how its patches are ragged."""
+    """Of a part of a form other than a fastener; `number` of the product decides about patches and `MADE` forms."""
+    if form in MADE:
+        return _MAKERS[form](Chance("medley", number, form), size)
     shapes = {
         "disc": disc(size),
         "oval": ellipse(size * 1.25, size * 0.75),
@@ -49,3 +69,61 @@ def outline(form: str, size: float, number: int) -> Shape:
         "patch": blob(Chance("medley", number, "patch"), size * 0.9, rough=0.5, stretch=1.2, knots=4),
     }
     return shapes[form]
+
+
+def _plate(c: Chance, size: float) -> Shape:
+    """A plate with none to four holes."""
+    wide, tall = size * c.uniform(1.2, 2.4), size * c.uniform(0.7, 2.0)
+    holes = [
+        moved(disc(min(wide, tall) * c.uniform(0.1, 0.2)), c.uniform(-0.32, 0.32) * wide, c.uniform(-0.32, 0.32) * tall)
+        for _ in range(c.integer(0, 4))
+    ]
+    return without(block(wide, tall, min(wide, tall) * c.choice((0.0, 0.1, 0.3))), *holes)
+
+
+def _comb(c: Chance, size: float) -> Shape:
+    """A body with legs on one side or both."""
+    wide, tall, legs = size * c.uniform(1.2, 2.3), size * c.uniform(0.5, 1.2), c.integer(2, 7)
+    leg = block(wide / legs * c.uniform(0.3, 0.6), size * c.uniform(0.3, 0.6))
+    sides = c.choice(((1.0,), (1.0, -1.0), (1.0, -1.0)))
+    places = [(((k + 0.5) / legs - 0.5) * wide, side * tall / 2) for k in range(legs) for side in sides]
+    return joined(block(wide, tall, size * c.choice((0.0, 0.15))), *(moved(leg, x, y) for x, y in places))
+
+
+def _jag(c: Chance, size: float) -> Shape:
+    """A convex outline of three to seven corners."""
+    count = c.integer(3, 7)
+    start, stretch = c.uniform(0, 360), c.uniform(0.55, 1.0)
+    turns = [turn(start + 360 * (k + c.uniform(-0.28, 0.28)) / count) for k in range(count)]
+    return polygon([(1.15 * size * x, 1.15 * size * stretch * y) for x, y in turns])
+
+
+def _union(c: Chance, size: float) -> Shape:
+    """Two to four bars and discs in one piece."""
+    pieces = []
+    for _ in range(c.integer(2, 4)):
+        bar = block(size * c.uniform(0.9, 2.0), size * c.uniform(0.35, 0.8), size * c.choice((0.0, 0.15)))
+        piece = bar if c.happens(0.7) else disc(size * c.uniform(0.35, 0.65))
+        pieces.append(moved(piece, c.uniform(-0.4, 0.4) * size, c.uniform(-0.4, 0.4) * size, c.uniform(0, 180)))
+    return joined(*pieces)
+
+
+def _bite(c: Chance, size: float) -> Shape:
+    """A disc, an oval or a block out of which pieces are cut at the edge."""
+    whole = c.choice((disc(size), ellipse(size * 1.2, size * 0.8), block(size * 1.9, size * 1.6, size * 0.2)))
+    cuts = []
+    for _ in range(c.integer(1, 3)):
+        x, y = turn(c.uniform(0, 360))
+        cut = c.choice((disc(size * c.uniform(0.3, 0.5)), block(size * 0.7, size * 0.5)))
+        cuts.append(moved(cut, size * x, size * y, c.uniform(0, 180)))
+    return without(whole, *cuts)
+
+
+def _lump(c: Chance, size: float) -> Shape:
+    """A ragged patch."""
+    return blob(c, size * 0.9, rough=c.uniform(0.25, 0.6), stretch=c.uniform(1.0, 1.7), knots=c.integer(3, 6))
+
+
+_MAKERS: dict[str, Callable[[Chance, float], Shape]] = {
+    "plate": _plate, "comb": _comb, "jag": _jag, "union": _union, "bite": _bite, "lump": _lump,
+}  # fmt: skip

@@ -51,7 +51,7 @@ def render(
     lamp = Lamp.random(stage.root.fork("lamp"), strong)
     camera = Camera.random(stage.root.fork("camera"), strong)
     image = photographed(lit(stage.canvas, lamp), camera, stage.root.fork("sensor"))
-    parts, defects = parts_of(stage), _defects(stage)
+    parts, defects = tuple(parts_of(stage).values()), _defects(stage)
     return Scene(image, family, kind.product, parts, defects, asked(kind, parts, defects))
 
 
@@ -67,11 +67,11 @@ def _box(mask: Mask) -> Box:
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
-def parts_of(stage: Stage) -> tuple[ScenePart, ...]:
-    """Every part that can be seen, in the order in which they were put up."""
+def parts_of(stage: Stage) -> dict[int, ScenePart]:
+    """Every part that can be seen by its number, in the order in which they were put up."""
     unit = stage.canvas.pixels / OVERSAMPLING * stage.pose.scale
     least = SMALLEST * stage.canvas.size * stage.canvas.size / (256 * 256)
-    parts = []
+    parts = {}
     for number, actor in stage.actors.items():
         mask = stage.canvas.mask(number)
         if int(mask.sum()) < least:
@@ -79,8 +79,8 @@ def parts_of(stage: Stage) -> tuple[ScenePart, ...]:
         attributes: dict[str, str | float] = {
             key: value if isinstance(value, str) else round(value * unit, 1) for key, value in actor.attributes.items()
         }
-        parts.append(ScenePart(actor.noun, _box(mask), mask, attributes))
-    return tuple(parts)
+        parts[number] = ScenePart(actor.noun, _box(mask), mask, attributes)
+    return parts
 
 
 def _defects(stage: Stage) -> tuple[SceneDefect, ...]:

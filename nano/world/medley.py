@@ -7,6 +7,7 @@ ends, and what damage looks like on anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,7 +15,7 @@ from nano.world.camera import Camera, photographed
 from nano.world.chance import Chance
 from nano.world.decor import Decor, adorn, decors
 from nano.world.families import fasteners
-from nano.world.forms import FASTENERS, FORMS, LONG, MARKS, SIDED, marking, outline
+from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED, marking, outline
 from nano.world.light import Lamp, lit
 from nano.world.make import parts_of
 from nano.world.scene import Family, ScenePart, Style
@@ -30,6 +31,10 @@ LOGICAL = (
     "wrong orientation",
 )  # fmt: skip
 STRUCTURAL = tuple(PAINTERS)
+VARIED = 2_000_000
+"""Medleys from this number on have more forms: half of their sorts of parts are of a form that no other product has."""
+ODD = -1
+"""Kind of a part that is like no good one of its product."""
 Order = Literal["fixed", "rooms", "scattered", "rows", "array", "alone"]
 
 
@@ -109,14 +114,15 @@ class Medley:
 def medley(number: int) -> Medley:
     """The product of that number."""
     c = Chance("medley", number)
+    forms = FORMS if number < VARIED else (*FORMS, *MADE * (len(FORMS) // len(MADE)))
     order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows", "array", "alone"))
     alone = order == "alone"
     pitch = c.uniform(150, 240) if alone else c.choice((42.0, 50.0, 62.0))
     if order == "array":
-        sorts, counts, cells = _array(c)
+        sorts, counts, cells = _array(c, forms)
     else:
         cells = [At(0.0, 0.0)] if alone else _cells(c, pitch)
-        sorts = tuple(_sort(c, pitch) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
+        sorts = tuple(_sort(c, pitch, forms) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
         counts = (1,) if alone else _counts(c, len(sorts), len(cells))
     spare = cells[sum(counts) :]
     if order == "rooms":
@@ -159,6 +165,8 @@ class Shot:
     mask: Mask
     """The defect's pixels; none of a good one."""
     parts: tuple[ScenePart, ...]
+    kinds: tuple[int, ...]
+    """Of each of the parts: 0 for the panel, 1 and more for the sorts of the product in their order, or `ODD`."""
 
 
 def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> Shot:
@@ -189,7 +197,8 @@ def photo(product: Medley, index: int, *, defect: str | None = None, size: int =
     mask = stage.canvas.marked()
     for number in stage.blamed:
         mask |= stage.canvas.mask(number)
-    return Shot(image, mask, parts_of(stage))
+    parts = parts_of(stage)
+    return Shot(image, mask, tuple(parts.values()), tuple(_kinds(product, items)[number - 1] for number in parts))
 
 
 def _cells(c: Chance, pitch: float) -> list[At]:
@@ -205,7 +214,7 @@ def _cells(c: Chance, pitch: float) -> list[At]:
     return c.shuffled(grid)
 
 
-def _array(c: Chance) -> tuple[tuple[Sort, ...], tuple[int, ...], list[At]]:
+def _array(c: Chance, forms: Sequence[str]) -> tuple[tuple[Sort, ...], tuple[int, ...], list[At]]:
     """Many small parts of one sort in lines, with a few larger ones above or below them, and places for all.
 
     Returns:
@@ -220,19 +229,19 @@ def _array(c: Chance) -> tuple[tuple[Sort, ...], tuple[int, ...], list[At]]:
         for row in range(rows)
         for k in range(columns)
     ]
-    small = _sort(c, 1.25 * pitch, c.choice(("disc", "disc", "bar", "capsule", "hexagon", "ring", "cap", "oval")))
+    small = _sort(c, 1.25 * pitch, [c.choice(("disc", "disc", "bar", "capsule", "hexagon", "ring", "cap", "oval"))])
     gaps = c.shuffled(grid)[: c.choice((0, 0, 1, 2))]
     held = [at for at in grid if at not in gaps]
     middle = -lift / abs(lift) * (rows * pitch / 2 + 12) / 2 - lift / 4 if lift else 0.0
     others = [At((k - (beside - 1) / 2) * 58, middle) for k in range(beside)]
-    sorts = [small, *(_sort(c, 54) for _ in range(min(beside, 2)))]
+    sorts = [small, *(_sort(c, 54, forms) for _ in range(min(beside, 2)))]
     counts = [len(held), *([1, beside - 1] if beside > 1 else [1] * beside)]
     ends = [At(-(columns + 1) / 2 * pitch, lift), At((columns + 1) / 2 * pitch, lift)]
     return tuple(sorts), tuple(counts), [*held, *others, *gaps, *ends]
 
 
-def _sort(c: Chance, pitch: float, form: str | None = None) -> Sort:
-    form = form or c.choice(FORMS)
+def _sort(c: Chance, pitch: float, forms: Sequence[str]) -> Sort:
+    form = forms[0] if len(forms) == 1 else c.choice(forms)
     free = c.happens(0.25)
     colours = tuple(c.shuffled(COLOURS)[: c.integer(2, 4)] if free else [c.choice(COLOURS)])
     size = pitch * c.uniform(0.22, 0.36) * (1.7 if form == "bolt" else 1.0)
@@ -329,6 +338,17 @@ def _spoiled(
         ends = items[a].at, items[b].at
         stage.mark(path([(ends[0].x, ends[0].y), (ends[1].x, ends[1].y)], 9), 0, 0)
     return items, wires
+
+
+def _kinds(product: Medley, items: Sequence[Item]) -> list[int]:
+    """The kind of every part that was put up, by its number."""
+    colours = [item.colour for item in items]
+    found = [0] if product.panel is not None else []
+    for item in items:
+        fits = item.colour == max(colours, key=colours.count) if product.shared else item.colour in item.sort.colours
+        good = fits and item.scale == 1.0 and item.sort in product.sorts
+        found.append(1 + product.sorts.index(item.sort) if good else ODD)
+    return found
 
 
 def _stranger(t: Chance, sort: Sort) -> Sort:

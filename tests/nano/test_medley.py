@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from nano.world.forms import FASTENERS, FORMS, LONG, MARKS, SIDED
-from nano.world.medley import LOGICAL, STRUCTURAL, Medley, Order, Sort, medley, photo
+from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED
+from nano.world.medley import LOGICAL, ODD, STRUCTURAL, VARIED, Medley, Order, Sort, medley, photo
 from nano.world.scene import Family
 from nano.world.stage import At
 
@@ -54,6 +54,19 @@ def test_every_form_mark_and_order_is_drawn():
     assert {sort.mark for sort in sorts} == {None, *MARKS}
     assert not any(sort.mark for sort in sorts if sort.form in FASTENERS)
     assert {product.order for product in products} == set(get_args(Order))
+
+
+def test_later_medleys_have_forms_of_their_own_too_and_earlier_ones_are_as_they_were():
+    forms = {sort.form for number in range(VARIED, VARIED + 300) for sort in medley(number).sorts}
+    assert forms == {*FORMS, *MADE}
+
+
+@pytest.mark.parametrize("form", MADE)
+def test_a_form_of_its_own_is_the_same_on_each_photo_of_a_product_and_another_on_another(form):
+    shown = [photo(replace(of(replace(PLAIN, form=form)), number=n), 0).parts[-1].mask for n in (1, 1, 2, 5)]
+    assert all(500 < mask.sum() < 9000 for mask in shown)
+    assert (shown[0] == shown[1]).all()
+    assert min((shown[0] ^ shown[2]).sum(), (shown[0] ^ shown[3]).sum()) > 100
 
 
 PLAIN = Sort("disc", 40.0, "plastic", ("blue",), turns=4, angle=0, mark=None, ink="black")
@@ -151,3 +164,19 @@ def test_a_part_that_is_missing_of_an_array_leaves_one_fewer():
     product = arrays()[0]
     good, bad = (photo(product, 0, defect=d, size=256).parts for d in (None, "missing part"))
     assert len(bad) == len(good) - 1
+
+
+TWO = (replace(PLAIN, size=20.0), replace(PLAIN, form="hexagon", size=20.0, colours=("red",)))
+
+
+@pytest.mark.parametrize(("defect", "kinds"), [
+    (None, {(0, 1, 1, 2)}), ("missing part", {(0, 1, 1), (0, 1, 2)}),
+    ("wrong colour", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}),
+    ("wrong length", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}), ("swapped parts", {(0, 1, 1, 2)}),
+    ("wrong place", {(0, 1, 1, 2)}),
+])  # fmt: skip
+def test_a_photo_tells_the_kind_of_each_part_and_which_is_like_no_good_one(defect, kinds):
+    product = of(*TWO, counts=(2, 1), spares=(At(0.0, 60.0),))
+    found = {photo(product, index, defect=defect).kinds for index in range(6)}
+    assert found <= kinds
+    assert len(found) > 1 or len(kinds) == 1

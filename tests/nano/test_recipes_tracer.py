@@ -8,8 +8,9 @@ import torch
 
 from nano.recipes import tracer
 from nano.recipes.loop import Run
-from nano.recipes.tracer_data import GOOD, GROUP, HALF, HIDDEN, PARTS, Groups, augmented, medley_group
+from nano.recipes.tracer_data import GOOD, GROUP, HALF, HIDDEN, LONE, PARTS, Groups, augmented, medley_group
 from tools.patches.differ import Differences
+from tools.patches.trace import STRIDE
 from tools.patches.tracer import Traced, Tracer, TracerConfig
 
 SIDE = HALF // 4
@@ -44,8 +45,20 @@ class Says(torch.nn.Module):
         struck = (b.defects > tracer.SURE) & (b.labels.flatten() == 1)[:, None, None]
         maps = (b.edges[:, 0], b.edges[:, 1], struck, b.items)
         told = b.kinds.flatten(0, 1).long().gather(1, b.owners.flatten(1)).view(-1, HALF, HALF)
-        kinds = torch.nn.functional.one_hot(told if self.sign > 0 else b.owners, PARTS + 1).permute(0, 3, 1, 2).float()
-        return Traced(*map(self.logits, maps), kinds, torch.zeros(len(pixels), 2, SIDE, SIDE))
+        kinds = (
+            torch.nn.functional.one_hot(told if self.sign > 0 else b.owners, LONE + GROUP).permute(0, 3, 1, 2).float()
+        )
+        return Traced(*map(self.logits, maps), kinds, self.votes(), torch.zeros(len(pixels), 2, SIDE, SIDE))
+
+    def votes(self):
+        """Of every place of an item to the middle of its part, or as far away from it."""
+        b, votes = self.batch, torch.zeros(len(self.batch.items), 2, HALF, HALF)
+        for photo, number in ((n, k) for n in range(len(votes)) for k in b.owners[n].unique().tolist() if k):
+            here = (b.owners[photo] == number) & (b.items[photo] > 0.5) & b.inside[photo]
+            rows, columns = torch.nonzero(here, as_tuple=True)
+            away = torch.stack([columns.float().mean() - columns, rows.float().mean() - rows])
+            votes[photo][:, here] = self.sign * away / STRIDE
+        return votes
 
 
 class SaysDifferences:
@@ -73,7 +86,7 @@ class SaysDifferences:
 def test_the_truth_has_no_loss_and_its_opposite_has(batch, references):
     right = tracer.loss_of(Says(batch), batch, references)
     wrong = tracer.loss_of(Says(batch, -1), batch, references)
-    assert set(right) == {"maps", "kinds", "photos", "places"}
+    assert set(right) == {"maps", "kinds", "votes", "photos", "places"}
     # Of several parts that are alike none is likelier than the others, which is what is left of the loss of kinds.
     assert all(right[name] < 0.05 for name in right if name != "kinds")
     assert all(wrong[name] > right[name] + 0.2 for name in right)
@@ -156,7 +169,7 @@ def test_training_lowers_the_loss_of_every_head_but_that_of_photos_which_takes_l
         torch.stack(list(parts.values())).sum().backward()
         optimiser.step()
         told.append({name: float(value.detach()) for name, value in parts.items()})
-    assert all(told[-1][name] < 0.95 * told[0][name] for name in ("maps", "kinds", "places"))
+    assert all(told[-1][name] < 0.95 * told[0][name] for name in ("maps", "kinds", "votes", "places"))
     assert sum(told[-1].values()) < 0.9 * sum(told[0].values())
 
 

@@ -19,10 +19,15 @@ def block(x0, y0, x1, y1):
     return (x0 <= COLUMNS) & (x1 > COLUMNS) & (y0 <= ROWS) & (y1 > ROWS)
 
 
-def traces(mask, edge=None):
+ITSELF = np.stack([COLUMNS, ROWS]).astype(np.float32)
+"""Middles of places of which each is a part of its own."""
+
+
+def traces(mask, edge=None, middles=ITSELF):
     nothing = np.zeros((SIDE, SIDE), np.float32)
     edges = nothing if edge is None else edge.astype(np.float32)
-    return Traces(edges, nothing, mask.astype(np.float32), ScoreMap(nothing, 0.0, "tracer"), kinds=None, tokens=None)
+    flaws = ScoreMap(nothing, 0.0, "tracer")
+    return Traces(edges, nothing, mask.astype(np.float32), flaws, kinds=None, middles=middles, tokens=None)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,28 @@ def test_a_strong_edge_right_through_parts_two_things():
     both = block(30, 30, 90, 70)
     assert len(items(traces(both, block(59, 30, 62, 70)))) == 2
     assert len(items(traces(both, block(59, 30, 62, 45)))) == 1
+
+
+def pointing(*places):
+    """Middles of places that point somewhere each: (mask, x, y)."""
+    found = ITSELF.copy()
+    for mask, x, y in places:
+        found[:, mask] = np.array([[x], [y]])
+    return found
+
+
+def test_pieces_that_point_to_one_middle_are_one_thing_and_others_are_not():
+    both, edge = block(30, 30, 90, 70), block(59, 30, 62, 70)
+    (whole,) = items(traces(both, edge, pointing((both, 60, 50))))
+    assert (whole == both).all()
+    left, right = items(traces(both, edge, pointing((both & (COLUMNS < 60), 45, 50), (both & (COLUMNS >= 60), 75, 50))))
+    assert (left ^ right == both).all()
+
+
+def test_a_head_and_a_shaft_that_do_not_touch_are_one_bolt_beside_another_thing():
+    head, shaft, nut = block(20, 50, 40, 80), block(44, 58, 90, 72), disc(100, 20, 10)
+    found = items(traces(head | shaft | nut, middles=pointing((head | shaft, 55, 65), (nut, 100, 20))))
+    assert [int(mask.sum()) for mask in found] == [int((head | shaft).sum()), int(nut.sum())]
 
 
 def test_an_edge_that_is_weak_somewhere_cuts_nothing():

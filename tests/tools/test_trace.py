@@ -7,6 +7,7 @@ import pytest
 import torch
 from checkpoints import plate
 
+from nano.recipes.tracer_data import leaves
 from nano.world import render
 from tools.errors import ModelError
 from tools.images import sample_from_array
@@ -104,6 +105,9 @@ def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
     np.testing.assert_allclose(np.flip(mirrored.items, axis), plain.items, atol=1e-4)
     np.testing.assert_allclose(np.flip(mirrored.flaws.raw, axis), plain.flaws.raw, atol=1e-3)
     np.testing.assert_allclose(np.flip(mirrored.kinds, axis + 1), plain.kinds, atol=1e-3)
+    middles = np.flip(mirrored.middles, axis + 1).copy()
+    middles[1 - axis] = photo.shape[axis] - 1 - middles[1 - axis]
+    np.testing.assert_allclose(middles, plain.middles, atol=0.05)
 
 
 def tokens_of(tracer, *photos):
@@ -192,6 +196,16 @@ def test_a_damaged_surface_raises_the_structural_score_alone_most_where_it_is(ju
     assert bad.logical.own_score < good.logical.own_score + 1
     struck = rendered(name, SHOTS, defect).anomaly_mask
     assert bad.structural.raw[struck].mean() > bad.structural.raw[~struck].mean() + 2
+
+
+@pytest.mark.parametrize("name", ["tray", "blister"])
+def test_places_of_a_part_point_to_its_middle(shipped, name):
+    scene = rendered(name, 3)
+    (traces,) = shipped.trace([sample_from_array(scene.image)])
+    for part in leaves(scene.parts):
+        rows, columns = np.nonzero(part.mask)
+        x, y = np.median(traces.middles[:, part.mask], axis=1)
+        assert np.hypot(x - columns.mean(), y - rows.mean()) < 0.25 * np.sqrt(len(rows)), part.noun
 
 
 def test_parts_of_one_kind_look_alike_to_the_shipped_tracer_across_photos_and_others_do_not(shipped):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.parts.outline import filled, window_of
-from tools.types import Mask
+from tools.types import FloatMap, Mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ THIN = 0.7
 """Such a neck is at most so wide as a share of the thinner of both: a bolt's shaft is not cut from its head."""
 STRONG = 0.55
 """Things are told apart along an edge that is nowhere weaker than this."""
+ONE = 0.5
+"""Pieces are of one thing whose middles lie nearer than this share of the side of a square as large as the smaller."""
 
 
 def items(traces: Traces) -> tuple[Mask, ...]:
@@ -32,7 +34,8 @@ def items(traces: Traces) -> tuple[Mask, ...]:
 
     Places that belong to items are cut where two things touch: at necks of the filled outline (watershed of the
     distance to it) and along strong edges between pieces that are more than an outline wide. What is joined more
-    broadly than that stays whole, since a thing that is cut now here and now there is like no other.
+    broadly than that stays whole, since a thing that is cut now here and now there is like no other. Pieces that point
+    to one middle are one thing again: a capsule of two colours, a bolt's head and its shaft.
     """
     from scipy.ndimage import find_objects
 
@@ -40,7 +43,7 @@ def items(traces: Traces) -> tuple[Mask, ...]:
     if not of_item.any():
         return ()
     pieces = _at_necks(filled(of_item), traces.items.shape)
-    found: list[tuple[int, Mask]] = []
+    found: list[Mask] = []
     for number, window in enumerate(find_objects(pieces), start=1):
         if window is None:
             continue
@@ -48,9 +51,22 @@ def items(traces: Traces) -> tuple[Mask, ...]:
             inside = part & of_item[window]
             if inside.sum() >= LEAST * of_item.size:
                 mask = np.zeros(of_item.shape, np.bool_)
-                mask[window] = largest = _largest(inside)
-                found.append((int(largest.sum()), mask))
-    return tuple(mask for _, mask in sorted(found, key=lambda item: -item[0]))
+                mask[window] = _largest(inside)
+                found.append(mask)
+    return tuple(sorted(_of_one_middle(found, traces.middles), key=lambda mask: -int(mask.sum())))
+
+
+def _of_one_middle(pieces: Sequence[Mask], middles: FloatMap) -> list[Mask]:
+    """Pieces, those put together whose places point to about the same middle."""
+    from scipy.sparse.csgraph import connected_components
+
+    if len(pieces) < 2:
+        return list(pieces)
+    points = np.array([np.median(middles[:, piece], axis=1) for piece in pieces])
+    sides = np.sqrt([np.count_nonzero(piece) for piece in pieces])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    count, owners = connected_components(apart < ONE * np.minimum(sides[:, None], sides[None]), directed=False)
+    return [np.any([p for p, owner in zip(pieces, owners, strict=True) if owner == n], axis=0) for n in range(count)]
 
 
 def _at_necks(whole: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:

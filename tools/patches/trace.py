@@ -24,6 +24,8 @@ MIRRORS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
 """Axes along which a photo is mirrored; what the views say is averaged, which is steadier than any of them."""
 GRAIN = 4
 """Places of a map along each side of what the differ takes as one."""
+STRIDE = 16
+"""Places of a map that one unit of a vote stands for."""
 STEP = 32
 """Sides are brought to multiples of this."""
 KEPT, PIXELS = 8, 2_000_000
@@ -68,6 +70,8 @@ class Traces:
     """Probability of damage at each place; its own unit is log-odds."""
     kinds: FloatMap
     """(C, h, w): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
+    middles: FloatMap
+    """(2, H, W): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
     tokens: Tokens
     """Of the photo, for the differ."""
 
@@ -157,7 +161,7 @@ class PhotoTracer:
     def _traced(self, sample: Sample) -> Traces:
         import torch
 
-        *maps, kinds, tokens = self._said(sample)
+        *maps, kinds, votes, tokens = self._said(sample)
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
@@ -167,7 +171,7 @@ class PhotoTracer:
         height, width = flaws.shape[-2] // GRAIN, flaws.shape[-1] // GRAIN
         return Traces(
             at_edge, of_part, of_item, _score_map(flaws, sample.size, worst, "tracer"), of_kind,
-            Tokens(tokens[0], (height, width)),
+            _middles(_mean_of_views(votes * _ways()), sample.size), Tokens(tokens[0], (height, width)),
         )  # fmt: skip
 
     @model_call
@@ -208,6 +212,21 @@ def _mean_of_views(logits: Tensor) -> Tensor:
     # Axes of the photos that were mirrored, counted from the last.
     back = [view.flip([axis - 4 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
     return torch.stack(back).mean(dim=0)
+
+
+def _ways() -> Tensor:
+    """(views, 2, 1, 1): whether right and down are still so on a mirrored view."""
+    import torch
+
+    return torch.tensor([[-1.0 if 3 in axes else 1.0, -1.0 if 2 in axes else 1.0] for axes in MIRRORS])[..., None, None]
+
+
+def _middles(votes: Tensor, size: tuple[int, int]) -> FloatMap:
+    """(2, H, W) where votes (2, h, w) point to, in pixels of a photo of (width, height)."""
+    scale = np.array(size, np.float32)[:, None, None] / np.array(votes.shape[:0:-1], np.float32)[:, None, None]
+    away = np.stack([_at_size(vote, size) for vote in votes]) * scale * STRIDE
+    there: FloatMap = np.mgrid[: size[1], : size[0]][::-1].astype(np.float32) + away
+    return there
 
 
 def _score_map(raw: Tensor, size: tuple[int, int], score: float, source: Source) -> ScoreMap:

@@ -59,6 +59,8 @@ class Traced(NamedTuple):
     """Whether a place is of a part that no other lies on: of a nut, say, and not of the tray that holds it."""
     kinds: Tensor
     """(N, C, H / 2, W / 2): what kind of part a place is of; alike on parts of one kind, whatever that is."""
+    votes: Tensor
+    """(N, 2, H / 2, W / 2): how far to the right and down the middle of its own part lies, in `trace.STRIDE`s of places."""
     features: Tensor
     """(N, C, H / 8, W / 8): what the differ's tokens are made of."""
 
@@ -84,6 +86,7 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
         )
         self.read_out = nn.Conv2d(widths[0], MAPS, 1)
         self.kinds = nn.Conv2d(widths[0], config.kinds, 1)
+        self.votes = nn.Sequential(_layer(widths[0], widths[0]), nn.Conv2d(widths[0], 2, 1))
         self.differ = Differ(
             widths[DIFFER] + 2 * widths[0], config.differ_width, config.differ_depth, config.differ_heads
         )
@@ -106,7 +109,7 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
                 middle = x
         fine = functional.avg_pool2d(x, 4), functional.max_pool2d(x, 4)
         parts, edges, flaws, items = self.read_out(x).unbind(dim=1)
-        return Traced(parts, edges, flaws, items, self.kinds(x), torch.cat([middle, *fine], dim=1))
+        return Traced(parts, edges, flaws, items, self.kinds(x), self.votes(x), torch.cat([middle, *fine], dim=1))
 
 
 def _layer(inside: int, width: int, stride: int = 1) -> nn.Sequential:
