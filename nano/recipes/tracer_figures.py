@@ -101,7 +101,7 @@ def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
 def _alike(group: Groups, traced: Sequence[Traces]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """How alike any two parts on two good photos are, and whether they are of one kind."""
     parts, told = [], []
-    for n in np.flatnonzero(group.labels == 0):
+    for n in np.flatnonzero(group.labels == 0).tolist():
         for number in np.flatnonzero(group.kinds[n]):
             here = group.owners[n] == number
             if here.sum() >= VISIBLE:

@@ -60,7 +60,7 @@ class Traced(NamedTuple):
     kinds: Tensor
     """(N, C, H / 2, W / 2): what kind of part a place is of; alike on parts of one kind, whatever that is."""
     votes: Tensor
-    """(N, 2, H / 2, W / 2): how far to the right and down the middle of its own part lies, in `trace.STRIDE`s of places."""
+    """(N, 2, H / 2, W / 2): how far right and down the middle of its part lies, in `trace.STRIDE`s of places."""
     features: Tensor
     """(N, C, H / 8, W / 8): what the differ's tokens are made of."""
 
