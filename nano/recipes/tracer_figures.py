@@ -145,7 +145,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         data=f"Groups of {GROUP} photos of one product each, {GOOD} of them good, rendered while it learned and seen "
         f"three to four times: every {FAMILIES}th group of a training family ({', '.join(TRAINED)}; seed 1, photos "
         f"from {FIRST:,} on), the others medleys (`nano/world/medley.py`, products that nobody makes), in the last "
-        "part of the training two of three with forms that no other product has. Turned by any angle, mirrored, nearer or "
+        "432 seconds two of three with forms that no other product has. Turned by any angle, mirrored, nearer or "
         "farther, relit, recoloured, with noise.",
         training="8,000 steps of 8 groups in 750 s on one NVIDIA H200 while 15 processor cores rendered 17,500 groups "
         "(`python -m nano.recipes.tracer --minutes 8.6`, then `--minutes 3.9 --seed 7` on the same checkpoints), no "
