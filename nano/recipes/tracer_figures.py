@@ -17,6 +17,7 @@ from nano.world import HELDOUT, TRAINED
 from nano.world.medley import VARIED
 from tools.images import sample_from_array
 from tools.loading import load_model
+from tools.parts.items import items
 from tools.patches.trace import PhotoTracer
 from tools.profiles.spec import ModelSpec
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 VISIBLE = 12
 """Places of a part from which on it is compared with others."""
+CUT = 0.6
+"""Intersection over union from which on a part is cut out well."""
 
 MEASURED = 40
 """Photos of each family that are measured on."""
@@ -74,14 +77,16 @@ def of_family(tracer: PhotoTracer, name: str) -> dict[str, float]:
 def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
     """AUROC of logically and of structurally anomalous photos against good ones, each beside four of its group.
 
-    And of pairs of parts on two good photos, which are of one kind or not, by how alike they are.
+    And of pairs of parts on two good photos, of one kind or not, by how alike they are; and the share of parts
+    that are cut out well.
     """
     scores: dict[int, list[tuple[float, float]]] = {0: [], 1: [], 2: []}
-    alike = []
+    alike, found_well = [], []
     for group in groups:
         samples = [sample_from_array(image) for image in group.images]
         traced = tracer.trace(samples)
         alike.append(_alike(group, traced))
+        found_well += _found_well(group, traced)
         good = [traces.tokens for traces in traced[:REFERENCES]]
         for photo, label in zip(traced[REFERENCES:], group.labels[REFERENCES:].tolist(), strict=True):
             said = tracer.beside(photo.tokens, good, (SIZE, SIZE))
@@ -95,6 +100,21 @@ def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
     kinds = [pairs for pairs in alike if pairs[1].any() and not pairs[1].all()]
     if kinds:
         found["parts of one kind, AUROC"] = float(np.mean([auroc(likeness, same) for likeness, same in kinds]))
+    if found_well:
+        found["parts cut out, IoU above 0.6"] = float(np.mean(found_well))
+    return found
+
+
+def _found_well(group: Groups, traced: Sequence[Traces]) -> list[bool]:
+    """Of each part of the good photos that holds no other, whether one of the things that are cut out is it."""
+    found = []
+    for n in np.flatnonzero(group.labels == 0).tolist():
+        things = [thing[::2, ::2] for thing in items(traced[n])]
+        owners = np.where(group.items[n] > 0, group.owners[n], 0)
+        for number in np.unique(owners[owners > 0]).tolist():
+            part = owners == number
+            overlaps = [np.count_nonzero(part & t) / np.count_nonzero(part | t) for t in things]
+            found.append(max(overlaps, default=0.0) > CUT)
     return found
 
 
