@@ -39,6 +39,11 @@ def test_a_matcher_that_guesses_is_turned_down_beside_one_that_knows():
     assert ranked(products, found) > ranked(products, {}) + 0.05
 
 
+def test_a_matcher_counts_as_little_as_it_can_where_that_costs_nothing():
+    found = searched([[product(n, noise=1e-6) for n in range(3)]])
+    assert found["reference"] == found["parts"] == min(weights.TRIED)
+
+
 def test_evidence_counts_by_the_weight_of_the_map_that_it_went_through():
     layout, place = said("logical", "differ", WHOLE, 2.0), said("structural", "differ", "region 1", 2.0)
     assert [e.llr for e in weighed([layout, place], {"layout": 0.5, "differ": 1.5})] == [1.0, 3.0]
