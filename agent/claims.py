@@ -49,11 +49,18 @@ def tell(key: str, facts: Mapping[str, Fact] | None = None, language: str = "en"
 
 
 def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
-    """Facts with the words that code knows in English (places, colours) in a language."""
+    """Facts with the words that code knows in English (places, colours), alone or as a list, in a language."""
     if language == "en":
         return dict(facts)
     words = cast("dict[str, str]", in_language("report/words", language))
-    return {key: words.get(value, value) if isinstance(value, str) else value for key, value in facts.items()}
+
+    def told(fact: Fact) -> Fact:
+        if not isinstance(fact, str) or fact in words:
+            return words.get(fact, fact) if isinstance(fact, str) else fact
+        listed = re.split(", | and ", fact)
+        return in_words([words[item] for item in listed], language) if words.keys() >= set(listed) else fact
+
+    return {key: told(fact) for key, fact in facts.items()}
 
 
 PARTS = ("part", "other", "parts")

@@ -9,6 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from agent.claims import in_words
 from agent.evidence import Claim, Fact
 from agent.rules.base import SAID, Measured, Outcome, RuleBase, surest
 from agent.rules.surprise import Tolerance, unless_mistaken, worst_of
@@ -16,6 +17,8 @@ from tools.types import Part
 
 WANDER = 0.25
 """How far parts without a place of their own lie from where one was seen, in product coordinates."""
+NAMED = 4
+"""So many places are named at most, where a part belongs in several."""
 Place = tuple[float, float]
 """(x, y) from the product's middle along its axes, x to the right and y down, in units of the root of its area."""
 
@@ -74,8 +77,12 @@ class PositionRule(RuleBase):
 
     @property
     def where(self) -> str:
-        """The middle of the places or the zone, in words."""
+        """The places in words, where they are in no more than `NAMED` of them; else their middle, or that of the zone."""
         if self.zone is None:
+            row_by_row = sorted(self.places, key=lambda place: (_third(place[1]), _third(place[0])))
+            named = list(dict.fromkeys(in_product(x, y) for x, y in row_by_row))
+            if len(named) <= NAMED:
+                return in_words(named)
             x, y = np.mean(np.asarray(self.places), axis=0).tolist()
             return in_product(x, y)
         z = self.zone
@@ -131,9 +138,15 @@ def in_product(x: float, y: float) -> str:
     >>> in_product(-0.4, -0.3), in_product(0.0, 0.05)
     ('upper left', 'centre')
     """
-    column = "left" if x < -0.17 else "right" if x > 0.17 else ""
-    row = "upper" if y < -0.17 else "lower" if y > 0.17 else ""
-    return f"{row} {column}".strip() if row and column else f"{row} middle" if row else column or "centre"
+    column, row = ("left", "", "right")[_third(x)], ("upper", "", "lower")[_third(y)]
+    if row:
+        return f"{row} {column or 'middle'}"
+    return f"{column} side" if column else "centre"
+
+
+def _third(value: float) -> int:
+    """Which third of the product a coordinate lies in, counted from the left or from above."""
+    return 0 if value < -0.17 else 2 if value > 0.17 else 1
 
 
 def _middle(low: float | None, high: float | None) -> float:

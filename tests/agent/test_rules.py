@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agent.rules import CountRule, Measured, PartCounts, PresenceRule, evaluate
+from agent.claims import translated
+from agent.rules import CountRule, Measured, PartCounts, PositionRule, PresenceRule, evaluate
 from tools.types import Box, Part, Region
 
 
@@ -62,3 +63,14 @@ def test_presence_asks_for_at_least_one():
 def test_a_range_upside_down_is_refused_with_what_to_do():
     with pytest.raises(ValidationError, match=r"high \(1\) is below low \(2\)"):
         CountRule(part="bolt", low=2, high=1)
+
+
+@pytest.mark.parametrize(("places", "where", "in_chinese"), [
+    (((-0.4, 0.0),), "left side", "左侧"), (((0.3, -0.3), (-0.3, -0.31)), "upper left and upper right", "左上 和 右上"),
+    (((-0.4, 0.3), (0.0, 0.3), (-0.3, 0.3)), "lower left and lower middle", "左下 和 下方中部"),
+    (tuple((x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.4)), "centre", "中央"),
+])  # fmt: skip
+def test_where_parts_belong_is_told_by_each_place_while_they_are_few(places, where, in_chinese):
+    claim = PositionRule(part="nut", places=places).claim
+    assert claim.facts["where"] == where
+    assert translated(claim.facts, "zh")["where"] == in_chinese
