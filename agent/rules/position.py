@@ -77,7 +77,7 @@ class PositionRule(RuleBase):
 
     @property
     def where(self) -> str:
-        """The places in words, where they are in no more than `NAMED` of them; else their middle, or that of the zone."""
+        """The places in words, where no more than `NAMED` say it; else their middle, or that of the zone."""
         if self.zone is None:
             row_by_row = sorted(self.places, key=lambda place: (_third(place[1]), _third(place[0])))
             named = list(dict.fromkeys(in_product(x, y) for x, y in row_by_row))
