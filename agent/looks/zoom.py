@@ -17,8 +17,9 @@ def zoom(again: Again) -> Found:
     """The mean of what the tracer reads of the photo and of the photo turned by a quarter, at every place in question.
 
     The tracer takes the mean over mirrored views, so that the two together are all eight ways to lay a photo. All
-    places are seen at once, so that one look speaks about all of them; its answer is the change at the place that it
-    was aimed at.
+    places are seen at once, so that one look speaks about all of them. Its answer is by how much the reading at the
+    place that it was aimed at is worth more or less: a mean of views is below the highest of them, which takes nothing
+    from damage that is beyond doubt.
     """
     tracer = again.context.toolbox.tracer
     before = again.glance.map_of("tracer")
@@ -27,9 +28,14 @@ def zoom(again: Again) -> Found:
     turned = sample_from_array(np.ascontiguousarray(np.rot90(again.sample.image)))
     there = tracer.trace([turned])[0].flaws.raw
     mean: FloatMap = before.raw if there is None else np.mean([before.raw, np.rot90(there, -1)], axis=0)
+    tracer_map, usual = again.context.calibration.tracer, again.product.tracer_scores
+
+    def worth(values: FloatMap, region: Region) -> float:
+        return tracer_map.llr(tracer_map.standardise(highest(values, region), usual))
+
     found: list[Evidence] = []
     for weighed, region in again.places():
-        delta = highest(mean, region) - highest(before.raw, region)
+        delta = worth(mean, region) - worth(before.raw, region)
         llr = again.looks.zoom.llr(delta)
         place = place_in_words(region.box, *again.sample.size)
         claim = Claim("looked_zoom", {"place": place, "views": len(MIRRORS), "delta": f"{delta:+.1f}", **weight(llr)})
