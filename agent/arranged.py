@@ -46,10 +46,10 @@ def arranged(sample: Sample, product: Product, measured: Measured, calibration: 
 
     The photo's cost is standardised by those of the references, each explained by the others; a misfit that is not
     the dearest is worth what the photo would be if it were. A single reference says nothing: nobody knows how far good
-    ones differ from it.
+    ones differ from it. Nor does a profile that nobody has calibrated: the rules then speak alone.
     """
     explanation = measured.explanation
-    if explanation is None or product.types is None or product.types.arrangement is None:
+    if not calibration.parts.slope or explanation is None or product.types is None or product.types.arrangement is None:
         return
     own = [logarithm(c) for c in product.types.arrangement.own_costs]
     if not own:
@@ -64,11 +64,11 @@ def arranged(sample: Sample, product: Product, measured: Measured, calibration: 
         region = _region(misfit, explanation, sample)
         claim = _claim(misfit, explanation, region, product, measured, sample) if llr >= NOTABLE else None
         told_as = claim or _as_expected(explanation, product, deviation)
-        yield Evidence("logical", told_as, llr, "parts", f"arrangement {number}", region=region)
+        yield Evidence("logical", told_as, llr, "parts", f"arrangement {number}", region=region, shown=True)
     if not told:
         deviation = calibration.parts.standardise(0.0, own)
         claim = _as_expected(explanation, product, deviation)
-        yield Evidence("logical", claim, calibration.parts.llr(deviation), "parts", "arrangement 1")
+        yield Evidence("logical", claim, calibration.parts.llr(deviation), "parts", "arrangement 1", shown=True)
 
 
 def logarithm(cost: float) -> float:

@@ -44,6 +44,8 @@ class Evidence:
     region: Region | None = None
     look: str | None = None
     """Id of the second look that it came from, or None for the first glance."""
+    shown: bool = False
+    """Whether the references show the same; what they deny and a person wants nevertheless stands on its own."""
     id: str = ""
     """"E1", "E2", ... in the order of finding; given by `appended`."""
 

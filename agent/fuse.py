@@ -14,6 +14,10 @@ BOTH = 0.1
 WHOLE = "layout"
 """The hypothesis that the parts as a whole are not those of a good one, whichever rule that breaks."""
 
+BESIDE = 0.7
+"""A rule that the references obey and a photo breaks counts so much beside what its parts cost as a whole: both see
+through the same eyes, and the rule through a smaller hole."""
+
 NOTABLE = 0.5
 """A hypothesis is told on its own from this log-likelihood ratio on."""
 
@@ -50,20 +54,28 @@ def anomaly_llr(evidence: Sequence[Evidence]) -> float:
 
     An anomaly is structural, logical, or (rarely) both, and sits in one place of its kind. The strongest
     hypothesis therefore speaks for its kind, and the kinds mix by their prior shares instead of adding:
-    that the count of bolts is right says nothing against a scratch. A layout that is unlike that of good ones speaks
-    for every rule that may be broken and is added to the strongest; one that is not is no news. Of a kind that nothing
-    was measured about, since there are neither references nor words, nothing is known: its ratio is even, and the part
-    is never surely good.
+    that the count of bolts is right says nothing against a scratch. What parts cost as a whole and the rules that
+    the same references obey say one thing in two ways, and add; a rule that they break is a person's will and stands on
+    its own. A layout
+    that is unlike that of good ones speaks for every rule that may be broken and is added to the strongest; one that is
+    not is no news. Of a kind that nothing was measured about, since there are neither references nor words, nothing is
+    known: its ratio is even, and the part is never surely good.
     """
-    strongest: dict[Kind, float] = {}
-    whole = 0.0
-    for hypothesis in by_hypothesis(evidence):
-        if hypothesis.name == WHOLE:
-            whole = max(0.0, hypothesis.llr)
-        else:
-            strongest.setdefault(hypothesis.kind, hypothesis.llr)
-    structural, logical = strongest.get("structural", 0.0), strongest.get("logical", 0.0) + whole
+    said = by_hypothesis(evidence)
+    whole = max((w.llr for w in said if w.name == WHOLE), default=0.0)
+    structural = max((w.llr for w in said if w.kind == "structural"), default=0.0)
+    logical = _logical([w for w in said if w.kind == "logical" and w.name != WHOLE]) + max(0.0, whole)
     return log_mix([structural, logical, structural + logical], [(1 - BOTH) / 2, (1 - BOTH) / 2, BOTH])
+
+
+def _logical(said: Sequence[Weighed]) -> float:
+    """The strongest of what stands alone and of what the references show, where broken rules count beside costs."""
+    own = [w.llr for w in said if not w.evidence[0].shown]
+    rules, costs = (
+        [w.llr for w in said if w.evidence[0].shown and w.evidence[0].source == source] for source in ("rule", "parts")
+    )
+    shown = [max(costs) + BESIDE * max(0.0, *rules)] if rules and costs else rules + costs
+    return max(own + shown, default=0.0)
 
 
 def log_mix(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.rules import Measured
+from agent.rules import Measured, Rule, obeys
 from agent.spec import ProductSpec
 from tools.types import Sample
 
@@ -48,6 +49,15 @@ class Product:
     def name(self) -> str:
         """Name of the product."""
         return self.spec.name
+
+    def shows(self, rule: Rule) -> bool:
+        """Whether most references obey a rule. One that they break is what a person wants whatever they show."""
+        return rule.name in self._shown
+
+    @cached_property
+    def _shown(self) -> frozenset[str]:
+        enough = len(self.parts) / 2
+        return frozenset(r.name for r in self.spec.rules if sum(obeys(m, r) for m in self.parts) >= enough)
 
     def save(self, path: Path) -> None:
         """Writes the specification (YAML); the memory is rebuilt from the references when it is loaded."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.fuse import NOTABLE
-from agent.induce import Measuring, holds, induce, leave_one_out
+from agent.induce import Measuring, induce, leave_one_out
 from agent.learning.prove_told import kept_told
 from agent.learning.told import read_words
 from agent.rules import ANY, Measured, Outcome, Rule, Tolerance, evaluate
@@ -222,7 +222,7 @@ def _share_false(rules: Sequence[Rule], good: Sequence[Measured]) -> float:
     broken = []
     for rule in rules:
         outcomes = [o for m in good if (o := evaluate(rule, m)) is not None]
-        broken.append(bool(outcomes) and fmean(not holds(o) for o in outcomes) > FALSE)
+        broken.append(bool(outcomes) and fmean(not o.holds for o in outcomes) > FALSE)
     return fmean(broken) if broken else 0.0
 
 

@@ -4,7 +4,7 @@ It knows measured parts and no image, no model and no word of any product.
 """
 
 from agent.induce.every import induce
-from agent.induce.prove import holds, joint_log_odds, leave_one_out, odd_one, proved
+from agent.induce.prove import joint_log_odds, leave_one_out, odd_one, proved
 from agent.induce.spreads import Measuring
 
-__all__ = ["Measuring", "holds", "induce", "joint_log_odds", "leave_one_out", "odd_one", "proved"]
+__all__ = ["Measuring", "induce", "joint_log_odds", "leave_one_out", "odd_one", "proved"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from agent.induce.spreads import Measuring
-from agent.rules import Measured, Outcome, Rule, evaluate
+from agent.rules import Measured, Rule, evaluate, obeys
 from agent.rules.surprise import doubt
 
 ENOUGH = 0.75
@@ -21,17 +21,12 @@ def proved(rules: Sequence[Rule], references: Sequence[Measured], measuring: Mea
     """
     found = []
     for rule in rules:
-        support = sum(holds(evaluate(rule, m)) for m in references)
+        support = sum(obeys(m, rule) for m in references)
         if support < ENOUGH * len(references):
             continue
         left = doubt(support, measuring.varies.of(rule))
         found.append(rule.model_copy(update={"support": support, "doubt": float(f"{left:.2g}")}))
     return tuple(found)
-
-
-def holds(outcome: Outcome | None) -> bool:
-    """Whether an outcome says that a rule is obeyed."""
-    return outcome is not None and outcome.claim.key.endswith(("_as_expected", "_present"))
 
 
 def joint_log_odds(rules: Sequence[Rule], measured: Measured) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.claims import say_briefly
-from agent.induce import holds
 from agent.induce.counts import settled
-from agent.rules import AskRule, CountRule, Measured, PresenceRule, Rule, evaluate
+from agent.rules import AskRule, CountRule, Measured, PresenceRule, Rule, obeys
 from agent.rules.base import count_of
 
 TRUSTED = 0.75
@@ -51,4 +50,4 @@ def why_not(rule: Rule, references: Sequence[Measured]) -> str:
 
 
 def _obeying(rule: Rule, references: Sequence[Measured]) -> int:
-    return sum(holds(evaluate(rule, m)) for m in references)
+    return sum(obeys(m, rule) for m in references)

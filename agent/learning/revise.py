@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.claims import renamed, say, say_briefly
 from agent.evidence import Claim
 from agent.fuse import NOTABLE
-from agent.induce import Measuring, holds
+from agent.induce import Measuring
 from agent.learning.learn import known_parts, remember, reproved, rescaled
 from agent.learning.prove_proposed import answered
 from agent.learning.told import read_words
@@ -54,7 +54,7 @@ def check(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Check, ..
     measured = known_parts(toolbox, sample, product.spec, product.types)
     outcomes = [(rule.name, evaluate(rule, measured)) for rule in product.spec.rules]
     found = [
-        Check(name, o.log_odds >= NOTABLE and not holds(o), o.log_odds, renamed(o.claim, product.spec.called))
+        Check(name, o.log_odds >= NOTABLE and not o.holds, o.log_odds, renamed(o.claim, product.spec.called))
         for name, o in outcomes
         if o is not None
     ]

@@ -19,7 +19,7 @@ from agent.rules.relation import RelationRule
 from agent.rules.same import SameRule
 from agent.rules.size import SizeRule
 from agent.rules.surprise import Tolerance
-from agent.rules.union import Rule, evaluate
+from agent.rules.union import Rule, evaluate, obeys
 from agent.rules.whole import WholeRule
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "Zone",
     "contradiction",
     "evaluate",
+    "obeys",
 ]

@@ -37,6 +37,11 @@ class Outcome:
     missing: bool = False
     """Whether fewer parts were found than belong."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether it says that the rule is obeyed."""
+        return self.claim.key.endswith(("_as_expected", "_present"))
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:

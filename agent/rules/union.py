@@ -47,6 +47,12 @@ def evaluate(rule: Rule, measured: Measured) -> Outcome | None:
     return rule.evaluate(measured)
 
 
+def obeys(measured: Measured, rule: Rule) -> bool:
+    """Whether a photo obeys a rule; one that has nothing to measure it by does not."""
+    outcome = evaluate(rule, measured)
+    return outcome is not None and outcome.holds
+
+
 def region_of(outcome: Outcome) -> Region | None:
     """The place that an outcome speaks of: what encloses its parts, or None where none was found."""
     if not outcome.parts:

@@ -159,6 +159,7 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
             rule.name,
             part=rule.part,
             region=short or region_of(outcome),
+            shown=product.shows(rule),
         )
 
 

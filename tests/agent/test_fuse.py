@@ -1,13 +1,14 @@
 """Fusing evidence: within a hypothesis it adds, between hypotheses it mixes, and order is never lost."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.evidence import Claim, Evidence
-from agent.fuse import WHOLE, anomaly_llr, by_hypothesis, log_mix, probability
+from agent.fuse import BESIDE, WHOLE, anomaly_llr, by_hypothesis, log_mix, probability
 
 llrs = st.floats(-8, 8)
 
@@ -75,3 +76,29 @@ def test_a_layout_unlike_the_good_ones_adds_to_the_strongest_rule_and_one_like_t
     for layout in (-1.5, 0.0, 2.5):
         expected = anomaly_llr([scratch, evidence("logical", "rule 0", strongest + max(0.0, layout))])
         assert anomaly_llr([*items, evidence("logical", WHOLE, layout)]) == pytest.approx(expected)
+
+
+def shown(source, hypothesis, llr):
+    return replace(evidence("logical", hypothesis, llr), source=source, shown=True)
+
+
+@pytest.mark.parametrize(("rule", "counted"), [(3.0, 3.0 * BESIDE), (-2.0, 0.0)])
+def test_a_rule_that_references_obey_adds_to_what_parts_cost_and_one_that_holds_does_not(rule, counted):
+    for cost in (-1.5, 2.0):
+        items = [shown("parts", "arrangement 1", cost), shown("rule", "count of bolt", rule)]
+        items.append(shown("rule", "count of nut", -4.0))
+        expected = anomaly_llr([evidence("logical", "both", cost + counted)])
+        assert anomaly_llr(items) == pytest.approx(expected)
+
+
+def test_a_rule_of_which_no_cost_of_parts_tells_speaks_alone():
+    for llr in (-2.0, 3.0):
+        alone = anomaly_llr([shown("rule", "count of bolt", llr)])
+        assert alone == pytest.approx(anomaly_llr([evidence("logical", "count of bolt", llr)]))
+
+
+def test_what_a_person_wants_is_not_softened_by_parts_that_lie_as_on_good_ones():
+    parts = shown("parts", "arrangement 1", -1.8)
+    wanted, seen = evidence("logical", "count of bolt", 3.0), shown("rule", "count of bolt", 3.0)
+    assert anomaly_llr([parts, wanted]) == pytest.approx(anomaly_llr([wanted]))
+    assert anomaly_llr([parts, seen]) < anomaly_llr([parts, wanted]) - 1
