@@ -15,8 +15,8 @@ WHOLE = "layout"
 """The hypothesis that the parts as a whole are not those of a good one, whichever rule that breaks."""
 
 BESIDE = 0.7
-"""A rule that the references obey and a photo breaks counts so much beside what its parts cost as a whole: one slip of the
-part finder breaks a rule, and costs little where parts lie as on good ones."""
+"""A rule that the references obey and a photo breaks counts so much beside what its parts cost as a whole: one slip of
+the part finder breaks a rule, and costs little where parts lie as on good ones."""
 
 NOTABLE = 0.5
 """A hypothesis is told on its own from this log-likelihood ratio on."""

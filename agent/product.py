@@ -38,7 +38,7 @@ class Product:
     """Text-guided score of each reference, in [0, 1]."""
     tracer_scores: tuple[float, ...] = ()
     """The tracer's score of each reference, in log-odds; empty without a tracer."""
-    tokens: tuple[Tokens, ...] = ()
+    tokens: tuple[tuple[Tokens, ...], ...] = ()
     """The references as photos are shown beside them; empty without a tracer."""
     beside_scores: tuple[tuple[float, float], ...] = ()
     """(logical, structural) log-odds of each reference beside the others; empty of a single one."""

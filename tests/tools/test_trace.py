@@ -91,7 +91,7 @@ def test_traces_that_are_no_numbers_are_refused(spoiled, layer):
 @pytest.mark.parametrize("layer", ["differ.enter", "differ.per_photo", "differ.per_place"])
 def test_differences_that_are_no_numbers_are_refused(spoiled, layer):
     damaged = spoiled(layer)
-    one, other = (traces.tokens for traces in damaged.trace([sample_from_array(plate(n)) for n in range(2)]))
+    one, other = tokens_of(damaged, plate(0), plate(1))
     with pytest.raises(ModelError, match="not finite"):
         damaged.beside(one, [other], (96, 128))
     with pytest.raises(ModelError, match="not finite"):
@@ -111,7 +111,7 @@ def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
 
 
 def tokens_of(tracer, *photos):
-    return [traces.tokens for traces in tracer.trace([sample_from_array(p) for p in photos])]
+    return tracer.tokens([sample_from_array(p) for p in photos])
 
 
 def test_a_photo_is_compared_with_good_ones_of_other_shapes_and_told_at_its_own(tracer):
@@ -136,11 +136,15 @@ def test_of_a_single_good_photo_none_is_left_out(tracer):
 
 
 def test_no_more_good_photos_are_looked_at_than_it_learned_with(tracer):
-    photo, *good = tokens_of(tracer, *(plate(n) for n in range(SHOWN + 3)))
-    few, many = (tracer.beside(photo, good[:count], (96, 128)) for count in (SHOWN, SHOWN + 2))
-    fewer = tracer.beside(photo, good[: SHOWN - 1], (96, 128))
+    most, nearer = SHOWN
+    photo, *good = tokens_of(tracer, *(plate(n) for n in range(most + 3)))
+    few, many = (tracer.beside(photo, good[:count], (96, 128)) for count in (most, most + 2))
+    fewer = tracer.beside(photo, good[: most - 1], (96, 128))
     assert few.logical.own_score == many.logical.own_score
     assert few.logical.own_score != fewer.logical.own_score
+    plain = [(own, good[0][1]) for own, _ in good]
+    as_if_alike = tracer.beside(photo, [*good[:nearer], *plain[nearer:]], (96, 128))
+    assert as_if_alike.logical.own_score == many.logical.own_score
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,15 @@ def test_the_photo_and_its_quarter_turn_say_what_all_eight_ways_to_lay_it_say(sh
     two = (views[0] + np.rot90(views[1], -1)) / 2
     assert np.abs(np.mean(back, axis=0) - two).max() < 1e-3
     assert np.abs(views[0] - two).max() > 0.1
+
+
+def test_what_is_said_is_the_mean_of_what_is_seen_at_each_size(shipped):
+    one, other = tokens_of(shipped, plate(1, (192, 256)), plate(2, (192, 256)))
+    assert [tokens.size for tokens in one] == [(24, 32), (32, 40)]
+    both = shipped.left_out([one, other])[0]
+    alone = [shipped.left_out([(o,) * 2, (r,) * 2])[0] for o, r in zip(one, other, strict=True)]
+    assert both == pytest.approx(np.mean(alone, axis=0), abs=1e-4)
+    assert abs(alone[0][1] - alone[1][1]) > 1e-3
 
 
 SEED, SHOTS = 77, 4

@@ -30,15 +30,19 @@ STEP = 32
 """Sides are brought to multiples of this."""
 KEPT, PIXELS = 8, 2_000_000
 """What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
-SHOWN = 5
-"""A photo is shown beside so many good ones at most: the first ones, which is as many as the model learned with."""
+NEARNESS = (1.0, 1.25)
+"""The differ looks at photos at so many times the model's size, and the mean of what it says is told: what is small on
+a photo is larger there."""
+SHOWN = (5, 2)
+"""At each of them, so many good ones at most are beside it, the first ones: as many as the model learned with, and
+nearer, where each costs two and a half times as much, as many as do."""
 WORST = 12
 """The image score is the mean log-odds over so many places (of half the input's resolution) that look worst."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """What the differ compares of one photo."""
+    """What the differ compares of one photo at one size."""
 
     values: Tensor
     """(h * w, D)."""
@@ -73,7 +77,7 @@ class Traces:
     middles: FloatMap
     """(2, H, W): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
     tokens: Tokens
-    """Of the photo, for the differ."""
+    """Of the photo at the model's size, for the differ."""
 
 
 class PhotoTracer:
@@ -94,21 +98,27 @@ class PhotoTracer:
         """
         return tuple(self._one(sample) for sample in samples)
 
-    def beside(self, photo: Tokens, good: Sequence[Tokens], size: tuple[int, int]) -> Beside:
+    def tokens(self, samples: Sequence[Sample]) -> tuple[tuple[Tokens, ...], ...]:
+        """What `beside` compares of photos: of each the tokens at every `NEARNESS`."""
+        first = (traces.tokens for traces in self.trace(samples))
+        return tuple((own, *(self._nearer(s, n) for n in NEARNESS[1:])) for own, s in zip(first, samples, strict=True))
+
+    def beside(self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]], size: tuple[int, int]) -> Beside:
         """Tells where a photo differs from good ones of the same product.
 
         Args:
-            photo: of the photo.
-            good: of one good photo or more; the first five are looked at.
+            photo: tokens of the photo.
+            good: those of one good photo or more; the first ones are looked at.
             size: (width, height) of the maps.
 
         Raises:
             ModelError: the weights are damaged.
         """
-        said, places = self._differences(photo, good[:SHOWN])
-        return Beside(*(_score_map(p, size, float(s), "differ") for s, p in zip(said, places, strict=True)))
+        said, places = self._differences(photo, good)
+        at_size: list[FloatMap] = [np.mean([_at_size(p[n], size) for p in places], axis=0) for n in range(len(said))]
+        return Beside(*(_score_map(m, float(s)) for s, m in zip(said, at_size, strict=True)))
 
-    def left_out(self, good: Sequence[Tokens]) -> tuple[tuple[float, float], ...]:
+    def left_out(self, good: Sequence[Sequence[Tokens]]) -> tuple[tuple[float, float], ...]:
         """(logical, structural) score of each good photo beside the others; none of a single one.
 
         Raises:
@@ -118,19 +128,22 @@ class PhotoTracer:
             return ()
         found = []
         for n, photo in enumerate(good):
-            others = [g for m, g in enumerate(good) if m != n][:SHOWN]
+            others = [g for m, g in enumerate(good) if m != n]
             logical, structural = self._differences(photo, others)[0].tolist()
             found.append((logical, structural))
         return tuple(found)
 
-    def _differences(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """Log-odds (2,) of the photo and (2, h, w) of its places, logical before structural, on the CPU."""
+    def _differences(self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]]) -> tuple[Tensor, list[Tensor]]:
+        """Log-odds (2,) of the photo, logical before structural, and (2, h, w) of its places at each size."""
         import torch
 
-        said, places = self._compared(photo, good)
+        found = [
+            self._compared(photo[n], [shown[n] for shown in good[:most]]) for n, most in enumerate(SHOWN)
+        ]  # fmt: skip
+        said = torch.stack([s for s, _ in found]).mean(dim=0)
         if not bool(torch.isfinite(said).all()):
             raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
-        return said, places
+        return said, [places for _, places in found]
 
     @model_call
     def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
@@ -170,7 +183,7 @@ class PhotoTracer:
         at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
         height, width = flaws.shape[-2] // GRAIN, flaws.shape[-1] // GRAIN
         return Traces(
-            at_edge, of_part, of_item, _score_map(flaws, sample.size, worst, "tracer"), of_kind,
+            at_edge, of_part, of_item, _score_map(_at_size(flaws, sample.size), worst, "tracer"), of_kind,
             _middles(_mean_of_views(votes * _ways()), sample.size), Tokens(tokens[0], (height, width)),
         )  # fmt: skip
 
@@ -192,13 +205,29 @@ class PhotoTracer:
             *said, tokens = forward("tracer", run, pixels, alike=id(model))
         return (*(values[0].float().cpu() for values in said), tokens.float().cpu())
 
-    def _pixels(self, sample: Sample) -> Tensor:
-        """(1, 3, h, w), the longer side at the model's size, both at multiples of 32."""
+    @model_call
+    def _nearer(self, sample: Sample, nearness: float) -> Tokens:
+        """A photo's tokens at so many times the model's size."""
+        import torch
+
+        model = self._loaded.model
+        pixels = self._pixels(sample, nearness).to(self._loaded.device, self._loaded.dtype)
+
+        def run(pixels: Tensor) -> list[Tensor]:
+            return [model.differ.tokens(model(pixels.contiguous(memory_format=torch.channels_last)).features)]
+
+        with torch.inference_mode():
+            (tokens,) = forward("tracer, nearer", run, pixels, alike=id(model))
+        height, width = (side // (2 * GRAIN) for side in pixels.shape[-2:])
+        return Tokens(tokens[0].float().cpu(), (height, width))
+
+    def _pixels(self, sample: Sample, nearness: float = 1.0) -> Tensor:
+        """(1, 3, h, w), the longer side at so many times the model's size, both at multiples of 32."""
         import torch
         from PIL import Image
 
         width, height = sample.size
-        scale = self._loaded.model.config.image_size / max(width, height)
+        scale = nearness * self._loaded.model.config.image_size / max(width, height)
         across, down = (max(STEP, round(v * scale / STEP) * STEP) for v in (width, height))
         resized = np.asarray(Image.fromarray(sample.image).resize((across, down), Image.Resampling.BICUBIC))
         values = torch.from_numpy(resized.copy()).permute(2, 0, 1).float() / 255
@@ -229,10 +258,9 @@ def _middles(votes: Tensor, size: tuple[int, int]) -> FloatMap:
     return there
 
 
-def _score_map(raw: Tensor, size: tuple[int, int], score: float, source: Source) -> ScoreMap:
-    """A map of log-odds (h, w) at the photo's size."""
-    large = _at_size(raw, size)
-    return ScoreMap(_sigmoid(large), float(_sigmoid(np.float32(score))), source, raw=large, raw_score=score)
+def _score_map(raw: FloatMap, score: float, source: Source = "differ") -> ScoreMap:
+    """A map of log-odds (H, W) at the photo's size."""
+    return ScoreMap(_sigmoid(raw), float(_sigmoid(np.float32(score))), source, raw=raw, raw_score=score)
 
 
 def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:
