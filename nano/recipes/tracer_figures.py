@@ -159,9 +159,9 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         "strides 2 to 32; from a photo of 256 px it says at every second pixel whether it is of a part, at an edge of "
         "one, or damaged, what kind of part it is of (24 numbers, alike on parts of one kind), and how far away the "
         "middle of that part lies. Its differ "
-        "(`tools/patches/differ.py`), a transformer of four layers of width 128 over 32x32 places, tells whether and "
-        "where a photo is unlike one to five good ones of the same product, in its parts or in its surfaces. 4.2 "
-        "million parameters, fp16.",
+        "(`tools/patches/differ.py`), a transformer of four layers of width 128 over 32x32 places and, a quarter "
+        "nearer, 40x40, tells whether and where a photo is unlike one to five good ones of the same product, in its "
+        "parts or in its surfaces. 4.2 million parameters, fp16.",
         data=f"Groups of {GROUP} photos of one product each, {GOOD} of them good, rendered while it learned and seen "
         f"three to four times: every {FAMILIES}th group of a training family ({', '.join(TRAINED)}; seed 1, photos "
         f"from {FIRST:,} on), the others medleys (`nano/world/medley.py`, products that nobody makes), in the last "

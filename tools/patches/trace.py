@@ -31,8 +31,8 @@ STEP = 32
 KEPT, PIXELS = 8, 2_000_000
 """What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
 NEARNESS = (1.0, 1.25)
-"""The differ looks at photos at so many times the model's size, and the mean of what it says is told: what is small on
-a photo is larger there."""
+"""The differ looks at photos at so many times the model's size. Of surfaces the mean of what it says is told, since
+what is small on a photo is larger there; of parts what it says first, which the others do not better."""
 SHOWN = (5, 2)
 """At each of them, so many good ones at most are beside it, the first ones: as many as the model learned with, and
 nearer, where each costs two and a half times as much, as many as do."""
@@ -114,9 +114,9 @@ class PhotoTracer:
         Raises:
             ModelError: the weights are damaged.
         """
-        said, places = self._differences(photo, good)
-        at_size: list[FloatMap] = [np.mean([_at_size(p[n], size) for p in places], axis=0) for n in range(len(said))]
-        return Beside(*(_score_map(m, float(s)) for s, m in zip(said, at_size, strict=True)))
+        logical, structural, places = self._differences(photo, good)
+        surface: FloatMap = np.mean([_at_size(of_surface, size) for _, of_surface in places], axis=0)
+        return Beside(_score_map(_at_size(places[0][0], size), logical), _score_map(surface, structural))
 
     def left_out(self, good: Sequence[Sequence[Tokens]]) -> tuple[tuple[float, float], ...]:
         """(logical, structural) score of each good photo beside the others; none of a single one.
@@ -129,21 +129,20 @@ class PhotoTracer:
         found = []
         for n, photo in enumerate(good):
             others = [g for m, g in enumerate(good) if m != n]
-            logical, structural = self._differences(photo, others)[0].tolist()
-            found.append((logical, structural))
+            found.append(self._differences(photo, others)[:2])
         return tuple(found)
 
-    def _differences(self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]]) -> tuple[Tensor, list[Tensor]]:
-        """Log-odds (2,) of the photo, logical before structural, and (2, h, w) of its places at each size."""
+    def _differences(
+        self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]]
+    ) -> tuple[float, float, list[Tensor]]:
+        """Log-odds of the photo, logical and structural, and in this order (2, h, w) of its places at each size."""
         import torch
 
-        found = [
-            self._compared(photo[n], [shown[n] for shown in good[:most]]) for n, most in enumerate(SHOWN)
-        ]  # fmt: skip
-        said = torch.stack([s for s, _ in found]).mean(dim=0)
+        found = [self._compared(photo[n], [shown[n] for shown in good[:most]]) for n, most in enumerate(SHOWN)]
+        said = torch.stack([s for s, _ in found])
         if not bool(torch.isfinite(said).all()):
             raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
-        return said, [places for _, places in found]
+        return float(said[0, 0]), float(said[:, 1].mean()), [places for _, places in found]
 
     @model_call
     def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
