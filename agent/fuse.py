@@ -55,11 +55,10 @@ def anomaly_llr(evidence: Sequence[Evidence]) -> float:
     An anomaly is structural, logical, or (rarely) both, and sits in one place of its kind. The strongest
     hypothesis therefore speaks for its kind, and the kinds mix by their prior shares instead of adding:
     that the count of bolts is right says nothing against a scratch. What parts cost as a whole and the rules that
-    the same references obey say one thing in two ways, and add; a rule that they break is a person's will and stands on
-    its own. A layout
-    that is unlike that of good ones speaks for every rule that may be broken and is added to the strongest; one that is
-    not is no news. Of a kind that nothing was measured about, since there are neither references nor words, nothing is
-    known: its ratio is even, and the part is never surely good.
+    the same references obey say one thing in two ways, and add; a rule that they break is a person's will and stands
+    on its own. A layout that is unlike that of good ones speaks for every rule that may be broken and is added to the
+    strongest; one that is not is no news. Of a kind that nothing was measured about, since there are neither
+    references nor words, nothing is known: its ratio is even, and the part is never surely good.
     """
     said = by_hypothesis(evidence)
     whole = max((w.llr for w in said if w.name == WHOLE), default=0.0)
