@@ -37,7 +37,8 @@ class Evidence:
     llr: float
     """Calibrated log-likelihood ratio, natural log: above 0 speaks for an anomaly."""
     source: str
-    """The tool it comes from: "text", "reference", "tracer", "differ", "narrator", "rule" or "parts"."""
+    """The tool it comes from: "text", "reference", "tracer", "differ", "narrator", "rule" or "parts"; or "user", who
+    asked that the hypothesis be ignored, or counted again."""
     hypothesis: str
     """What it speaks about ("region 1", "count of bolt"); evidence of one hypothesis adds up."""
     part: str | None = None

@@ -71,10 +71,17 @@ def _logical(said: Sequence[Weighed]) -> float:
     """The strongest of what stands alone and of what the references show, where broken rules count beside costs."""
     own = [w.llr for w in said if not w.evidence[0].shown]
     rules, costs = (
-        [w.llr for w in said if w.evidence[0].shown and w.evidence[0].source == source] for source in ("rule", "parts")
+        [w for w in said if w.evidence[0].shown and w.evidence[0].source == source] for source in ("rule", "parts")
     )
-    shown = [max(costs) + BESIDE * max(0.0, *rules)] if rules and costs else rules + costs
-    return max(own + shown, default=0.0)
+    counted = [w.llr for w in costs if not _left_out(w)]
+    if rules and counted:
+        return max([*own, max(counted) + BESIDE * max(0.0, *(w.llr for w in rules))])
+    return max([*own, *(w.llr for w in rules + costs)], default=0.0)
+
+
+def _left_out(weighed: Weighed) -> bool:
+    """Whether a person asked that a hypothesis be ignored."""
+    return math.fsum(e.llr for e in weighed.evidence if e.source == "user") < 0
 
 
 def log_mix(values: Sequence[float], weights: Sequence[float]) -> float:

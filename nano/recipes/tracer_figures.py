@@ -87,8 +87,9 @@ def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
         traced = tracer.trace(samples)
         alike.append(_alike(group, traced))
         found_well += _found_well(group, traced)
-        good, others = tracer.tokens(samples[:REFERENCES]), tracer.tokens(samples[REFERENCES:])
-        for photo, label in zip(others, group.labels[REFERENCES:].tolist(), strict=True):
+        tokens = list(map(tracer.tokens, samples, traced))
+        good = tokens[:REFERENCES]
+        for photo, label in zip(tokens[REFERENCES:], group.labels[REFERENCES:].tolist(), strict=True):
             said = tracer.beside(photo, good, (SIZE, SIZE))
             scores.setdefault(label, []).append((said.logical.own_score, said.structural.own_score))
     found = {}

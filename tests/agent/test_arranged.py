@@ -21,7 +21,7 @@ CALIBRATION = Calibration(parts=MatcherMap(mean=0.5, spread=0.5, slope=1.3, offs
 BOX = Box(32, 0, 48, 16)
 
 
-def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None):
+def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None, calibration=CALIBRATION):
     total = sum(m.cost for m in misfits) if cost is None else cost
     explanation = Explanation(GOOD.digest, total, misfits, (64, 64))
     product = Product(
@@ -31,7 +31,7 @@ def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None):
         types=SimpleNamespace(types=(), arrangement=SimpleNamespace(own_costs=own)),
     )
     found = Measured((Part("part C", Region(Box(64, 0, 96, 32), 0.9)),), explanation)
-    return list(arranged(SAMPLE, product, found, CALIBRATION))
+    return list(arranged(SAMPLE, product, found, calibration))
 
 
 def misfit(kind, cost, most=""):
@@ -81,6 +81,11 @@ def test_a_photo_that_is_explained_speaks_for_good():
     assert found.llr < 0
     assert found.claim.key == "arranged_as_expected"
     assert GOOD.name in say(found.claim)
+
+
+def test_a_profile_that_nobody_calibrated_says_nothing_so_that_rules_speak_alone():
+    assert explained(misfit("missing", 8.0))
+    assert explained(misfit("missing", 8.0), calibration=Calibration()) == []
 
 
 def test_a_single_reference_says_nothing():

@@ -97,6 +97,14 @@ def test_a_rule_of_which_no_cost_of_parts_tells_speaks_alone():
         assert alone == pytest.approx(anomaly_llr([evidence("logical", "count of bolt", llr)]))
 
 
+def test_a_cost_of_parts_that_a_person_ignores_no_longer_speaks_against_a_broken_rule():
+    cost, rule = shown("parts", "arrangement 1", -1.5), shown("rule", "count of bolt", 3.0)
+    ignored = replace(evidence("logical", "arrangement 1", -3.0), source="user")
+    assert anomaly_llr([cost, rule, ignored]) == pytest.approx(anomaly_llr([rule]))
+    again = replace(ignored, llr=3.0)
+    assert anomaly_llr([cost, rule, ignored, again]) == pytest.approx(anomaly_llr([cost, rule]))
+
+
 def test_what_a_person_wants_is_not_softened_by_parts_that_lie_as_on_good_ones():
     parts = shown("parts", "arrangement 1", -1.8)
     wanted, seen = evidence("logical", "count of bolt", 3.0), shown("rule", "count of bolt", 3.0)

@@ -81,7 +81,7 @@ class Traces:
 
 
 class PhotoTracer:
-    """Two verbs: trace photos, and compare one with good ones."""
+    """Traces photos, and compares one with good ones by the tokens of each."""
 
     def __init__(self, loaded: Loaded) -> None:
         """Takes a loaded tracer."""
@@ -98,10 +98,9 @@ class PhotoTracer:
         """
         return tuple(self._one(sample) for sample in samples)
 
-    def tokens(self, samples: Sequence[Sample]) -> tuple[tuple[Tokens, ...], ...]:
-        """What `beside` compares of photos: of each the tokens at every `NEARNESS`."""
-        first = (traces.tokens for traces in self.trace(samples))
-        return tuple((own, *(self._nearer(s, n) for n in NEARNESS[1:])) for own, s in zip(first, samples, strict=True))
+    def tokens(self, sample: Sample, traces: Traces) -> tuple[Tokens, ...]:
+        """What `beside` compares of a photo that was traced: its tokens at every `NEARNESS`."""
+        return (traces.tokens, *(self._nearer(sample, nearness) for nearness in NEARNESS[1:]))
 
     def beside(self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]], size: tuple[int, int]) -> Beside:
         """Tells where a photo differs from good ones of the same product.
