@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hmac
 import json
 import secrets
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from looktwice.examples import examples
 from tools.errors import InputError
 
 COOKIE = "looktwice_visitor"
@@ -103,7 +105,17 @@ class PrivateFiles:
         except ValueError:
             return
         for path in paths if isinstance(paths, list) else []:
-            self._owners.setdefault(str(path), set()).add(visitor)
+            if not _shipped(Path(str(path))):
+                self._owners.setdefault(str(path), set()).add(visitor)
+
+
+def _shipped(upload: Path) -> bool:
+    """Whether an upload is a photo that ships with the page.
+
+    Gradio keeps equal files once, so that the example another visitor picks would lie where this upload lies.
+    """
+    same = (p for e in examples() for p in (*e.photos, *e.references) if p.name == upload.name)
+    return upload.is_file() and any(filecmp.cmp(upload, photo, shallow=False) for photo in same)
 
 
 def _visitor(scope: Any) -> str:

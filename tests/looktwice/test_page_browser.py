@@ -64,6 +64,13 @@ def inspected(page, example):
     page.wait_for_selector(".lt-verdict", timeout=LONG)
 
 
+def take_example(page, index, word):
+    """Clicks a shipped example, and waits until its photo is the one that an inspection would take."""
+    page.locator("#examples button").nth(index).click()
+    page.wait_for_function(f"document.querySelector('#normal textarea').value.includes('{word}')", timeout=LONG)
+    page.wait_for_function("document.querySelector('#photo img')?.naturalWidth > 0", timeout=LONG)
+
+
 def test_from_a_photo_to_a_verdict_with_evidence_that_lights_up(page, example):
     inspected(page, example)
     assert page.inner_text(".lt-verdict h2") == "Anomalous"
@@ -110,22 +117,33 @@ def test_what_is_no_photo_is_named_and_the_page_lives_on(page, tmp_path, example
     page.wait_for_selector("#view .lt-trouble", timeout=LONG)
     assert "not a photo.png" in page.inner_text("#view .lt-trouble")
     assert "/gradio/" not in page.inner_text("#view .lt-trouble")
-    page.locator("#examples button").nth(4).click()
-    page.wait_for_selector("#photo img", timeout=LONG)
+    take_example(page, 4, "wooden")
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
 
 
+def test_an_example_is_shown_to_a_visitor_though_another_has_uploaded_the_same_photo(chromium, address, example):
+    for first in (True, False):
+        visitor = chromium.new_context()
+        page = visitor.new_page()
+        page.goto(address)
+        page.wait_for_selector("#inspect", timeout=LONG)
+        if first:
+            upload(page, "#photo", str(hole(example)))
+            page.wait_for_function("document.querySelector('#photo img')?.naturalWidth > 0", timeout=LONG)
+        else:
+            take_example(page, 4, "wooden")
+        visitor.close()
+
+
 def test_stop_stops_at_once_and_the_next_inspection_goes_through(page):
-    page.locator("#examples button").nth(0).click()
-    page.wait_for_selector("#photo img", timeout=LONG)
+    take_example(page, 0, "tomatoes")
     page.click("#inspect")
     page.wait_for_selector(".lt-steps li", timeout=LONG)
     page.click("#stop")
     page.wait_for_selector("#view .is-note", timeout=5_000)
     assert "stopped after" in page.inner_text("#view .is-note")
-    page.locator("#examples button").nth(4).click()
-    page.wait_for_function("document.querySelector('#normal textarea').value.includes('wooden')", timeout=LONG)
+    take_example(page, 4, "wooden")
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
 
@@ -181,8 +199,7 @@ def test_dark_and_narrow_pages_keep_everything_within_the_screen(chromium, addre
     page = chromium.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
     page.goto(f"{address}?__theme=dark")
     page.wait_for_selector("#inspect", timeout=LONG)
-    page.locator("#examples button").nth(4).click()
-    page.wait_for_selector("#photo img", timeout=LONG)
+    take_example(page, 4, "wooden")
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
