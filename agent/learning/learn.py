@@ -95,7 +95,7 @@ def remember(
     bank = toolbox.memory.bank(references)
     encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
     traced = tracer.trace(references) if tracer is not None else ()
-    tokens = tuple(map(tracer.tokens, references, traced)) if tracer is not None else ()
+    tokens = tuple(t.tokens for t in traced)
     if types is None:
         types = toolbox.discoverer.learn(references)
     return Product(

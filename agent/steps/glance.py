@@ -22,7 +22,7 @@ def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
         (traces,) = toolbox.tracer.trace([sample])
         maps.insert(0, traces.flaws)
         if product.tokens:
-            beside = toolbox.tracer.beside(toolbox.tracer.tokens(sample, traces), product.tokens, sample.size)
+            beside = toolbox.tracer.beside(traces.tokens, product.tokens, sample.size)
             layout = beside.logical
             maps.insert(0, beside.structural)
     if product.bank is not None:

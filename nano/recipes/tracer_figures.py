@@ -87,7 +87,7 @@ def beside(tracer: PhotoTracer, groups: Sequence[Groups]) -> dict[str, float]:
         traced = tracer.trace(samples)
         alike.append(_alike(group, traced))
         found_well += _found_well(group, traced)
-        tokens = list(map(tracer.tokens, samples, traced))
+        tokens = [t.tokens for t in traced]
         good = tokens[:REFERENCES]
         for photo, label in zip(tokens[REFERENCES:], group.labels[REFERENCES:].tolist(), strict=True):
             said = tracer.beside(photo, good, (SIZE, SIZE))

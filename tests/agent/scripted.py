@@ -104,10 +104,7 @@ class Toolbox:
         return self if self.traced else None
 
     def trace(self, samples):
-        return [Traces(None, None, None, self._flaws(s), kinds=None, middles=None, tokens=None) for s in samples]
-
-    def tokens(self, sample, traces):
-        return sample.digest
+        return [Traces(None, None, None, self._flaws(s), kinds=None, middles=None, tokens=s.digest) for s in samples]
 
     def beside(self, tokens, good, size):
         assert tokens not in good and size == (SIZE, SIZE)

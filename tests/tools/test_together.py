@@ -279,16 +279,16 @@ def test_windows_are_read_alike_in_several_photos(loaded, photos):
 def test_tracers_trace_and_compare_alike_in_several_photos(loaded, photos):
     first, second = PhotoTracer(loaded("tracer")), PhotoTracer(loaded("tracer"))
     shown = [sample_from_array(plate(n)) for n in (7, 8)]
-    good = list(map(first.tokens, shown, first.trace(shown)))
+    good = [traces.tokens for traces in first.trace(shown)]
 
     def verb(tool, photo):
         (traces,) = tool.trace([photo])
-        beside = tool.beside(tool.tokens(photo, traces), good, photo.size)
+        beside = tool.beside(traces.tokens, good, photo.size)
         return traces.flaws.values, traces.kinds, beside.logical.values, beside.structural.values
 
     alone = [verb(first, photo) for photo in photos]
     found, joined = together(*(partial(verb, second, photo) for photo in photos))
-    assert joined["tracer"].mean == joined["tracer, nearer"].mean == joined["differ"].mean == 3
+    assert joined["tracer"].mean == joined["tracer's tokens"].mean == joined["differ"].mean == 3
     for one, other in zip(alone, found, strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)

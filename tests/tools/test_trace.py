@@ -112,7 +112,7 @@ def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
 
 def tokens_of(tracer, *photos):
     samples = [sample_from_array(p) for p in photos]
-    return list(map(tracer.tokens, samples, tracer.trace(samples)))
+    return [traces.tokens for traces in tracer.trace(samples)]
 
 
 def test_a_photo_is_compared_with_good_ones_of_other_shapes_and_told_at_its_own(tracer):

@@ -31,8 +31,9 @@ STEP = 32
 KEPT, PIXELS = 8, 2_000_000
 """What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
 NEARNESS = (1.0, 1.25)
-"""The differ looks at photos at so many times the model's size. Of surfaces the mean of what it says is told, since
-what is small on a photo is larger there; of parts what it says first, which the others do not better."""
+"""Photos are looked at at so many times the model's size. All is traced at the last of them, since what is small on a
+photo is larger there: small parts are told from each other. The differ looks at each; of surfaces the mean of what it
+says is told, of parts what it says first, which the others do not better."""
 SHOWN = (5, 2)
 """At each of them, so many good ones at most are beside it, the first ones: as many as the model learned with, and
 nearer, where each costs two and a half times as much, as many as do."""
@@ -76,8 +77,8 @@ class Traces:
     """(C, h, w): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
     middles: FloatMap
     """(2, H, W): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
-    tokens: Tokens
-    """Of the photo at the model's size, for the differ."""
+    tokens: tuple[Tokens, ...]
+    """Of the photo at every `NEARNESS`, for the differ."""
 
 
 class PhotoTracer:
@@ -98,15 +99,11 @@ class PhotoTracer:
         """
         return tuple(self._one(sample) for sample in samples)
 
-    def tokens(self, sample: Sample, traces: Traces) -> tuple[Tokens, ...]:
-        """What `beside` compares of a photo that was traced: its tokens at every `NEARNESS`."""
-        return (traces.tokens, *(self._nearer(sample, nearness) for nearness in NEARNESS[1:]))
-
     def beside(self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]], size: tuple[int, int]) -> Beside:
         """Tells where a photo differs from good ones of the same product.
 
         Args:
-            photo: tokens of the photo.
+            photo: tokens of the photo, as traced.
             good: those of one good photo or more; the first ones are looked at.
             size: (width, height) of the maps.
 
@@ -171,23 +168,26 @@ class PhotoTracer:
 
     def _traced(self, sample: Sample) -> Traces:
         import torch
+        from torch.nn import functional
 
-        *maps, kinds, votes, tokens = self._said(sample)
+        *maps, kinds, votes, nearest = self._said(sample)
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         worst = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
-        of_kind: FloatMap = _mean_of_views(kinds).numpy()
+        first, *more = (self._tokens(sample, nearness) for nearness in NEARNESS[:-1])
+        own = [GRAIN * side for side in first.size]
+        of_kind: FloatMap = functional.interpolate(_mean_of_views(kinds)[None], own, mode="bilinear")[0].numpy()
         at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
-        height, width = flaws.shape[-2] // GRAIN, flaws.shape[-1] // GRAIN
+        tokens = (first, *more, _tokens_of(nearest, flaws.shape))
         return Traces(
             at_edge, of_part, of_item, _score_map(_at_size(flaws, sample.size), worst, "tracer"), of_kind,
-            _middles(_mean_of_views(votes * _ways()), sample.size), Tokens(tokens[0], (height, width)),
+            _middles(_mean_of_views(votes * _ways()), sample.size), tokens,
         )  # fmt: skip
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
-        """What the model says of the mirrored views, in its order, (views, ...) each, and the photo's tokens."""
+        """What the model says of the mirrored views at the last `NEARNESS`, (views, ...) each, and tokens there."""
         import torch
 
         model = self._loaded.model
@@ -198,13 +198,13 @@ class PhotoTracer:
             by_photo = [values.unflatten(0, (len(MIRRORS), -1)).transpose(0, 1) for values in said]
             return [*by_photo, model.differ.tokens(features[: len(pixels)])]
 
-        pixels = self._pixels(sample).to(self._loaded.device, self._loaded.dtype)
+        pixels = self._pixels(sample, NEARNESS[-1]).to(self._loaded.device, self._loaded.dtype)
         with torch.inference_mode():
             *said, tokens = forward("tracer", run, pixels, alike=id(model))
         return (*(values[0].float().cpu() for values in said), tokens.float().cpu())
 
     @model_call
-    def _nearer(self, sample: Sample, nearness: float) -> Tokens:
+    def _tokens(self, sample: Sample, nearness: float) -> Tokens:
         """A photo's tokens at so many times the model's size."""
         import torch
 
@@ -215,11 +215,10 @@ class PhotoTracer:
             return [model.differ.tokens(model(pixels.contiguous(memory_format=torch.channels_last)).features)]
 
         with torch.inference_mode():
-            (tokens,) = forward("tracer, nearer", run, pixels, alike=id(model))
-        height, width = (side // (2 * GRAIN) for side in pixels.shape[-2:])
-        return Tokens(tokens[0].float().cpu(), (height, width))
+            (tokens,) = forward("tracer's tokens", run, pixels, alike=id(model))
+        return _tokens_of(tokens.float().cpu(), [side // 2 for side in pixels.shape])
 
-    def _pixels(self, sample: Sample, nearness: float = 1.0) -> Tensor:
+    def _pixels(self, sample: Sample, nearness: float) -> Tensor:
         """(1, 3, h, w), the longer side at so many times the model's size, both at multiples of 32."""
         import torch
         from PIL import Image
@@ -239,6 +238,11 @@ def _mean_of_views(logits: Tensor) -> Tensor:
     # Axes of the photos that were mirrored, counted from the last.
     back = [view.flip([axis - 4 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
     return torch.stack(back).mean(dim=0)
+
+
+def _tokens_of(values: Tensor, places: Sequence[int]) -> Tokens:
+    """Tokens (1, N, D) of a map of (..., h, w) places."""
+    return Tokens(values[0], (places[-2] // GRAIN, places[-1] // GRAIN))
 
 
 def _ways() -> Tensor:
