@@ -9,9 +9,11 @@ from checkpoints import plate
 
 from nano.recipes.tracer_data import leaves
 from nano.world import render
+from nano.world.medley import medley, photo
 from tools.errors import ModelError
 from tools.images import sample_from_array
 from tools.loading import load_model
+from tools.parts.items import items
 from tools.patches import trace
 from tools.patches.augment import laid
 from tools.patches.trace import KEPT, SHOWN, PhotoTracer
@@ -220,6 +222,19 @@ def test_places_of_a_part_point_to_its_middle(shipped, name):
         rows, columns = np.nonzero(part.mask)
         x, y = np.median(traces.middles[:, part.mask], axis=1)
         assert np.hypot(x - columns.mean(), y - rows.mean()) < 0.25 * np.sqrt(len(rows)), part.noun
+
+
+def test_small_parts_that_lie_close_are_cut_out_each_by_itself(shipped):
+    """Of a made-up product whose parts are a few pixels apart, at the model's own size one of five."""
+    found = []
+    for index in range(3):
+        shot = photo(medley(7022), index, size=256)
+        (traces,) = shipped.trace([sample_from_array(shot.image)])
+        things = items(traces)
+        for part in leaves(shot.parts):
+            found.append(max(np.sum(part.mask & t) / np.sum(part.mask | t) for t in things))
+    assert len(found) > 40
+    assert np.mean(np.array(found) > 0.6) > 0.7
 
 
 def test_parts_of_one_kind_look_alike_to_the_shipped_tracer_across_photos_and_others_do_not(shipped):
