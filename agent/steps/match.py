@@ -140,16 +140,18 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
     """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be.
 
     What a rule says is set against what the most surprising rule of its sort says of good ones (leave-one-out over the
-    references), so that many rules do not make a good product look bad.
+    references), so that many rules do not make a good product look bad. An induced rule that most references break is
+    one that a person edited, of which they tell nothing.
     """
     for rule in product.spec.rules:
         outcome = evaluate(rule, glance.measured)
         if outcome is None:
             continue
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
-        lone = rule.origin != "told" and len(product.references) == 1
+        edited = rule.origin == "induced" and not product.shows(rule)
+        lone = rule.origin != "told" and len(product.references) == 1 and not edited
         worth = calibration.lone if lone else calibration.rule
-        deviation = worth.standardise(outcome.log_odds, product.spec.usual(rule))
+        deviation = worth.standardise(outcome.log_odds, () if edited else product.spec.usual(rule))
         llr = worth.llr(deviation)
         yield Evidence(
             "logical",
