@@ -222,12 +222,22 @@ class Calibration(BaseModel):
     leaning: Leaning = Leaning()
     looks: Looks = Looks()
     fused: Fused = Fused()
+    alone: Fused | None = None
+    """Of a product without references, where other matchers speak; `fused` where nothing else says so."""
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
     prose: bool = True
     """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
+
+    def fusion(self, references: int) -> Fused:
+        """What a fused ratio amounts to with so many references.
+
+        >>> Calibration(fused=Fused(slope=2.0), alone=Fused(slope=0.5)).fusion(0).slope
+        0.5
+        """
+        return self.alone if self.alone is not None and not references else self.fused
 
     @classmethod
     def of_profile(cls, profile: str) -> Calibration:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agent.calibrate import Calibration
+from agent.fuse import anomaly_llr
 
 if TYPE_CHECKING:
+    from agent.evidence import Evidence
     from agent.familiar import Familiar
     from agent.product import Product
     from tools.toolbox import Toolbox
@@ -59,9 +62,13 @@ class Context:
         """What is added to all that the evidence says."""
         return math.log(self.prior / (1 - self.prior))
 
-    @property
-    def threshold(self) -> float:
+    def log_odds(self, evidence: Sequence[Evidence], product: Product) -> float:
+        """Log-odds of an anomaly by all evidence."""
+        fused = self.calibration.fusion(len(product.references))
+        return fused.worth(anomaly_llr(evidence)) + self.prior_log_odds
+
+    def threshold(self, product: Product) -> float:
         """Log-odds of an anomaly above which a part is called anomalous."""
         if self.false_alarm is None:
             return 0.0
-        return self.calibration.fused.threshold(self.false_alarm) + self.prior_log_odds
+        return self.calibration.fusion(len(product.references)).threshold(self.false_alarm) + self.prior_log_odds

@@ -265,8 +265,10 @@ def fit_fusion(inspector: Inspector, products: int, images: int, shots: Sequence
 
 
 def _with_fusion(context: Context, maps: Calibration, kept: Sequence[tuple[InspectionState, Case]]) -> Calibration:
-    plain = maps.model_copy(update={"fused": Fused()})
-    return maps.model_copy(update={"fused": fused(kept, replace(context, calibration=plain, policy="fixed"))})
+    plain = replace(context, calibration=maps.model_copy(update={"fused": Fused(), "alone": None}), policy="fixed")
+    shown, alone = ([k for k in kept if bool(need_product(k[0]).references) == there] for there in (True, False))
+    found = {"fused": fused(shown or alone, plain), "alone": fused(alone, plain) if shown and alone else None}
+    return maps.model_copy(update=found)
 
 
 def main() -> None:

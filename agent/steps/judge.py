@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.evidence import Evidence, Kind, Verdict
-from agent.fuse import anomaly_llr, by_hypothesis, probability
+from agent.fuse import by_hypothesis, probability
 from agent.state import InspectionState, Update, need_product
 from agent.telling.statements import may_be_stated
 
@@ -19,12 +19,12 @@ CARRIES = 1.0
 def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Adds what speaks about one hypothesis and mixes the hypotheses; the order of images is kept."""
     context = runtime.context
-    log_odds = context.calibration.fused.worth(anomaly_llr(state.evidence)) + context.prior_log_odds
-    score = probability(log_odds)
-    anomalous = log_odds > context.threshold
-    kinds = _kinds(state.evidence) if anomalous else ()
-    confidence, threshold = score if anomalous else 1 - score, probability(context.threshold)
     product = need_product(state)
+    log_odds, line = context.log_odds(state.evidence, product), context.threshold(product)
+    score = probability(log_odds)
+    anomalous = log_odds > line
+    kinds = _kinds(state.evidence) if anomalous else ()
+    confidence, threshold = score if anomalous else 1 - score, probability(line)
     stated = not anomalous or any(may_be_stated(w, product) for w in by_hypothesis(state.evidence))
     return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated))
 

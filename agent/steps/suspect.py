@@ -26,9 +26,9 @@ def suspect(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """The hypothesis to look at again and how, or none when the verdict is decided or the budget is spent."""
     context, budget = runtime.context, runtime.context.budget
     spent = len(state.looks) >= budget.looks or sum(state.seconds.values()) > budget.seconds
-    if spent or context.policy == "none" or _decided(state.evidence, context):
-        return Update(hypothesis=None)
     product, sample = need_product(state), need_sample(state)
+    if spent or context.policy == "none" or _decided(state.evidence, product, context):
+        return Update(hypothesis=None)
     open_ones = list(_hypotheses(state.evidence, state.looks, product, sample, context))
     best = max(open_ones, key=lambda h: h.value, default=None)
     if best is not None and context.policy == "chosen":
@@ -36,10 +36,9 @@ def suspect(state: InspectionState, runtime: Runtime[Context]) -> Update:
     return Update(hypothesis=best)
 
 
-def _decided(evidence: list[Evidence], context: Context) -> bool:
+def _decided(evidence: list[Evidence], product: Product, context: Context) -> bool:
     """Whether the log-odds lie so far from the threshold that no look is worth it."""
-    log_odds = context.calibration.fused.worth(anomaly_llr(evidence)) + context.prior_log_odds
-    return abs(log_odds - context.threshold) > context.budget.decided
+    return abs(context.log_odds(evidence, product) - context.threshold(product)) > context.budget.decided
 
 
 def _hypotheses(

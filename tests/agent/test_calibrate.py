@@ -1,11 +1,16 @@
 """Two stages: a product's own good photos standardise a score, a monotone map says what that is worth."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
 
 from agent.calibrate import Calibration, Fused, LookMap, MatcherMap, log_of_excess
+from agent.context import Context
+from agent.evidence import Claim, Evidence
+from agent.fuse import anomaly_llr
 
 
 def test_without_references_the_stored_mean_and_spread_standardise():
@@ -98,6 +103,19 @@ def test_maps_that_nobody_fitted_hand_scores_through_and_looks_that_nobody_fitte
     assert MatcherMap().standardise(2.0, []) == 2.0
     assert Fused().worth(1.5) == 1.5
     assert Fused().threshold(0.5) == 0.0
+
+
+def test_without_references_a_fused_ratio_amounts_to_what_was_fitted_without_them():
+    context = Context(None, calibration=Calibration(fused=Fused(slope=0.5), alone=Fused(slope=3.0, mean=1.0)))
+    evidence = [Evidence("structural", Claim("region_differs", {}), 2.0, "tracer", "region 1")]
+    shown, alone = (SimpleNamespace(references=r) for r in (("photo",), ()))
+    llr = anomaly_llr(evidence)
+    assert context.log_odds(evidence, shown) == pytest.approx(0.5 * llr)
+    assert context.log_odds(evidence, alone) == pytest.approx(3.0 * llr)
+    strict = replace(context, false_alarm=0.5)
+    assert (context.threshold(alone), strict.threshold(alone), strict.threshold(shown)) == pytest.approx((0, 1, 0))
+    only = Context(None, calibration=Calibration(fused=Fused(slope=0.5)))
+    assert only.log_odds(evidence, alone) == pytest.approx(0.5 * llr)
     assert LookMap().llr(5.0) == 0.0
     assert LookMap().gain == 0.0
 

@@ -93,27 +93,31 @@ def test_looks_that_tell_are_given_worth_and_keep_what_stood_in_the_file(monkeyp
     told = [Answered("zoom", answer, 0.0, r, 0.5) for answer, r in pairs]
     told += [Answered("recount", float(rng.normal()), 0.0, r, 0.5) for _, r in pairs]
     monkeypatch.setattr(looks, "open_world", lambda **_: [])
-    monkeypatch.setattr(looks, "collected", lambda _, found, __: [(State(), None)] if found else [])
+    monkeypatch.setattr(looks, "collected", lambda _, found, shots: [(State(shots), None)] if found else [])
     monkeypatch.setattr(looks, "answers", lambda *_: iter(told))
-    monkeypatch.setattr(looks, "fused", lambda states, _: Fused(slope=0.5))
+    slopes = {4: 0.5, 0: 2.0}
+    monkeypatch.setattr(looks, "fused", lambda seen, _: Fused(slope=slopes[len(seen[0][0].product.references)]))
     monkeypatch.setattr(looks, "replace", lambda value, **_: value)
     target = tmp_path / "maps.yaml"
     target.write_text("# Fitted on something\n# Looks and fusion: python -m evals.looks --old\ntext: {}\n")
-    monkeypatch.setattr(sys, "argv", ["looks", "--shots", "4", "--out", str(target)])
+    monkeypatch.setattr(sys, "argv", ["looks", "--shots", "0", "4", "--out", str(target)])
     looks.main()
     lines = target.read_text().splitlines()
     assert lines[0] == "# Fitted on something"
     assert [line for line in lines if "evals.looks" in line] == [
-        "# Looks and fusion: python -m evals.looks --profile nano --products 16 --images 8 --shots 4"
+        "# Looks and fusion: python -m evals.looks --profile nano --products 16 --images 8 --shots 0 4"
     ]
     maps = Calibration.model_validate(yaml.safe_load(target.read_text()))
     assert maps.looks.zoom.gain > maps.looks.recount.gain
     assert maps.looks.ask.gain == 0.0
-    assert maps.fused.slope == 0.5
+    assert (maps.fusion(4).slope, maps.fusion(0).slope) == (0.5, 2.0)
 
 
 class State:
-    """A first look, of which nothing is asked."""
+    """A first look at a product with so many references, of which nothing is asked."""
+
+    def __init__(self, references):
+        self.product = SimpleNamespace(references=("photo",) * references)
 
 
 def test_stored_prices_are_measured_and_left_as_they_are_where_no_time_is_given(monkeypatch, capsys):
