@@ -140,16 +140,17 @@ def _rules(sample: Sample, product: Product, glance: Glance, calibration: Calibr
     """Evidence of the rules over the measured parts; of a missing part, the place where it ought to be.
 
     What a rule says is set against what the most surprising rule of its sort says of good ones (leave-one-out over the
-    references), so that many rules do not make a good product look bad. An induced rule that most references break is
-    one that a person edited, of which they tell nothing.
+    references), so that many rules do not make a good product look bad. A rule that references proved and that most of
+    them break is one that a person edited: what they say of the others tells nothing of it.
     """
     for rule in product.spec.rules:
         outcome = evaluate(rule, glance.measured)
         if outcome is None:
             continue
         short = outcome.missing and missing_place(rule.part, glance.measured, product, sample)
-        edited = rule.origin == "induced" and not product.shows(rule)
-        lone = rule.origin != "told" and len(product.references) == 1 and not edited
+        proved = rule.origin != "told"
+        edited = proved and not product.shows(rule)
+        lone = proved and len(product.references) == 1 and not edited
         worth = calibration.lone if lone else calibration.rule
         deviation = worth.standardise(outcome.log_odds, () if edited else product.spec.usual(rule))
         llr = worth.llr(deviation)

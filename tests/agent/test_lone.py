@@ -31,6 +31,24 @@ def test_induced_rules_of_a_single_reference_weigh_nothing_unless_a_fit_says_oth
     assert any(llr > 0.5 for _, llr in rule_weights(references=3, describe="", slope=0.0))
 
 
+@pytest.mark.parametrize("references", [1, 3])
+@pytest.mark.parametrize("origin", ["induced", "proposed"])
+def test_a_rule_that_a_person_edited_weighs_in_full_whatever_the_references_say_of_the_others(references, origin):
+    toolbox = Toolbox(distance=GOOD, usual=parts("bolt", 0.97, 0.97), named='["bolt"]')
+    product = learn(toolbox, "tray", [photo(n) for n in range(references)])
+    rules = [
+        rule.model_copy(update={"low": 3, "high": 3, "origin": origin}) if rule.name == "count of bolt" else rule
+        for rule in product.spec.rules
+    ]
+    spec = product.spec.model_copy(update={"rules": rules, "good_scores": (5.0, 6.0, 7.0)})
+    state = InspectionState(
+        **build_graph().invoke(Request(photo(99), replace(product, spec=spec)), context=context(toolbox, looks=0))
+    )
+    (edited,) = [e for e in state.evidence if e.hypothesis == "count of bolt"]
+    assert not edited.shown
+    assert edited.llr > 0.5
+
+
 def test_what_was_told_weighs_with_a_single_reference_too():
     assert any(
         llr > 0.5 for origin, llr in rule_weights(references=1, describe="two bolts", slope=0.0) if origin == "told"
