@@ -61,7 +61,8 @@ class Shown:
 def shown(discoverer: Discoverer, number: int) -> Shown | None:
     """A medley as discovery sees it; None where it has no logical defect."""
     from evals.datasets.medleys import REFERENCES_FROM, UNSEEN
-    from nano.world.medley import medley, photo
+    from nano.world.medley import medley
+    from nano.world.medley_photo import photo
 
     product = medley(UNSEEN + number)
     kinds = product.family.logical

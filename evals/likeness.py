@@ -19,7 +19,8 @@ from evals.arranging import FIRST
 from evals.datasets.medleys import SIDE, UNSEEN
 from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import TRAINED
-from nano.world.medley import medley, photo
+from nano.world.medley import medley
+from nano.world.medley_photo import photo
 from tools.images import sample_from_array
 from tools.parts.describe import Descriptors
 from tools.parts.likeness import NAMES, Likeness, Linear, differences, scale_of

@@ -14,7 +14,7 @@ from evals.datasets.base import Case, Category, Label, alternating
 from tools.types import Mask, Sample
 
 if TYPE_CHECKING:
-    from nano.world.medley import Shot
+    from nano.world.medley_photo import Shot
 
 UNSEEN = 1_000_000
 """Recipes train on the first few thousand medleys; from this number on none was trained on."""
@@ -80,6 +80,7 @@ def _truth(number: int, index: int, defect: str | None) -> Callable[[], Mask | N
 @lru_cache(maxsize=4)
 def _shot(number: int, index: int, defect: str | None) -> Shot:
     """A photo with its truth, kept for the moment in which both are asked for."""
-    from nano.world.medley import medley, photo
+    from nano.world.medley import medley
+    from nano.world.medley_photo import photo
 
     return photo(medley(number), index, defect=defect, size=SIDE)

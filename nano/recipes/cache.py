@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nano.world import HELDOUT, family, render
-from nano.world.medley import medley, photo
+from nano.world.medley import medley
+from nano.world.medley_photo import photo
 from nano.world.scene import ScenePart
 from tools.types import RGB, Box, Mask
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from nano.recipes.cache import SIZE
 from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.tracer_data import GROUP, HIDDEN, PARTS, Batch, Pool, augmented
@@ -31,6 +32,8 @@ ROOM = 3000
 """Groups that are kept on a GPU; a processor keeps a fiftieth."""
 REFERENCES = (1, 2, 3, 4, 4, 4, 5)
 """Numbers of good photos that the others are shown beside."""
+SIDES = (SIZE, SIZE * 5 // 4)
+"""Photos of a step are brought to one of these sides, since they are traced at either."""
 SURE, FAINT = 0.25, 0.04
 """Of a place that the differ looks at, this share is defective at least, or at most where it counts as sound."""
 COLD = 0.1
@@ -151,7 +154,7 @@ def fit(run: Run, start: Path | None = None, workers: int | None = None) -> Trac
 
     def loss(step: int) -> Tensor:
         random = np.random.default_rng([run.seed, step])
-        batch = augmented(pool.sample(groups, random))
+        batch = augmented(pool.sample(groups, random), int(random.choice(SIDES)))
         with torch.autocast(run.device, dtype=torch.bfloat16):
             parts = loss_of(model, batch, int(random.choice(REFERENCES)))
         if step % 100 == 0:

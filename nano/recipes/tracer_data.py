@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from nano.recipes.cache import SIZE, TRAIN_SEED
 from nano.world import TRAINED, family, render
-from nano.world.medley import VARIED, medley, photo
+from nano.world.medley import CROWDED, VARIED, medley
+from nano.world.medley_photo import photo
 from nano.world.scene import ScenePart
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ SHIFTED = 5
 FIRST = 100_000
 """Photos of the training families from this index on; what is measured lies below."""
 MEDLEYS = 900_000
-"""Groups show medleys below this number, and from `VARIED` on so many; what is measured lies above."""
+"""Groups show so many medleys from each of `BANDS` on; what is measured lies above."""
+BANDS = (VARIED, CROWDED, CROWDED)
+"""The medleys of groups in turn."""
 HOLDS = 0.5
 """A part holds another whose box has less than this share of its own box's area."""
 LONE = 100
@@ -70,7 +73,7 @@ def group(number: int) -> Groups:
     if number % FAMILIES == 0:
         name = TRAINED[number // FAMILIES % len(TRAINED)]
         return family_group(name, FIRST + GROUP * (number // FAMILIES // len(TRAINED)))
-    return medley_group(number % MEDLEYS + (VARIED if number % 3 else 0))
+    return medley_group(number % MEDLEYS + BANDS[number % len(BANDS)])
 
 
 def medley_group(number: int) -> Groups:
@@ -232,17 +235,17 @@ class Batch:
     """Tensors of G groups whose photos were turned and relit alike, in another order each."""
 
     pixels: Tensor
-    """(G * GROUP, 3, SIZE, SIZE), normalised."""
+    """(G * GROUP, 3, side, side), normalised."""
     edges: Tensor
-    """(G * GROUP, 2, HALF, HALF): whether a place is of any part, and whether it is at the edge of one."""
+    """(G * GROUP, 2, side / 2, side / 2): whether a place is of any part, and whether it is at the edge of one."""
     items: Tensor
-    """(G * GROUP, HALF, HALF): whether a place is of a part that no other lies on."""
+    """(G * GROUP, side / 2, side / 2): whether a place is of a part that no other lies on."""
     defects: Tensor
-    """(G * GROUP, HALF, HALF): share that is defective."""
+    """(G * GROUP, side / 2, side / 2): share that is defective."""
     owners: Tensor
-    """(G * GROUP, HALF, HALF), int64, as in `Groups`."""
+    """(G * GROUP, side / 2, side / 2), int64, as in `Groups`."""
     inside: Tensor
-    """(G * GROUP, HALF, HALF), bool: whether a place was on the photo before it was turned."""
+    """(G * GROUP, side / 2, side / 2), bool: whether a place was on the photo before it was turned."""
     labels: Tensor
     """(G, GROUP), as in `Groups`."""
     kinds: Tensor
@@ -254,8 +257,8 @@ class Batch:
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def augmented(groups: Groups) -> Batch:
-    """Groups turned by any angle, mirrored, nearer or farther, and relit."""
+def augmented(groups: Groups, side: int = SIZE) -> Batch:
+    """Groups turned by any angle, mirrored, nearer or farther, and relit, (side, side) each; a multiple of 32."""
     count, device = len(groups.labels), groups.labels.device
     turns = torch.where(
         torch.rand(count, device=device) < 0.5,
@@ -269,10 +272,10 @@ def augmented(groups: Groups) -> Batch:
     matrix = torch.stack([torch.stack([cos * mirror, -sin, zero], 1), torch.stack([sin * mirror, cos, zero], 1)], 1)
     matrix = matrix.repeat_interleave(GROUP, dim=0)
     images = groups.images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-    pixels = _warped(images, matrix, "bilinear")
-    owners = _warped(groups.owners.flatten(0, 1)[:, None].float(), matrix, "nearest")[:, 0].long()
-    items = _warped(groups.items.flatten(0, 1)[:, None].float(), matrix, "nearest")[:, 0]
-    defects = _warped(groups.defects.flatten(0, 1)[:, None].float() / 255, matrix, "bilinear")[:, 0]
+    pixels = _warped(images, matrix, side, "bilinear")
+    owners = _warped(groups.owners.flatten(0, 1)[:, None].float(), matrix, side // 2, "nearest")[:, 0].long()
+    items = _warped(groups.items.flatten(0, 1)[:, None].float(), matrix, side // 2, "nearest")[:, 0]
+    defects = _warped(groups.defects.flatten(0, 1)[:, None].float() / 255, matrix, side // 2, "bilinear")[:, 0]
     edge = torch.zeros_like(owners, dtype=torch.bool)
     down, right = owners[:, 1:] != owners[:, :-1], owners[:, :, 1:] != owners[:, :, :-1]
     edge[:, 1:] |= down
@@ -280,14 +283,14 @@ def augmented(groups: Groups) -> Batch:
     edge[:, :, 1:] |= right
     edge[:, :, :-1] |= right
     edges = torch.stack([(owners > 0).float(), edge.float()], dim=1)
-    grid = functional.affine_grid(matrix, [len(matrix), 1, HALF, HALF], align_corners=False)
+    grid = functional.affine_grid(matrix, [len(matrix), 1, side // 2, side // 2], align_corners=False)
     inside = (grid.abs() <= 1).all(dim=-1)
     relit = _relit(pixels, count)
     return Batch(relit, edges, items, defects, owners, inside, groups.labels, groups.kinds, groups.shades)
 
 
-def _warped(maps: Tensor, matrix: Tensor, mode: str) -> Tensor:
-    grid = functional.affine_grid(matrix, list(maps.shape), align_corners=False)
+def _warped(maps: Tensor, matrix: Tensor, side: int, mode: str) -> Tensor:
+    grid = functional.affine_grid(matrix, [len(maps), 1, side, side], align_corners=False)
     return functional.grid_sample(maps, grid, mode=mode, padding_mode="reflection", align_corners=False)
 
 

@@ -14,7 +14,7 @@ from nano.recipes.loop import Run
 from nano.recipes.scorer_figures import auroc
 from nano.recipes.tracer_data import FAMILIES, FIRST, GOOD, GROUP, Groups, family_group, medley_group
 from nano.world import HELDOUT, TRAINED
-from nano.world.medley import VARIED
+from nano.world.medley import CROWDED, VARIED
 from tools.images import sample_from_array
 from tools.loading import load_model
 from tools.parts.items import items
@@ -35,21 +35,24 @@ CUT = 0.6
 MEASURED = 40
 """Photos of each family that are measured on."""
 UNSEEN, PRODUCTS = 1_000_000, 30
-"""The first of the medleys that are measured on, which lie above those that are trained on, and how many they are."""
+"""Of each band of medleys, the first that are measured on, above those that are trained on, and how many they are."""
 GROUPS, REFERENCES = 4, 4
 """Groups of each family, and the good photos of a group that its others are shown beside."""
 
 
 def report(run: Run) -> None:
     """Measures the folder through the tool that uses it, and writes README.md and metrics.json."""
-    tracer = PhotoTracer(load_model(ModelSpec(source=str(run.out)), "tracer", "cpu"))
+    tracer = PhotoTracer(load_model(ModelSpec(source=str(run.out)), "tracer", run.device))
     figures: dict[str, float] = {}
     for kind, names in (("trained families", TRAINED), ("held-out families", HELDOUT)):
         rows = [of_family(tracer, name) for name in names]
         for key in dict.fromkeys(key for row in rows for key in row):
             figures[f"{key}, {kind}"] = float(np.mean([row[key] for row in rows if key in row]))
-    for kind, first in (("unseen medleys", UNSEEN), ("unseen medleys of unseen forms", VARIED + UNSEEN)):
-        rows = [beside(tracer, [medley_group(first + n)]) for n in range(PRODUCTS)]
+    medleys = {
+        "unseen medleys": 0, "unseen medleys of unseen forms": VARIED, "unseen crowded medleys": CROWDED,
+    }  # fmt: skip
+    for kind, first in medleys.items():
+        rows = [beside(tracer, [medley_group(first + UNSEEN + n)]) for n in range(PRODUCTS)]
         for key in dict.fromkeys(key for row in rows for key in row):
             figures[f"{key}, {kind}"] = float(np.mean([row[key] for row in rows if key in row]))
     figures[KEY] = figure("tracer", run.out)

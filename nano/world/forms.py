@@ -36,6 +36,16 @@ MARKS = ("dot", "stripe", "half", "corner")
 """What is printed on a part off its middle, so that it shows which way round the part is."""
 
 
+def reach(form: str, size: float) -> tuple[float, float]:
+    """About how far a part of that size reaches from its middle, along its angle and across."""
+    if form == "bolt":
+        return size, 7.5
+    along, across = {"oval": (1.25, 0.75), "bar": (1.2, 0.45), "capsule": (1.2, 0.5), "lozenge": (1.3, 0.7)}.get(
+        form, (1.0, 1.0)
+    )
+    return size * along, size * across
+
+
 def marking(mark: str, size: float) -> Shape:
     """What is printed on a part of that reach."""
     marks = {

@@ -8,21 +8,15 @@ ends, and what damage looks like on anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from nano.world.camera import Camera, photographed
 from nano.world.chance import Chance
-from nano.world.decor import Decor, adorn, decors
-from nano.world.families import fasteners
-from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED, marking, outline
-from nano.world.light import Lamp, lit
-from nano.world.make import parts_of
-from nano.world.scene import Family, ScenePart, Style
-from nano.world.shapes import block, disc, path
-from nano.world.stage import At, Stage
-from nano.world.structural import PAINTERS, strike
-from tools.types import RGB, Mask
+from nano.world.decor import Decor, decors
+from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED, reach
+from nano.world.scene import Family, Style
+from nano.world.stage import At
+from nano.world.structural import PAINTERS
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
 SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat", "wood")
@@ -35,7 +29,11 @@ VARIED = 2_000_000
 """Medleys from this number on have more forms: half of their sorts of parts are of a form that no other product has."""
 ODD = -1
 """Kind of a part that is like no good one of its product."""
-Order = Literal["fixed", "rooms", "scattered", "rows", "array", "alone"]
+CROWDED = 3_000_000
+"""Those from this number on have such forms too, and lie closer: strewn, or in places hardly larger than the parts."""
+Order = Literal["fixed", "rooms", "scattered", "rows", "array", "alone", "strewn"]
+ORDERS: tuple[Order, ...] = ("fixed", "fixed", "rooms", "scattered", "rows", "array", "alone")
+CROWDED_ORDERS: tuple[Order, ...] = ("strewn", "strewn", "strewn", "fixed", "rooms", "scattered", "rows", "array")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ class Medley:
     benches: tuple[str, ...]
     panel: tuple[str, float, float, str] | None
     """Colour, width, height and surface of what the parts lie on."""
-    film: bool
+    film: float
+    """Opacity of what lies over all; 0 where nothing does."""
     turn: float
     sorts: tuple[Sort, ...]
     counts: tuple[int, ...]
@@ -100,6 +99,10 @@ class Medley:
     spares: tuple[At, ...]
     """Places that stay empty."""
     jitter: float
+    room: tuple[float, float]
+    """Half of the width and height within which the middles of strewn parts lie."""
+    gap: float
+    """How far strewn parts keep from each other."""
     shared: bool
     """All parts take one colour, whichever it is this time."""
     wires: tuple[tuple[int, int, str], ...]
@@ -115,15 +118,20 @@ def medley(number: int) -> Medley:
     """The product of that number."""
     c = Chance("medley", number)
     forms = FORMS if number < VARIED else (*FORMS, *MADE * (len(FORMS) // len(MADE)))
-    order: Order = c.choice(("fixed", "fixed", "rooms", "scattered", "rows", "array", "alone"))
+    crowded = number >= CROWDED
+    orders = CROWDED_ORDERS if crowded else ORDERS
+    order: Order = c.choice(orders)
     alone = order == "alone"
-    pitch = c.uniform(150, 240) if alone else c.choice((42.0, 50.0, 62.0))
+    pitch = c.uniform(150, 240) if alone else c.uniform(26, 46) if crowded else c.choice((42.0, 50.0, 62.0))
     if order == "array":
         sorts, counts, cells = _array(c, forms)
     else:
-        cells = [At(0.0, 0.0)] if alone else _cells(c, pitch)
-        sorts = tuple(_sort(c, pitch, forms) for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells))))
-        counts = (1,) if alone else _counts(c, len(sorts), len(cells))
+        cells = [At(0.0, 0.0)] if alone else _cells(c, pitch, c.integer(3, 5) if crowded else int(150 // pitch) + 1)
+        sorts = tuple(
+            _sort(c, _larger(c, pitch, order) if crowded else pitch, forms)
+            for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells)))
+        )
+        counts = (1,) if alone else _counts(c, len(sorts), len(cells), 7 if crowded else 5)
     spare = cells[sum(counts) :]
     if order == "rooms":
         cells = sorted(cells, key=lambda at: (at.x > 0, at.y)) if c.happens(0.5) else sorted(cells, key=lambda a: a.y)
@@ -132,7 +140,7 @@ def medley(number: int) -> Medley:
     for count in counts:
         homes.append(tuple(cells[start : start + count]))
         start += count
-    if order == "scattered":
+    if order in ("scattered", "strewn"):
         homes = [tuple(cells)] * len(sorts)
         spare = []
     shared = c.happens(0.2)
@@ -148,62 +156,19 @@ def medley(number: int) -> Medley:
     nouns = ("panel", *dict.fromkeys(sort.noun for sort in sorts))
     logical = [d for d in LOGICAL if _possible(d, order, sorts, counts, shared)] + ["broken connection"] * bool(wires)
     targets = dict.fromkeys(STRUCTURAL, nouns if panel else nouns[1:])
+    benches = tuple(c.shuffled(COLOURS)[: c.choice((1, 2, 4))])
+    film = c.uniform(0.1, 0.4) * c.happens(0.3) if crowded else 0.2 * c.happens(0.15)
+    gap = Chance("medley", number, "gap").uniform(-1.5, 5)
     return Medley(
-        number, tuple(c.shuffled(COLOURS)[: c.choice((1, 2, 4))]), panel, c.happens(0.15),
-        c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes), tuple(spare),
-        c.choice(jitters), shared, tuple(wires), decors(c), c.choice((0.7, 1.0, 1.8, 3.0)),
-        c.choice(("plain", "plain", "plain", "shift")),
+        number, benches, panel, film, c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes),
+        tuple(spare), c.choice(jitters), _room(number, sorts, counts), gap, shared, tuple(wires), decors(c),
+        c.choice((0.7, 1.0, 1.8, 3.0)), c.choice(("plain", "plain", "plain", "shift")),
         Family(f"medley-{number}", "medley", "", nouns, (), tuple(logical), STRUCTURAL, targets),
     )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """One photo of a medley and its truth."""
-
-    image: RGB
-    mask: Mask
-    """The defect's pixels; none of a good one."""
-    parts: tuple[ScenePart, ...]
-    kinds: tuple[int, ...]
-    """Of each of the parts: 0 for the panel, 1 and more for the sorts of the product in their order, or `ODD`."""
-
-
-def photo(product: Medley, index: int, *, defect: str | None = None, size: int = 160) -> Shot:
-    """One photo of it, (size, size); a pure function of its arguments."""
-    stage = Stage(product.family, 0, index, defect=defect, size=size, style=product.style)
-    stage.bench(*product.benches)
-    stage.settle(turn=product.turn, shift=9, scale=0.06)
-    if product.panel is not None:
-        colour, wide, tall, surface = product.panel
-        panel = stage.part("panel", colour)
-        paint = stage.paint(colour, surface, "panel")
-        paint = replace(paint, grain=paint.grain * product.rough, bump=paint.bump * product.rough)
-        stage.draw(block(wide, tall, 8), 0, 0, 0, paint, rise=4, bevel=3, part=panel)
-    _adorned(stage, product, At(0.0, 0.0), 90.0, 1 if product.panel is not None else None)
-    items, wires = _spoiled(stage, product, _laid_out(stage, product), list(product.wires))
-    places = [_put(stage, product, step, item) for step, item in enumerate(items)]
-    for a, b, colour in wires:
-        if max(a, b) < len(places):
-            _wire(stage, places[a], places[b], colour)
-    if product.film:
-        stage.draw(block(212, 212, 6), 0, 0, 0, stage.paint("white", "gloss", "haze"), opacity=0.2, rise=None)
-    if stage.kind == "structural":
-        strike(stage)
-    strong = product.style == "shift"
-    lamp = Lamp.random(stage.root.fork("lamp"), strong)
-    camera = Camera.random(stage.root.fork("camera"), strong)
-    image = photographed(lit(stage.canvas, lamp), camera, stage.root.fork("sensor"))
-    mask = stage.canvas.marked()
-    for number in stage.blamed:
-        mask |= stage.canvas.mask(number)
-    parts = parts_of(stage)
-    return Shot(image, mask, tuple(parts.values()), tuple(_kinds(product, items)[number - 1] for number in parts))
-
-
-def _cells(c: Chance, pitch: float) -> list[At]:
-    """Places on a loose grid, in random order."""
-    across = int(150 // pitch) + 1
+def _cells(c: Chance, pitch: float, across: int) -> list[At]:
+    """Places on a loose grid of so many across and down, in random order."""
     half = (across - 1) / 2
     stagger = c.uniform(0, 0.5) * pitch if c.happens(0.3) else 0.0
     grid = [
@@ -253,141 +218,30 @@ def _sort(c: Chance, pitch: float, forms: Sequence[str]) -> Sort:
     )  # fmt: skip
 
 
-def _counts(c: Chance, sorts: int, room: int) -> tuple[int, ...]:
-    most = max(1, min(5, (room - 2) // sorts))
+def _larger(c: Chance, pitch: float, order: Order) -> float:
+    """The pitch that fits the parts of a crowded product: they nearly touch, and strewn ones are of many sizes."""
+    return c.uniform(30, 80) if order == "strewn" else pitch * c.uniform(1.1, 1.4)
+
+
+def _counts(c: Chance, sorts: int, room: int, most: int) -> tuple[int, ...]:
+    most = max(1, min(most, (room - 2) // sorts))
     return tuple(c.integer(1, most) for _ in range(sorts))
+
+
+def _room(number: int, sorts: Sequence[Sort], counts: Sequence[int]) -> tuple[float, float]:
+    """Room for so many parts, of which they cover between a third and three fifths."""
+    c = Chance("medley", number, "room")
+    spans = [reach(sort.form, sort.size) for sort in sorts]
+    area = sum(count * 4 * along * across for count, (along, across) in zip(counts, spans, strict=True))
+    side, stretch = (area / c.uniform(0.33, 0.6)) ** 0.5 / 2, c.uniform(0.75, 1.33)
+    return min(92.0, side * stretch), min(92.0, side / stretch)
 
 
 def _possible(defect: str, order: Order, sorts: tuple[Sort, ...], counts: tuple[int, ...], shared: bool) -> bool:
     if defect in ("wrong place", "swapped parts"):
-        return order != "scattered" and (defect == "wrong place" or len(sorts) > 1)
+        return order not in ("scattered", "strewn") and (defect == "wrong place" or len(sorts) > 1)
     if defect == "wrong colour":
         return any(len(sort.colours) == 1 for sort in sorts) and (not shared or sum(counts) > 2)
     if defect == "wrong orientation":
         return any(sort.turned for sort in sorts)
     return True
-
-
-def _laid_out(stage: Stage, product: Medley) -> list[Item]:
-    c = stage.chance
-    one = c.choice(("grey", "yellow", "red", "blue"))
-    free = c.shuffled(product.homes[0]) if product.order == "scattered" else []
-    slide = c.uniform(-10, 10) if product.order == "rows" else 0.0
-    items = []
-    for sort, count, home in zip(product.sorts, product.counts, product.homes, strict=True):
-        places = [free.pop() for _ in range(count)] if product.order == "scattered" else list(home)
-        if product.order == "rooms":
-            places = c.shuffled(places)
-        for place in places:
-            j = product.jitter
-            x, y = place.x + slide + c.uniform(-j, j), place.y + c.uniform(-j, j)
-            at = At(x, y, sort.angle + c.uniform(-1, 1) * sort.turns)
-            items.append(Item(sort, at, one if product.shared else c.choice(sort.colours)))
-    return items
-
-
-def _spoiled(
-    stage: Stage, product: Medley, items: list[Item], wires: list[tuple[int, int, str]]
-) -> tuple[list[Item], list[tuple[int, int, str]]]:
-    """The items and cables with the logical defect worked in."""
-    t = stage.trouble
-    k = t.integer(0, len(items) - 1)
-    was = items[k]
-    spare = t.choice(product.spares) if product.spares else At(t.uniform(-92, 92), t.choice((-92.0, 92.0)))
-    first = 2 if product.panel is not None else 1
-    if stage.wants("missing part"):
-        items = [item for step, item in enumerate(items) if step != k]
-        wires = [(a - (a > k), b - (b > k), colour) for a, b, colour in wires if k not in (a, b)]
-        stage.mark(disc(was.sort.size + 3), was.at.x, was.at.y)
-    elif stage.wants("extra part"):
-        sort = was.sort if t.happens(0.7) else _stranger(t, was.sort)
-        items = [*items, replace(was, sort=sort, at=At(spare.x, spare.y, was.at.angle))]
-        stage.blamed.add(len(items) - 1 + first)
-    elif stage.wants("wrong part"):
-        others = [sort for sort in product.sorts if sort is not was.sort]
-        other = t.choice(others) if others and t.happens(0.6) else _stranger(t, was.sort)
-        colour = was.colour if product.shared else t.choice(other.colours)
-        items[k] = replace(was, sort=other, colour=colour)
-        stage.blamed.add(k + first)
-    elif stage.wants("wrong place"):
-        items[k] = replace(was, at=At(spare.x, spare.y, was.at.angle))
-        stage.mark(disc(was.sort.size + 3), was.at.x, was.at.y)
-        stage.blamed.add(k + first)
-    elif stage.wants("swapped parts"):
-        m = t.choice([step for step, item in enumerate(items) if item.sort is not was.sort])
-        items[k], items[m] = replace(was, at=items[m].at), replace(items[m], at=was.at)
-        stage.blamed.update((k + first, m + first))
-    elif stage.wants("wrong colour"):
-        k = t.choice([step for step, item in enumerate(items) if len(item.sort.colours) == 1])
-        colour = t.choice([name for name in COLOURS if name not in (items[k].colour, *items[k].sort.colours)])
-        items[k] = replace(items[k], colour=colour)
-        stage.blamed.add(k + first)
-    elif stage.wants("wrong length"):
-        items[k] = replace(was, scale=t.choice((0.62, 1.5)))
-        stage.blamed.add(k + first)
-    elif stage.wants("wrong orientation"):
-        k = t.choice([step for step, item in enumerate(items) if item.sort.turned])
-        at = items[k].at
-        items[k] = replace(items[k], at=at._replace(angle=at.angle + t.choice(items[k].sort.turned)))
-        stage.blamed.add(k + first)
-    elif stage.wants("broken connection"):
-        w = t.integer(0, len(wires) - 1)
-        a, b, colour = wires[w]
-        elsewhere = [step for step in range(len(items)) if step not in (a, b)]
-        wires = [*wires[:w], *([(a, t.choice(elsewhere), colour)] if t.happens(0.6) else []), *wires[w + 1 :]]
-        ends = items[a].at, items[b].at
-        stage.mark(path([(ends[0].x, ends[0].y), (ends[1].x, ends[1].y)], 9), 0, 0)
-    return items, wires
-
-
-def _kinds(product: Medley, items: Sequence[Item]) -> list[int]:
-    """The kind of every part that was put up, by its number."""
-    colours = [item.colour for item in items]
-    found = [0] if product.panel is not None else []
-    for item in items:
-        fits = item.colour == max(colours, key=colours.count) if product.shared else item.colour in item.sort.colours
-        good = fits and item.scale == 1.0 and item.sort in product.sorts
-        found.append(1 + product.sorts.index(item.sort) if good else ODD)
-    return found
-
-
-def _stranger(t: Chance, sort: Sort) -> Sort:
-    """Another sort of part of about that size."""
-    form = t.choice([form for form in FORMS if form != sort.form])
-    return replace(sort, form=form, colours=(t.choice(COLOURS),), mark=None if form in FASTENERS else sort.mark)
-
-
-def _adorned(stage: Stage, product: Medley, at: At, reach: float, within: int | None, *, part: bool = False) -> None:
-    """The product's patterns for parts, or those for what they lie on."""
-    for number, decor in enumerate(product.patterns):
-        if decor.on_parts == part:
-            adorn(stage, decor, number, at, reach, within)
-
-
-def _put(stage: Stage, product: Medley, step: int, item: Item) -> At:
-    sort, at, size = item.sort, item.at, item.sort.size * item.scale
-    part = stage.part(sort.noun, item.colour, length=2 * size, width=2 * size)
-    paint = stage.paint(item.colour, sort.surface, (sort.noun, step))
-    if sort.form == "nut":
-        fasteners.nut(stage, at, size, paint, part)
-    elif sort.form == "washer":
-        fasteners.washer(stage, at, size, paint, part)
-    elif sort.form == "bolt":
-        fasteners.bolt(stage, at, 2 * size, paint, part)
-    elif sort.form == "cap":
-        fasteners.cap(stage, at, size, paint, part)
-    else:
-        stage.draw(outline(sort.form, size, product.number), *at, paint, rise=3, bevel=2, part=part)
-    if sort.mark is not None:
-        ink = stage.paint(sort.ink, "paper", ("ink", sort.noun))
-        spot = stage.pose.at(*at)
-        stage.canvas.draw(marking(sort.mark, size), spot, ink, rise=None, within=part)
-    _adorned(stage, product, at, size, part, part=True)
-    return at
-
-
-def _wire(stage: Stage, a: At, b: At, colour: str) -> None:
-    c = stage.chance
-    middle = ((a.x + b.x) / 2 + c.uniform(-12, 12), (a.y + b.y) / 2 + c.uniform(-12, 12))
-    cable = path([(a.x, a.y), middle, (b.x, b.y)], 6)
-    stage.draw(cable, 0, 0, 0, stage.paint(colour, "rubber", "cable"), rise=2, bevel=2)

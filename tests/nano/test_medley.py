@@ -8,7 +8,8 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED
-from nano.world.medley import LOGICAL, ODD, STRUCTURAL, VARIED, Medley, Order, Sort, medley, photo
+from nano.world.medley import LOGICAL, ODD, STRUCTURAL, VARIED, Medley, Order, Sort, medley
+from nano.world.medley_photo import photo
 from nano.world.scene import Family
 from nano.world.stage import At
 
@@ -80,8 +81,8 @@ def of(*sorts, counts=None, spares=(), **more):
     nouns = ("panel", *(sort.noun for sort in sorts))
     family = Family("made", "made", "", nouns, (), LOGICAL, STRUCTURAL, dict.fromkeys(STRUCTURAL, nouns))
     return Medley(
-        0, ("grey",), ("white", 210.0, 210.0, "paper"), False, 2.0, sorts, counts, "fixed", tuple(homes), spares,
-        0.5, False, (), (), 0.7, "plain", family, **more,
+        0, ("grey",), ("white", 210.0, 210.0, "paper"), 0.0, 2.0, sorts, counts, "fixed", tuple(homes), spares,
+        0.5, (92.0, 92.0), 1.0, False, (), (), 0.7, "plain", family, **more,
     )  # fmt: skip
 
 

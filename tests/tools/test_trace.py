@@ -9,7 +9,8 @@ from checkpoints import plate
 
 from nano.recipes.tracer_data import leaves
 from nano.world import render
-from nano.world.medley import medley, photo
+from nano.world.medley import medley
+from nano.world.medley_photo import photo
 from tools.errors import ModelError
 from tools.images import sample_from_array
 from tools.loading import load_model
