@@ -1,9 +1,10 @@
 """Fits the maps from standardised scores to log-likelihood ratios on products that are new to every model.
 
-`python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml. It reads medleys that no recipe trained
-on: on the families that the models know, their scores would be worth more than they are on a user's product. No
-held-out family and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which
-also fits the fusion anew.
+`python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml; with `--maps tracer rule`, say, those maps
+alone, beside all others as they are and with the weights that they have. It reads medleys that no recipe trained on: on
+the families that the models know, their scores would be worth more than they are on a user's product. No held-out family
+and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which also fits the fusion
+anew.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ LIMITS: dict[Matcher, float] = {
     "layout": 6.0,
 }
 """Where each map flattens: what one matcher alone may be worth."""
+FITTED = (*LIMITS, "lone")
+"""The maps that can be fitted alone."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
 
@@ -50,6 +53,26 @@ class Seen:
 
     good: list[float] = field(default_factory=list)
     bad: list[float] = field(default_factory=list)
+
+
+def fit_some(profile: str, names: Sequence[str], *, products: int, images: int, shots: Sequence[int]) -> Calibration:
+    """The maps of a profile with those of these names fitted anew, each with the weight that it has; all others stay."""
+    from agent import Inspector
+
+    categories = open_medleys(first=FIRST, count=products, per_category=images)
+    stored, plain = Calibration.of_profile(profile), _spreads(Inspector(profile, looks=0), categories)
+    started = stored.model_copy(update={name: getattr(plain, name) for name in names})
+    inspector = Inspector(profile, looks=0, calibration=started)
+    seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
+    for count in shots:
+        for category in categories:
+            sys.stderr.write(f"{category.name}, {count} references\n")
+            _collect(inspector, category, count, seen, [])
+    fitted = {name: fitted_map(getattr(started, name), seen[name], LIMITS[name]) for name in LIMITS if name in names}
+    if "lone" in names:
+        fitted |= {"lone": _lone(inspector, categories)}
+    weighed = {n: m.model_copy(update={"weight": getattr(stored, n).weight}) for n, m in fitted.items()}
+    return stored.model_copy(update=weighed)
 
 
 def fit(profile: str, *, products: int, images: int, shots: Sequence[int], device: str = "auto") -> Calibration:
@@ -245,16 +268,25 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=24, help="medleys that are fitted on")
     parser.add_argument("--images", type=int, default=8, help="of each of them")
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 4])
+    parser.add_argument("--maps", nargs="+", choices=FITTED, help="fit these alone; all others stay")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     target = arguments.out or Path(__file__).parent.parent / "agent" / "calibration" / f"{arguments.profile}.yaml"
-    calibration = fit(arguments.profile, products=arguments.products, images=arguments.images, shots=arguments.shots)
-    text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None)
+    sizes = {"products": arguments.products, "images": arguments.images, "shots": arguments.shots}
     command = (
         f"python -m evals.calibration --profile {arguments.profile} --products {arguments.products} "
         f"--images {arguments.images} --shots {' '.join(map(str, arguments.shots))}"
     )
-    target.write_text(f"# Fitted on unseen medleys: {command}\n{text}", encoding="utf-8")
+    if arguments.maps:
+        calibration = fit_some(arguments.profile, arguments.maps, **sizes)
+        before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
+        notes = [line for line in before if line.startswith("#") and " --maps " not in line]
+        notes.append(f"# Of these, later: {command} --maps {' '.join(arguments.maps)}")
+    else:
+        calibration = fit(arguments.profile, **sizes)
+        notes = [f"# Fitted on unseen medleys: {command}"]
+    text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None, width=116)
+    target.write_text("\n".join([*notes, text]), encoding="utf-8")
     sys.stderr.write(f"{target}: written\n")
 
 
