@@ -1,10 +1,10 @@
 """Fits the maps from standardised scores to log-likelihood ratios on products that are new to every model.
 
-`python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml; with `--maps tracer rule`, say, those maps
-alone, beside all others as they are and with the weights that they have. It reads medleys that no recipe trained on: on
-the families that the models know, their scores would be worth more than they are on a user's product. No held-out family
-and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which also fits the fusion
-anew.
+`python -m evals.calibration --profile nano` writes agent/calibration/nano.yaml; with `--maps tracer rule`, say, those
+maps alone, beside all others as they are and with the weights that they have. It reads medleys that no recipe trained
+on: on the families that the models know, their scores would be worth more than they are on a user's product. No
+held-out family and no real photo is read. What second looks are worth is fitted afterwards, by `evals.looks`, which
+also fits the fusion anew.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Seen:
 
 
 def fit_some(profile: str, names: Sequence[str], *, products: int, images: int, shots: Sequence[int]) -> Calibration:
-    """The maps of a profile with those of these names fitted anew, each with the weight that it has; all others stay."""
+    """The maps of a profile with those of these names fitted anew, each with its weight; all others stay."""
     from agent import Inspector
 
     categories = open_medleys(first=FIRST, count=products, per_category=images)
@@ -68,7 +68,9 @@ def fit_some(profile: str, names: Sequence[str], *, products: int, images: int, 
         for category in categories:
             sys.stderr.write(f"{category.name}, {count} references\n")
             _collect(inspector, category, count, seen, [])
-    fitted = {name: fitted_map(getattr(started, name), seen[name], LIMITS[name]) for name in LIMITS if name in names}
+    fitted: dict[str, MatcherMap] = {
+        name: fitted_map(getattr(started, name), seen[name], limit) for name, limit in LIMITS.items() if name in names
+    }
     if "lone" in names:
         fitted |= {"lone": _lone(inspector, categories)}
     weighed = {n: m.model_copy(update={"weight": getattr(stored, n).weight}) for n, m in fitted.items()}

@@ -86,6 +86,22 @@ def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_co
     assert maps.fused.slope > 0
 
 
+def test_maps_that_are_named_are_fitted_and_keep_their_weight_and_all_others_stay(monkeypatch, tmp_path):
+    target = tmp_path / "maps.yaml"
+    target.write_text("# A note.\n")
+    names = ["rule", "lone"]
+    monkeypatch.setattr(
+        sys, "argv", ["calibration", "--products", "1", "--images", "64", "--out", str(target), "--maps", *names]
+    )
+    calibration.main()
+    notes = [line for line in target.read_text().splitlines() if line.startswith("#")]
+    assert notes[0] == "# A note." and notes[1].endswith("--maps rule lone")
+    stored, maps = Calibration.of_profile("nano"), Calibration.model_validate(yaml.safe_load(target.read_text()))
+    assert [name for name in Calibration.model_fields if getattr(maps, name) != getattr(stored, name)] == names
+    assert maps.rule.weight == stored.rule.weight
+    assert maps.rule.llr(4.0) > 1.0
+
+
 def test_looks_that_tell_are_given_worth_and_keep_what_stood_in_the_file(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     right = rng.random(120) < 0.5

@@ -5,10 +5,22 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED
-from nano.world.medley import LOGICAL, ODD, STRUCTURAL, VARIED, Medley, Order, Sort, medley
+from nano.world.medley import (
+    CROWDED,
+    CROWDED_ORDERS,
+    LOGICAL,
+    ODD,
+    ORDERS,
+    STRUCTURAL,
+    VARIED,
+    Medley,
+    Order,
+    Sort,
+    medley,
+)
 from nano.world.medley_photo import photo
 from nano.world.scene import Family
 from nano.world.stage import At
@@ -54,12 +66,43 @@ def test_every_form_mark_and_order_is_drawn():
     assert {sort.form for sort in sorts} == set(FORMS)
     assert {sort.mark for sort in sorts} == {None, *MARKS}
     assert not any(sort.mark for sort in sorts if sort.form in FASTENERS)
-    assert {product.order for product in products} == set(get_args(Order))
+    assert {product.order for product in products} == set(ORDERS)
+    assert {*ORDERS, *CROWDED_ORDERS} == set(get_args(Order))
 
 
 def test_later_medleys_have_forms_of_their_own_too_and_earlier_ones_are_as_they_were():
     forms = {sort.form for number in range(VARIED, VARIED + 300) for sort in medley(number).sorts}
     assert forms == {*FORMS, *MADE}
+
+
+def bare(part):
+    return int(part.mask.sum())
+
+
+def test_crowded_medleys_lie_closer_and_some_are_strewn():
+    products = [medley(number) for number in range(CROWDED, CROWDED + 60)]
+    assert {product.order for product in products} == set(CROWDED_ORDERS)
+    assert {sort.form for product in products for sort in product.sorts} > set(MADE)
+    nearest = {"ordinary": [], "crowded": []}
+    for kind, first in (("ordinary", VARIED), ("crowded", CROWDED)):
+        for number in range(first, first + 40):
+            product = medley(number)
+            if sum(product.counts) > 2 and product.order != "array":
+                masks = [p.mask for p in photo(product, 0).parts if p.noun != "panel"]
+                away = [distance_transform_edt(~mask) for mask in masks]
+                nearest[kind] += [min(d[m].min() for d in away if d[m].max() != 0) for m in masks]
+    assert np.median(nearest["crowded"]) < 0.7 * np.median(nearest["ordinary"])
+
+
+def test_strewn_parts_lie_elsewhere_on_each_photo_and_hardly_over_each_other():
+    product = next(m for m in map(medley, range(CROWDED, CROWDED + 99)) if m.order == "strewn" and sum(m.counts) > 5)
+    one, other = (photo(product, index) for index in (0, 1))
+    assert len(one.parts) == len(other.parts) == sum(product.counts) + (product.panel is not None)
+    assert sum(map(bare, one.parts)) == pytest.approx(sum(map(bare, other.parts)), rel=0.15)
+    middles = [[part.box.centre for part in shot.parts] for shot in (one, other)]
+    assert np.abs(np.subtract(*middles)).max() > 20
+    extra = photo(product, 0, defect="extra part")
+    assert len(extra.parts) == len(one.parts) + 1
 
 
 @pytest.mark.parametrize("form", MADE)

@@ -31,7 +31,7 @@ from nano.recipes.tracer_data import (
     medley_group,
 )
 from nano.world import HELDOUT, TRAINED
-from nano.world.medley import VARIED, medley
+from nano.world.medley import CROWDED, VARIED, medley
 from tools.types import Box
 
 MEDLEY = 10
@@ -133,7 +133,7 @@ def test_groups_are_of_training_families_in_turn_and_of_medleys_below_those_that
     assert [name for name, _ in families] == [*TRAINED, *TRAINED]
     assert not {name for name, _ in families} & set(HELDOUT)
     assert {first for _, first in families} == {FIRST, FIRST + GROUP}
-    assert (group(MEDLEYS + 5), group(MEDLEYS + 6)) == (VARIED + 5, 6)
+    assert [group(MEDLEYS + n) for n in (5, 6, 7)] == [CROWDED + 5, VARIED + 6, CROWDED + 7]
 
 
 def test_a_family_without_rules_shows_structural_defects_alone_and_tells_its_parts_by_their_nouns():
@@ -163,10 +163,12 @@ def brightness(pixels):
     return (pixels * deviation + mean).mean(dim=1)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_photos_and_maps_are_turned_alike_so_that_a_mark_stays_where_its_truth_is(seed):
+@pytest.mark.parametrize(("seed", "side"), [(0, SIZE), (1, SIZE), (2, 320), (3, 320)])
+def test_photos_and_maps_are_turned_alike_so_that_a_mark_stays_where_its_truth_is(seed, side):
     torch.manual_seed(seed)
-    batch = augmented(painted())
+    batch = augmented(painted(), side)
+    assert batch.pixels.shape[2:] == (side, side)
+    assert batch.owners.shape[1:] == batch.inside.shape[1:] == (side // 2, side // 2)
     light = torch.nn.functional.avg_pool2d(brightness(batch.pixels), 2)
     seen = light > light.amin() + (light.amax() - light.amin()) / 2
     for truth in (batch.owners > 0, batch.items > 0.5, batch.defects > 0.5, batch.edges[:, 0] > 0.5):
