@@ -160,7 +160,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
     return Card(
         title="LookTwice nano tracer",
         architecture="`Tracer` of `tools/patches/tracer.py`: a U-Net of 3x3 convolutions with 32 to 208 channels at "
-        "strides 2 to 32; from a photo of 256 px it says at every second pixel whether it is of a part, at an edge of "
+        "strides 2 to 32; from a photo, traced at 320 px, it says at every second pixel whether it is of a part, at an edge of "
         "one, or damaged, what kind of part it is of (24 numbers, alike on parts of one kind), and how far away the "
         "middle of that part lies. Its differ "
         "(`tools/patches/differ.py`), a transformer of four layers of width 128 over 32x32 places and, a quarter "
@@ -168,16 +168,19 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         "parts or in its surfaces. 4.2 million parameters, fp16.",
         data=f"Groups of {GROUP} photos of one product each, {GOOD} of them good, rendered while it learned and seen "
         f"three to four times: every {FAMILIES}th group of a training family ({', '.join(TRAINED)}; seed 1, photos "
-        f"from {FIRST:,} on), the others medleys (`nano/world/medley.py`, products that nobody makes), in the last "
-        "432 seconds two of three with forms that no other product has. Turned by any angle, mirrored, nearer or "
-        "farther, relit, recoloured, with noise.",
+        f"from {FIRST:,} on), the others medleys (`nano/world/medley.py`, products that nobody makes); in a later run "
+        "two of three with forms that no other product has, in the last all with such forms and two of three crowded: "
+        "parts that are strewn or nearly touch. Turned by any angle, mirrored, nearer or farther, relit, recoloured, "
+        "with noise; in the last run at 256 or 320 px, before at 256.",
         training="8,000 steps of 8 groups in 750 s on one NVIDIA H200 while 15 processor cores rendered 17,500 groups "
         "(`python -m nano.recipes.tracer --minutes 8.6`, then `--minutes 3.9 --seed 7` on the same checkpoints), no "
         "middles told; then, from those weights on and with middles, 3,450 steps in 432 s on one NVIDIA H100 while 15 "
-        "cores rendered 6,070 groups (`--minutes 7.2 --seed 11 --start FOLDER`). AdamW at 1e-3, cosine with two "
-        "restarts, bfloat16 autocast; cross entropy of the maps and of the differ's verdicts and places, dice of the "
-        "damage, supervised contrast of parts (one that is like no good one of its product is of a kind of its own), "
-        "and how far from the middle of their part places point to.",
+        "cores rendered 6,070 groups (`--minutes 7.2 --seed 11 --start FOLDER`); then, from those on, 5,350 steps in "
+        "720 s on one NVIDIA H200 while 15 cores rendered 13,300 groups (`--minutes 7.6 --seed 13 --start FOLDER`, and "
+        "`--minutes 4.4 --seed 17` on the same checkpoints). AdamW at 1e-3, a cosine for each of the five calls, "
+        "bfloat16 autocast; cross entropy of the maps and of the differ's verdicts and places, dice of the damage, "
+        "supervised contrast of parts (one that is like no good one of its product is of a kind of its own), and how "
+        "far from the middle of their part places point to.",
         figures=figures,
         command="python -m nano.recipes.tracer --evaluate-only",
         limits="It knows damage and parts as this world paints them. What is missing, extra or misplaced it tells on "
