@@ -45,7 +45,7 @@ def test_one_number_edited_in_its_file_changes_the_verdict_on_a_good_board(inspe
     start = before.index("# Count of 'part D'")
     edited = before[:start] + before[start:].replace("low: 3", "low: 4", 1).replace("high: 3", "high: 4", 1)
     path.write_text(edited)
-    photo = boards / "test" / "good" / "002.png"
+    photo = boards / "test" / "good" / "001.png"
     good, bad = (inspector.inspect(photo, product=p) for p in (product, inspector.load(path)))
     assert not good.verdict.anomalous
     assert bad.verdict.anomalous
