@@ -161,8 +161,8 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         title="LookTwice nano tracer",
         architecture="`Tracer` of `tools/patches/tracer.py`: a U-Net of 3x3 convolutions with 32 to 208 channels at "
         "strides 2 to 32; from a photo, traced at 320 px, it says at every second pixel whether it is of a part, at an "
-        "edge of one, or damaged, what kind of part it is of (24 numbers, alike on parts of one kind), and how far away "
-        "the middle of that part lies. Its differ "
+        "edge of one, or damaged, what kind of part it is of (24 numbers, alike on parts of one kind), and how far "
+        "away the middle of that part lies. Its differ "
         "(`tools/patches/differ.py`), a transformer of four layers of width 128 over 32x32 places and, a quarter "
         "nearer, 40x40, tells whether and where a photo is unlike one to five good ones of the same product, in its "
         "parts or in its surfaces. 4.2 million parameters, fp16.",
