@@ -63,11 +63,7 @@ def fit_some(profile: str, names: Sequence[str], *, products: int, images: int, 
     stored, plain = Calibration.of_profile(profile), _spreads(Inspector(profile, looks=0), categories)
     started = stored.model_copy(update={name: getattr(plain, name) for name in names})
     inspector = Inspector(profile, looks=0, calibration=started)
-    seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
-    for count in shots:
-        for category in categories:
-            sys.stderr.write(f"{category.name}, {count} references\n")
-            _collect(inspector, category, count, seen, [])
+    seen, _, _ = _all_seen(inspector, categories, shots)
     fitted: dict[str, MatcherMap] = {
         name: fitted_map(getattr(started, name), seen[name], limit) for name, limit in LIMITS.items() if name in names
     }
@@ -84,15 +80,7 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
     categories = open_medleys(first=FIRST, count=products, per_category=images)
     maps = _spreads(Inspector(profile, device=device, looks=0), categories)
     inspector = Inspector(profile, device=device, looks=0, calibration=maps)
-    thresholds: list[float] = []
-    seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
-    inspected: list[tuple[Product, Case]] = []
-    for count in shots:
-        for category in categories:
-            sys.stderr.write(f"{category.name}, {count} references\n")
-            thresholds += _collect(inspector, category, count, seen, inspected)
-    for name, found in seen.items():
-        sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
+    seen, inspected, thresholds = _all_seen(inspector, categories, shots)
     fitted: dict[str, MatcherMap] = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
     fitted["lone"] = _lone(inspector, categories)
     detection = round(float(np.median(thresholds or [0.5])), 4)
@@ -100,6 +88,22 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
+
+
+def _all_seen(
+    inspector: Inspector, categories: Sequence[Category], shots: Sequence[int]
+) -> tuple[dict[Matcher, Seen], list[tuple[Product, Case]], list[float]]:
+    """What each matcher says of all photos, which those are, and the detection thresholds of all references."""
+    seen: dict[Matcher, Seen] = {name: Seen() for name in LIMITS}
+    inspected: list[tuple[Product, Case]] = []
+    thresholds: list[float] = []
+    for count in shots:
+        for category in categories:
+            sys.stderr.write(f"{category.name}, {count} references\n")
+            thresholds += _collect(inspector, category, count, seen, inspected)
+    for name, found in seen.items():
+        sys.stderr.write(f"{name}: {len(found.good)} good, {len(found.bad)} anomalous, AUROC {_auroc(found):.3f}\n")
+    return seen, inspected, thresholds
 
 
 def _fused(inspector: Inspector, seen: Sequence[tuple[Product, Case]]) -> Fused:
@@ -261,6 +265,12 @@ def _map(plain: MatcherMap, parameters: NDArray[np.float64], limit: float) -> Ma
     )
 
 
+def _replaced(note: str, names: Sequence[str]) -> bool:
+    """Whether a note is of a fit of some maps all of which are fitted anew."""
+    _, fitted, earlier = note.partition(" --maps ")
+    return bool(fitted) and set(earlier.split()) <= set(names)
+
+
 def main() -> None:
     """Fits and writes the maps of one profile."""
     import yaml
@@ -282,7 +292,7 @@ def main() -> None:
     if arguments.maps:
         calibration = fit_some(arguments.profile, arguments.maps, **sizes)
         before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
-        notes = [line for line in before if line.startswith("#") and " --maps " not in line]
+        notes = [line for line in before if line.startswith("#") and not _replaced(line, arguments.maps)]
         notes.append(f"# Of these, later: {command} --maps {' '.join(arguments.maps)}")
     else:
         calibration = fit(arguments.profile, **sizes)

@@ -88,14 +88,16 @@ def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_co
 
 def test_maps_that_are_named_are_fitted_and_keep_their_weight_and_all_others_stay(monkeypatch, tmp_path):
     target = tmp_path / "maps.yaml"
-    target.write_text("# A note.\n")
+    other = "# Of these, later: python -m evals.calibration --maps tracer rule"
+    target.write_text(f"# A note.\n# Of these, later: python -m evals.calibration --maps rule\n{other}\n")
     names = ["rule", "lone"]
     monkeypatch.setattr(
         sys, "argv", ["calibration", "--products", "1", "--images", "64", "--out", str(target), "--maps", *names]
     )
     calibration.main()
     notes = [line for line in target.read_text().splitlines() if line.startswith("#")]
-    assert notes[0] == "# A note." and notes[1].endswith("--maps rule lone")
+    assert notes[:2] == ["# A note.", other]
+    assert len(notes) == 3 and notes[2].endswith("--maps rule lone")
     stored, maps = Calibration.of_profile("nano"), Calibration.model_validate(yaml.safe_load(target.read_text()))
     assert [name for name in Calibration.model_fields if getattr(maps, name) != getattr(stored, name)] == names
     assert maps.rule.weight == stored.rule.weight
