@@ -183,8 +183,8 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         "far from the middle of their part places point to.",
         figures=figures,
         command="python -m nano.recipes.tracer --evaluate-only",
-        limits="It knows damage and parts as this world paints them. What is missing, extra or misplaced it tells on "
-        "products that it was trained on, and hardly on others: there its figures beside good photos are not far from "
-        "chance for logical anomalies. On a real photo what it reads counts only as far as it stands out from good "
+        limits="It knows damage and parts as this world paints them. What is missing, extra or misplaced it tells less "
+        "well than damage, on products that it was not trained on above all. Leather and a nut "
+        "that fills its photo it cuts out as no part at all, which halves the held-out mean. On a real photo what it reads counts only as far as it stands out from good "
         "ones. Held-out families were used for their figures alone.",
     )
