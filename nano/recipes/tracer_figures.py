@@ -184,7 +184,7 @@ def _card(run: Run, figures: dict[str, float]) -> Card:
         figures=figures,
         command="python -m nano.recipes.tracer --evaluate-only",
         limits="It knows damage and parts as this world paints them. What is missing, extra or misplaced it tells less "
-        "well than damage, on products that it was not trained on above all. Leather and a nut "
-        "that fills its photo it cuts out as no part at all, which halves the held-out mean. On a real photo what it reads counts only as far as it stands out from good "
-        "ones. Held-out families were used for their figures alone.",
+        "well than damage, on products that it was not trained on above all. Leather and a nut that fills its photo it "
+        "cuts out as no part at all, which halves the held-out mean. On a real photo what it reads counts only as far "
+        "as it stands out from good ones. Held-out families were used for their figures alone.",
     )
