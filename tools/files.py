@@ -1,0 +1,131 @@
+"""Reads untrusted files within limits, and writes files whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+def read_bytes(path: Path, *, limit: int, what: str = "file") -> bytes:
+    """Read a regular file of bounded size; a FIFO, device or socket is refused without being opened for reading.
+
+    Args:
+        path: the file; links are followed.
+        limit: largest accepted size in bytes.
+        what: what the caller expects, for messages, such as "product file".
+
+    Raises:
+        InputError: no such file, not a regular file, unreadable, or larger than `limit`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError(f"{path}: is not a regular file; give the path of a {what}.")
+            content = stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: cannot be read ({reason}); give the path of a {what}.") from error
+    if len(content) > limit:
+        raise InputError(f"{path}: is larger than {_size(limit)}, the most that a {what} may hold; give a smaller one.")
+    return content
+
+
+def read_text(path: Path, *, limit: int, what: str = "file") -> str:
+    """Read a UTF-8 text file of bounded size.
+
+    Raises:
+        InputError: as `read_bytes`, or the content is not UTF-8.
+    """
+    try:
+        return read_bytes(path, limit=limit, what=what).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: byte {error.start} is not UTF-8; save the {what} as UTF-8 text and try again."
+        ) from error
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a reader, a kill or a full disk never meets half of it.
+
+    The content is written beside the target, synchronised to disk and renamed over it. Text is UTF-8; characters that
+    UTF-8 cannot hold are written as escapes.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; the earlier file is unchanged.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.chmod(_mode_of(path))
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
+    """Hold a lock on a file for reading, changing and writing it; other processes and threads wait.
+
+    Args:
+        path: the file that is protected; the lock is a hidden file beside it.
+        seconds: how long to wait for another holder.
+
+    Raises:
+        InputError: another program holds it for longer than that.
+        OSError: the lock file cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock: BaseFileLock = FileLock(path.with_name(f".{path.name}.lock"), timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{path}: another program has been changing it for {seconds:.0f} s; wait for it to end and call again."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _mode_of(path: Path) -> int:
+    """Permissions of the file that is replaced, or those that a new file gets."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system lets a folder be synchronised."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:g} MB" if count >= 1e6 else f"{count / 1e3:g} kB"
