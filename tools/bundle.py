@@ -4,57 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import stat
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from pathlib import Path
+from typing import IO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from tools.bundle_checks import (
+    MANIFEST,
+    BundledCheckpoint,
+    BundledFile,
+    Entry,
+    Manifest,
+    acceptable_file,
+    below,
+    check_bundle,
+    folder_name,
+    next_entry,
+)
 from tools.checkpoint import brief, locate, weight_files
+from tools.display_text import display_text
 from tools.errors import InputError
+from tools.files import write_atomic
 from tools.hub import store_of
 from tools.profiles.profile import Profile
 from tools.profiles.spec import Role, Roles
 
-MANIFEST = "looktwice-bundle.json"
 _CHUNK = 1 << 20
-
-
-class BundledFile(BaseModel):
-    """One file of a bundle."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    size: int = Field(ge=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class BundledCheckpoint(BaseModel):
-    """One checkpoint of a bundle."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    role: str
-    source: str
-    """The Hub id; the folder's name for one that lay in a folder."""
-    revision: str | None
-    """The commit in the Hub's cache; None for a folder."""
-    branch: str = "main"
-    """Under which revision the profile asks for it."""
-    files: tuple[BundledFile, ...]
-
-
-class Manifest(BaseModel):
-    """What a bundle holds, its first file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bundle: Literal[1] = 1
-    profile: str
-    checkpoints: tuple[BundledCheckpoint, ...]
+_DAMAGED = (tarfile.TarError, EOFError, ValueError, KeyError, IndexError, OverflowError, RecursionError)
+"""What the tar reader raises on damaged content."""
 
 
 def pack(profile: Profile, bundle: Path) -> Manifest:
@@ -73,12 +51,16 @@ def pack(profile: Profile, bundle: Path) -> Manifest:
         spec = profile.role(role)
         folder = locate(spec)
         weight_files(folder)
-        files = tuple(_file(path, folder) for path in sorted(folder.rglob("*")) if path.is_file())
+        files = tuple(
+            _file(path, folder)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and acceptable_file(path.relative_to(folder).as_posix())
+        )
         in_cache = folder.parent.name == "snapshots"
         checkpoints.append(
             BundledCheckpoint(
-                role=name,
-                source=spec.source if in_cache else folder.name,
+                role=role,
+                source=spec.source if in_cache else folder_name(folder.name),
                 revision=folder.name if in_cache else None,
                 branch=spec.revision or "main",
                 files=files,
@@ -88,7 +70,7 @@ def pack(profile: Profile, bundle: Path) -> Manifest:
     manifest = Manifest(profile=profile.name, checkpoints=tuple(checkpoints))
     try:
         partial = bundle.with_name(f"{bundle.name}.part")
-        with tarfile.open(partial, "w") as tar:
+        with tarfile.open(partial, "w", dereference=True) as tar:
             _add(tar, MANIFEST, manifest.model_dump_json(indent=1).encode())
             for checkpoint, folder in zip(checkpoints, folders, strict=True):
                 for file in checkpoint.files:
@@ -110,10 +92,14 @@ def unpack(bundle: Path, into: Path | None = None) -> Manifest:
         InputError: it cannot be read, is no bundle, is damaged, or holds folders and `into` was not given.
     """
     try:
-        with tarfile.open(bundle) as tar:
-            manifest = _manifest(bundle, tar)
-            if into is None and any(c.revision is None for c in manifest.checkpoints):
-                raise InputError(f"{bundle}: holds checkpoints of your own; say where they shall lie by --into FOLDER.")
+        if not stat.S_ISREG(bundle.stat().st_mode):
+            raise InputError(f"{bundle}: is not a regular file; give the file that `looktwice models pack` wrote.")
+        with tarfile.open(bundle, "r:", tarinfo=Entry) as tar:
+            manifest = check_bundle(bundle, tar)
+        if into is None and any(c.revision is None for c in manifest.checkpoints):
+            raise InputError(f"{bundle}: holds checkpoints of your own; say where they shall lie by --into FOLDER.")
+        with tarfile.open(bundle, "r:", tarinfo=Entry) as tar:
+            tar.next()
             for checkpoint in manifest.checkpoints:
                 for file in checkpoint.files:
                     _place(bundle, tar, checkpoint, file, into)
@@ -121,12 +107,16 @@ def unpack(bundle: Path, into: Path | None = None) -> Manifest:
                     _refer(checkpoint, checkpoint.revision)
     except FileNotFoundError as error:
         raise InputError(f"{bundle}: no such file; give the file that `looktwice models pack` wrote.") from error
-    except (tarfile.TarError, EOFError) as error:
-        raise InputError(f"{bundle}: is damaged or no bundle ({brief(error)}); copy it again.") from error
+    except InputError as error:
+        told = str(error)
+        raise (error if told.startswith(str(bundle)) else InputError(f"{bundle}: {told}")) from error.__cause__
     except OSError as error:
         raise InputError(
             f"{bundle}: cannot be unpacked ({error.strerror or brief(error)}); free some space."
         ) from error
+    except _DAMAGED as error:
+        told = display_text(brief(error))
+        raise InputError(f"{bundle}: is damaged or no uncompressed bundle ({told}); copy it again.") from error
     return manifest
 
 
@@ -143,50 +133,30 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """An entry without the packer's user, and readable by all."""
+    """An entry without the packer's user and times, and readable by all."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o644
+    entry.mtime = 0
     return entry
-
-
-def _manifest(bundle: Path, tar: tarfile.TarFile) -> Manifest:
-    entry = tar.next()
-    stream = tar.extractfile(entry) if entry is not None and entry.name == MANIFEST else None
-    if stream is None:
-        raise InputError(f"{bundle}: is no bundle (it begins with no {MANIFEST}); `looktwice models pack` writes one.")
-    try:
-        manifest = Manifest.model_validate(json.loads(stream.read()))
-    except (ValueError, ValidationError) as error:
-        raise InputError(f"{bundle}: its {MANIFEST} cannot be read ({brief(error)}); pack it again.") from error
-    for checkpoint in manifest.checkpoints:
-        for name in (
-            checkpoint.role,
-            checkpoint.source,
-            checkpoint.revision or "a",
-            *(f.name for f in checkpoint.files),
-        ):
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise InputError(f"{bundle}: names '{name}', which leads outside; such a bundle is not unpacked.")
-    return manifest
 
 
 def _place(
     bundle: Path, tar: tarfile.TarFile, checkpoint: BundledCheckpoint, file: BundledFile, into: Path | None
 ) -> None:
     """Writes one file, under its digest where it belongs to the Hub's cache."""
-    entry = tar.next()
-    stream = tar.extractfile(entry) if entry is not None and entry.name == f"{checkpoint.role}/{file.name}" else None
+    stream = tar.extractfile(next_entry(bundle, tar, checkpoint, file))
     if stream is None:
         raise InputError(f"{bundle}: lacks {checkpoint.role}/{file.name}; copy it again.")
     if checkpoint.revision is None:
         if into is not None:
-            _write(bundle, stream, file, into / checkpoint.role / file.name)
+            folder = into / checkpoint.role
+            _write(bundle, stream, file, below(folder, folder / file.name))
         return
     store = store_of(checkpoint.source)
-    blob = store / "blobs" / file.sha256
+    blob = below(store, store / "blobs" / file.sha256)
+    link = below(store, store / "snapshots" / checkpoint.revision / file.name)
     _write(bundle, stream, file, blob)
-    link = store / "snapshots" / checkpoint.revision / file.name
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(blob)
@@ -197,7 +167,8 @@ def _write(bundle: Path, stream: IO[bytes], file: BundledFile, path: Path) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
     digest = hashlib.sha256()
-    with partial.open("wb") as out:
+    partial.unlink(missing_ok=True)
+    with partial.open("xb") as out:
         for chunk in _chunks(stream):
             digest.update(chunk)
             out.write(chunk)
@@ -214,6 +185,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 def _refer(checkpoint: BundledCheckpoint, revision: str) -> None:
     """Lets the branch or tag that a profile asks for stand for the commit."""
-    reference = store_of(checkpoint.source) / "refs" / checkpoint.branch
+    store = store_of(checkpoint.source)
+    reference = below(store, store / "refs" / checkpoint.branch)
     reference.parent.mkdir(parents=True, exist_ok=True)
-    reference.write_text(revision, encoding="utf-8")
+    write_atomic(reference, revision)
