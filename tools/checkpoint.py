@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.errors import ModelError
+from tools.documents import read_json
+from tools.errors import InputError, ModelError
 from tools.profiles.spec import ModelSpec
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md")
 """What a checkpoint needs of a Hub repository; never code, never pickled weights."""
+_JSON_BYTES = 100_000_000
+"""Largest accepted JSON file; the tokenizer of a large vocabulary takes some 35 MB."""
+_JSON_DIGITS = 40
+"""Digits of a number; tokenizers write "no limit" as one of 31 digits."""
+_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -68,22 +73,27 @@ def _in_cache(spec: ModelSpec, download: bool) -> Path:
     return Path(found)
 
 
-def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+def read_config(folder: Path, name: str = "config.json", *, mapping: bool = True) -> Any:
     """A checkpoint's configuration.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the file.
+        mapping: refuse anything but a mapping.
 
     Raises:
         ModelError: there is none, it is no JSON mapping, or it asks for code of its own (`auto_map`).
     """
     path = folder / name
+    if not path.exists():
+        raise ModelError(f"{folder}: has no {name}; copy the whole checkpoint, not its weights alone.")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder}: has no {name}; copy the whole checkpoint, not its weights alone.") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read as JSON ({brief(error)}); fetch the checkpoint again.") from error
-    if not isinstance(config, dict):
+        config = read_json(path, what="configuration", limit=_JSON_BYTES, digits=_JSON_DIGITS)
+    except InputError as error:
+        raise ModelError(f"{brief(error)} Fetch the checkpoint again.") from error
+    if mapping and not isinstance(config, dict):
         raise ModelError(f"{path}: holds no mapping; fetch the checkpoint again.")
-    if "auto_map" in config:
+    if isinstance(config, dict) and "auto_map" in config:
         raise ModelError(
             f"{folder}: its {name} asks for code of its own (auto_map), which is never run; take a checkpoint whose "
             "class transformers has built in."
@@ -99,8 +109,8 @@ def weight_files(folder: Path) -> list[Path]:
     """
     files = sorted(folder.glob("*.safetensors"))
     for index in folder.glob("*.safetensors.index.json"):
-        listed = set(read_config(folder, index.name).get("weight_map", {}).values())
-        absent = sorted(str(name) for name in listed if not (folder / str(name)).is_file())
+        listed = _listed(folder, index.name)
+        absent = sorted(name for name in listed if not (folder / name).is_file())
         if absent:
             raise ModelError(f"{folder}: {absent[0]} is missing ({len(absent)} in all); fetch the checkpoint again.")
     if files:
@@ -113,6 +123,23 @@ def weight_files(folder: Path) -> list[Path]:
             f"'{pickled[0]}', weights_only=True), 'model.safetensors')."
         )
     raise ModelError(f"{folder}: has no weights (*.safetensors); fetch or copy the whole checkpoint.")
+
+
+def _listed(folder: Path, index: str) -> set[str]:
+    """The weight files that an index names, all in this folder.
+
+    Raises:
+        ModelError: it names none, or something else than a safetensors file of the folder.
+    """
+    stated = read_config(folder, index).get("weight_map", {})
+    names = set(map(str, stated.values())) if isinstance(stated, dict) else {str(stated)}
+    for name in sorted(names):
+        if not _SHARD.fullmatch(name):
+            raise ModelError(
+                f"{folder}: {index} names the weight file '{name[:80]}'; accepted are safetensors files of the same "
+                "folder; fetch the checkpoint again."
+            )
+    return names
 
 
 def checked_weights(folder: Path) -> list[Path]:

@@ -60,30 +60,33 @@ def read_yaml(
     return data, lines
 
 
-def read_json(path: Path, *, what: str = "JSON file", limit: int = MAX_BYTES, depth: int = 64) -> Any:
-    """Read a JSON file; NaN, infinity and numbers of more than 30 digits are refused.
+def read_json(
+    path: Path, *, what: str = "JSON file", limit: int = MAX_BYTES, depth: int = 64, digits: int = MAX_DIGITS
+) -> Any:
+    """Read a JSON file; NaN, infinity and numbers of more than `digits` digits are refused.
 
     Raises:
         InputError: the file cannot be read, is too large or too deep, or is not JSON.
     """
-    return parse_json(read_text(path, limit=limit, what=what), str(path), depth=depth)
+    return parse_json(read_text(path, limit=limit, what=what), str(path), depth=depth, digits=digits)
 
 
-def parse_json(text: str, name: str, *, depth: int = 64) -> Any:
+def parse_json(text: str, name: str, *, depth: int = 64, digits: int = MAX_DIGITS) -> Any:
     """Parse JSON text that came from outside.
 
     Args:
         text: the document.
         name: the file or field it came from, for messages.
         depth: deepest accepted nesting.
+        digits: of the longest accepted number.
 
     Raises:
         InputError: it is not JSON, nested deeper than `depth`, or holds NaN, infinity or a number that is too long.
     """
 
     def number(found: str) -> int:
-        if len(found) > MAX_DIGITS:
-            raise ValueError(f"a number of {len(found)} digits, at most {MAX_DIGITS} are accepted")
+        if len(found) > digits:
+            raise ValueError(f"a number of {len(found)} digits, at most {digits} are accepted")
         return int(found)
 
     def fraction(found: str) -> float:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.checkpoint import brief, checked_weights, digest_of, locate, read_config
+from tools.clip_config import CLIP_CONFIG, CLIP_WEIGHTS, check_clip, clip_model, clip_tokenizer
 from tools.errors import InputError, ModelError
+from tools.own_code import check_settings, own_code_refused
 from tools.placing import placement, plain_where_packing_fails
 from tools.profiles.spec import FeaturesSpec, ModelSpec, Role
 from tools.quiet import quiet
@@ -18,8 +20,6 @@ from tools.quiet import quiet
 if TYPE_CHECKING:
     import torch
 
-_CLIP_CONFIG = "open_clip_config.json"
-_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
 _OWN = {
     "looktwice_preact_resnet": ("tools.patches.preact", "PreActResNet"),
     "looktwice_tracer": ("tools.patches.tracer", "Tracer"),
@@ -80,9 +80,10 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
     device = resolve_device(device)
     dtype = _dtype(spec, role, device)
     folder = locate(spec, download=download)
-    with quiet():
+    with quiet(), own_code_refused():
         build = _open_clip if role == "scorer" else _transformers
         _check_class(folder, role)
+        check_settings(folder)
         files = checked_weights(folder)
         try:
             model, processor = build(folder, spec, role, device, dtype)
@@ -146,15 +147,15 @@ def _check_class(folder: Path, role: Role) -> None:
         ModelError: it cannot, or there is no configuration to tell.
     """
     if role == "scorer":
-        if not (folder / _CLIP_CONFIG).is_file() and (folder / "config.json").is_file():
+        if not (folder / CLIP_CONFIG).is_file() and (folder / "config.json").is_file():
             kind = read_config(folder).get("model_type", "unknown")
             raise ModelError(
                 f"{folder}: is a transformers checkpoint of type '{kind}', but a scorer is an open_clip folder "
-                f"({_CLIP_CONFIG} beside {_CLIP_WEIGHTS[0]}); name one in the profile."
+                f"({CLIP_CONFIG} beside {CLIP_WEIGHTS[0]}); name one in the profile."
             )
-        _check_text_tower(folder, read_config(folder, _CLIP_CONFIG))
+        check_clip(folder)
         return
-    if (folder / _CLIP_CONFIG).is_file() and not (folder / "config.json").is_file():
+    if (folder / CLIP_CONFIG).is_file() and not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: is an open_clip checkpoint, which serves as scorer, not as {role}; name another in the profile"
             f"{' or say `shared: scorer`' if role == 'features' else ''}."
@@ -164,23 +165,6 @@ def _check_class(folder: Path, role: Role) -> None:
     if kind not in accepted:
         raise ModelError(
             f"{folder}: is of type '{kind}', which cannot serve as {role}; accepted are {', '.join(sorted(accepted))}."
-        )
-
-
-def _check_text_tower(folder: Path, config: dict[str, Any]) -> None:
-    """Refuses a CLIP whose text tower open_clip would ask the Hub for.
-
-    Raises:
-        ModelError: it is one, or the configuration describes no model.
-    """
-    model = config.get("model_cfg")
-    text = model.get("text_cfg") if isinstance(model, dict) else None
-    if not isinstance(text, dict):
-        raise ModelError(f"{folder}: its {_CLIP_CONFIG} has no model_cfg with a text_cfg; fetch the checkpoint again.")
-    if text.get("hf_model_name") and not Path(str(text["hf_model_name"])).is_dir():
-        raise ModelError(
-            f"{folder}: its text tower is described on the Hub (hf_model_name '{text['hf_model_name']}'), not in the "
-            "folder, and nothing is fetched while loading; take a CLIP whose text tower is open_clip's own."
         )
 
 
@@ -203,16 +187,12 @@ def _accepted_types(role: Role) -> set[str]:
 
 def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """An open_clip folder; its tokenizer is the folder's own where the configuration names one."""
-    import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    del spec
-    if not any((folder / name).is_file() for name in _CLIP_WEIGHTS):
-        raise ModelError(f"{folder}: has none of {', '.join(_CLIP_WEIGHTS)}; give the {role}'s weights such a name.")
-    where = f"local-dir:{folder}"
-    model = open_clip.create_model(where).to(device, dtype)
+    del spec, role
+    model: Any = clip_model(folder).to(device, dtype)
     preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
-    return model, ClipProcessor(preprocess, open_clip.get_tokenizer(where))
+    return model, ClipProcessor(preprocess, clip_tokenizer(folder))
 
 
 def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
