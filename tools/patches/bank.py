@@ -60,6 +60,7 @@ class Bank:
         Raises:
             InputError: the file cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         told = {
@@ -74,7 +75,7 @@ class Bank:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file({name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}, path, told)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise InputError(
                 f"{path}: the bank cannot be written ({error}); choose a folder that you may write to."
             ) from error

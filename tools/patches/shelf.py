@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.checkpoint import brief
 from tools.errors import LookTwiceError
 from tools.patches.bank import Bank
 
@@ -16,6 +18,7 @@ VARIABLE = "LOOKTWICE_CACHE"
 """Environment variable that names another folder, or "off"."""
 KEPT = 100
 """So many banks are kept; the one used longest ago goes first."""
+_log = logging.getLogger("looktwice")
 _VERSION = 2
 """Counts up whenever the same photos would give another bank."""
 
@@ -30,7 +33,10 @@ def default_shelf() -> Path | None:
 
 
 class Shelf:
-    """A folder of banks; whatever goes wrong with a file, the bank is simply made again."""
+    """A folder of banks; whatever goes wrong with a file, the bank is made again, and inspections go on without it."""
+
+    _told = False
+    """Whether this process has said already that banks cannot be kept."""
 
     def __init__(self, folder: Path | None) -> None:
         """Takes a folder that need not exist; None keeps nothing."""
@@ -39,11 +45,11 @@ class Shelf:
     def find(self, model: str, side: int | None, recipe: str, references: Sequence[str], device: str) -> Bank | None:
         """The bank of these references (digests, in order) by this model and recipe, or None."""
         path = self._path(model, side, recipe, references)
-        if path is None or not path.is_file():
-            return None
         try:
+            if path is None or not path.is_file():
+                return None
             bank = Bank.load(path, device)
-        except LookTwiceError:
+        except (LookTwiceError, OSError):
             return None
         if (bank.model, bank.side, bank.recipe, bank.references) != (model, side, recipe, tuple(references)):
             return None
@@ -52,16 +58,35 @@ class Shelf:
         return bank
 
     def keep(self, bank: Bank) -> None:
-        """Stores a bank, whole or not at all, and drops the oldest ones; a folder that cannot be written is left."""
+        """Stores a bank, whole or not at all, and drops the oldest ones.
+
+        Where that fails (a full disk, a folder that cannot be written), nothing is kept, and the log says so once.
+        """
         path = self._path(bank.model, bank.side, bank.recipe, bank.references)
         if path is None:
             return
         aside = path.with_suffix(f".{os.getpid()}.part")
-        with contextlib.suppress(LookTwiceError, OSError):
+        try:
             bank.save(aside)
             aside.replace(path)
             for old in sorted(path.parent.glob("*.safetensors"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
                 old.unlink(missing_ok=True)
+        except (LookTwiceError, OSError) as error:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+            self._tell(path.parent, error)
+
+    @classmethod
+    def _tell(cls, folder: Path, error: Exception) -> None:
+        if not Shelf._told:
+            Shelf._told = True
+            _log.warning(
+                "%s: what was learned of references cannot be kept (%s), so it is computed again each time; free some "
+                "space, or set %s to another folder or to off.",
+                folder,
+                brief(error),
+                VARIABLE,
+            )
 
     def _path(self, model: str, side: int | None, recipe: str, references: Sequence[str]) -> Path | None:
         if self._folder is None:

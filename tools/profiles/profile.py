@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tools.errors import ModelError
+from tools.display_text import display_text
+from tools.documents import read_yaml
+from tools.errors import InputError, ModelError
 from tools.profiles.spec import ModelSpec, Role, Roles
 
 _SHIPPED = Path(__file__).parent
@@ -86,17 +88,10 @@ def load_profile(name: str | Path) -> Profile:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a profile's YAML file."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        first = " ".join(str(error).split())[:120]
-        raise ModelError(f"{path}: is not valid YAML ({first}); compare it with a shipped profile.") from error
+        data, _ = read_yaml(path, what="profile")
+    except InputError as error:
+        raise ModelError(f"{error} Compare it with a shipped profile.") from error
     if not isinstance(data, dict):
         raise ModelError(f"{path}: holds no mapping; a profile has `name` and `roles`.")
     return data
@@ -108,7 +103,8 @@ def _validated(path: Path, data: dict[str, Any], home: Path) -> Profile:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
+        found = display_text(str(first["input"]), 80)
         raise ModelError(
-            f"{path}: {where}: {first['msg']} (found {str(first['input'])[:80]!r}); correct it; the roles are "
+            f"{path}: {where}: {first['msg']} (found '{found}'); correct it; the roles are "
             f"{', '.join(Roles.model_fields)}."
         ) from error

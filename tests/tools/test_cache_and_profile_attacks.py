@@ -1,0 +1,71 @@
+"""A cache that cannot be written stops nothing; a profile is read within limits."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from tools.errors import ModelError
+from tools.patches.bank import Bank
+from tools.patches.shelf import Shelf
+from tools.profiles import load_profile
+
+
+def bank():
+    return Bank(torch.zeros(1, 1, 2, 3), torch.eye(3), torch.zeros(2), ("a",), (0.0,), "m", None, "r")
+
+
+@pytest.mark.parametrize("error", [SafetensorError("I/O error: No space left on device"), OSError(28, "No space left")])
+def test_a_full_cache_is_said_once_and_stops_nothing(tmp_path, monkeypatch, caplog, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr(Shelf, "_told", False)
+    shelf = Shelf(tmp_path / "banks")
+    with caplog.at_level(logging.WARNING):
+        shelf.keep(bank())
+        shelf.keep(bank())
+    assert len([r for r in caplog.records if "cannot be kept" in r.message]) == 1
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_cache_folder_that_is_a_file_stops_nothing(tmp_path):
+    (tmp_path / "banks").write_text("a file")
+    shelf = Shelf(tmp_path / "banks")
+    shelf.keep(bank())
+    assert shelf.find("m", None, "r", ["a"], "cpu") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x]\nb: &b [*a, *a]\nroles: *b\n",
+        "[" * 5000,
+        "rank: .nan\nroles: {}\n",
+        "name: a\nname: b\n",
+        "gpu_gib: .inf\n",
+        "rank: 1" + "0" * 5000,
+        "!!python/object/apply:os.system [id]",
+        "x: " + "y" * 2_000_000,
+        "\x00",
+    ],
+)
+def test_a_profile_that_overreaches_is_refused_in_one_sentence(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ModelError) as caught:
+        load_profile(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_that_is_a_device_or_a_queue_is_refused_and_does_not_wait(tmp_path):
+    link, queue = tmp_path / "zero.yaml", tmp_path / "queue.yaml"
+    link.symlink_to(Path("/dev/zero"))
+    os.mkfifo(queue)
+    for path in (link, queue):
+        with pytest.raises(ModelError, match="not a regular file"):
+            load_profile(path)
