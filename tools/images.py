@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +32,22 @@ SMALLEST_SIDE = 16
 """Pixels; anything smaller has nothing to inspect."""
 LARGEST_AREA = 100_000_000
 """Pixels; a larger photo is refused by its header, before it is decoded."""
+LARGEST_DECODED = 1_600_000_000
+"""Bytes that the largest photo takes while it is decoded, all copies together."""
+_BYTES = {"1": 12, "L": 12, "P": 12, "RGB": 11, "YCbCr": 15, "LAB": 15, "HSV": 15, "CMYK": 15, "I;16": 18, "F": 22}
+"""By mode: bytes of one pixel in the decoded photo and in the copies that make it upright, RGB and an array."""
+_BYTES_OTHERWISE = 27
+"""The same for transparency and for modes that are not listed."""
+_DENSEST_JPEG = 2_000
+"""Pixels for each byte of a JPEG; a photo of one even colour has some 400, and one without data any number."""
+_ROWS = 256
+"""Rows that are scaled at a time."""
 _ORIENTATION = 0x0112
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error)
 """What Pillow's decoders raise on a damaged file."""
+_standard_error = threading.Lock()
+"""Held while standard error leads nowhere, which holds for the whole process."""
 
 
 def load_sample(path: Path) -> Sample:
@@ -56,7 +70,9 @@ def load_sample(path: Path) -> Sample:
         try:
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, *picture.size)
-                image = _upright_rgb(picture)
+                _check_bytes(path, picture)
+                with _no_lines_of_libtiff(picture):
+                    image = _upright_rgb(picture)
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d{7,}", str(error))
             raise _too_large(path, f"{int(pixels.group()) // 1_000_000}" if pixels else "too many") from error
@@ -71,6 +87,26 @@ def load_sample(path: Path) -> Sample:
                 f"again as one of {ACCEPTED}."
             ) from error
     return Sample(image, _digest(image), path)
+
+
+def decoded_bytes(path: Path) -> int:
+    """Bytes that a photo takes while it is decoded, all copies together; its header alone is read.
+
+    Raises:
+        InputError: no such file, or no photo.
+    """
+    head = _head(path)
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=FORMATS) as picture:
+                return _peak(picture)
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, "too many") from error
+        except _DAMAGED as error:
+            raise InputError(f"{path}: holds {_what(head)} or is damaged; accepted are {ACCEPTED}.") from error
 
 
 def sample_from_array(array: NDArray[Any], path: Path | None = None) -> Sample:
@@ -183,6 +219,49 @@ def _check_size(name: object, width: int, height: int) -> None:
         )
 
 
+def _peak(picture: Image.Image) -> int:
+    bytes_each = _BYTES_OTHERWISE if "transparency" in picture.info else _BYTES.get(picture.mode, _BYTES_OTHERWISE)
+    return picture.width * picture.height * bytes_each
+
+
+def _check_bytes(path: Path, picture: Image.Image) -> None:
+    """Refuse by its header a photo that takes too much memory, or a JPEG that has too little data for its size."""
+    pixels, peak = picture.width * picture.height, _peak(picture)
+    if peak > LARGEST_DECODED:
+        raise InputError(
+            f"{path}: takes {peak // 1_000_000} MB while it is decoded ({picture.width} x {picture.height}, mode "
+            f"{picture.mode}); accepted are at most {LARGEST_DECODED // 1_000_000}; scale it down."
+        )
+    size = path.stat().st_size
+    if picture.format == "JPEG" and pixels > _DENSEST_JPEG * size:
+        raise InputError(
+            f"{path}: is damaged or cut short ({size} bytes for {picture.width} x {picture.height} pixels); copy it "
+            f"again from its source, or export it again as one of {ACCEPTED}."
+        )
+
+
+@contextlib.contextmanager
+def _no_lines_of_libtiff(picture: Image.Image) -> Iterator[None]:
+    """Discard what libtiff itself writes to standard error while it decodes a damaged file."""
+    if picture.format != "TIFF":
+        yield
+        return
+    with _standard_error:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            yield
+            return
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _too_large(name: object, megapixels: str) -> InputError:
     return InputError(
         f"{name}: has {megapixels} megapixels; accepted are at most {LARGEST_AREA // 1_000_000}; scale it down or "
@@ -203,7 +282,11 @@ def _upright_rgb(picture: Image.Image) -> RGB:
     picture.load()
     orientation = _orientation(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Image.fromarray(_to_8_bit(np.asarray(picture)))
+        values, clear = np.asarray(picture), picture.info.get("transparency")
+        grey = _to_8_bit(values)
+        if isinstance(clear, int):
+            grey[values == clear] = 255
+        picture = Image.fromarray(grey)
     elif picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         over = picture.convert("RGBA")
         white = Image.new("RGBA", over.size, "white")
@@ -242,17 +325,19 @@ def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     Raises:
         ValueError: a value is not a finite number.
     """
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide).all():
+    if not np.isfinite(values).all():
         raise ValueError("pixels that are not finite numbers")
-    low, high = float(wide.min()), float(wide.max())
+    low, high = float(values.min()), float(values.max())
     if low < 0 or high >= 2 ** _BIT_DEPTHS[-1] or (values.dtype.kind == "f" and high > 255):
         top = high - low
     else:
         low = 0.0
         fractions = values.dtype.kind == "f" and high <= 1
         top = 1.0 if fractions else float(next(2**bits - 1 for bits in _BIT_DEPTHS if high < 2**bits))
-    scaled: NDArray[np.uint8] = np.rint((wide - low) * (255.0 / (top or 1.0))).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):
+        wide = values[start : start + _ROWS].astype(np.float64)
+        scaled[start : start + _ROWS] = np.rint((wide - low) * (255.0 / (top or 1.0)))
     return scaled
 
 

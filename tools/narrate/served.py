@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tools.calls import model_call
+from tools.display_text import display_text
 from tools.errors import InputError, ModelError
 from tools.narrate.choose import normalised
 from tools.narrate.likely import from_candidates, from_samples, tell_apart
@@ -32,6 +34,8 @@ SAMPLE_TOKENS = 12
 """A drawn answer is cut after so many tokens."""
 DRAWING = {"generation_config": json.dumps({"do_sample": True, "top_k": 0, "max_new_tokens": SAMPLE_TOKENS})}
 """What `transformers serve` takes besides the protocol, to draw from all tokens."""
+_ABOVE_ONE = 1e-3
+"""A log-probability that rounding brings above 0 by so much is accepted."""
 _T = TypeVar("_T")
 _log = logging.getLogger("looktwice")
 
@@ -174,7 +178,14 @@ class ServedNarrator(Narrator):
         if not content:
             return None
         first = content[0]
-        return [(c.token, c.logprob) for c in first.top_logprobs or [first]]
+        found = [(c.token, c.logprob) for c in first.top_logprobs or [first]]
+        for token, value in found:
+            if not isinstance(value, int | float) or not math.isfinite(value) or value > _ABOVE_ONE:
+                raise ModelError(
+                    f"{self._url}: gave the log-probability {value} for {display_text(repr(token), 40)}; accepted are "
+                    "finite numbers up to 0; check the server, or use another model."
+                )
+        return found
 
     def _samples(self, messages: list[dict[str, Any]]) -> list[str]:
         """Answers drawn at temperature 1, each with a seed of its own.
@@ -243,6 +254,11 @@ class ServedNarrator(Narrator):
                 raise
             raise self._refusal(error) from error
         except (openai.OpenAIError, ValueError) as error:
+            if 300 <= getattr(error, "status_code", 0) < 400:
+                raise ModelError(
+                    f"{self._url}: redirects to another address, and photos are sent to no other; put the final "
+                    "address into `url` of the profile or into LOOKTWICE_SERVER_URL."
+                ) from error
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> ModelError:
@@ -275,9 +291,11 @@ class ServedNarrator(Narrator):
 
     def _said(self, error: Exception) -> str:
         """The first line of an error, without the key, wherever the server may have repeated it."""
-        text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        text = str(error).strip() or type(error).__name__
         key = os.environ.get(self._spec.key_from)
-        return text.replace(key, "***") if key else text
+        # A key that is cut in two would no longer be found.
+        shown = text.replace(key, "***") if key else text
+        return display_text(shown.splitlines()[0], 200)
 
     def _messages(self, images: Sequence[RGB], turns: Sequence[Turn]) -> list[dict[str, Any]]:
         """The conversation as the protocol has it, photos as PNG inside."""
@@ -287,12 +305,13 @@ class ServedNarrator(Narrator):
 
 
 def _client(url: str, spec: ServedSpec) -> OpenAI:
-    """A client that tries again with growing, jittered pauses, and as the server's Retry-After says."""
-    from openai import OpenAI
+    """A client that tries again with growing, jittered pauses, and as Retry-After says; it follows no redirect."""
+    from openai import DefaultHttpxClient, OpenAI
 
     # Servers without keys want some word all the same.
     key = os.environ.get(spec.key_from) or "none"
-    return OpenAI(base_url=url, api_key=key, timeout=spec.timeout, max_retries=spec.retries)
+    direct = DefaultHttpxClient(timeout=spec.timeout, follow_redirects=False)
+    return OpenAI(base_url=url, api_key=key, timeout=spec.timeout, max_retries=spec.retries, http_client=direct)
 
 
 def _check(images: Sequence[RGB], turns: Sequence[Turn]) -> None:
