@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ SPARE = 64 * 2**20
 """Bytes that a fetch leaves free on the disk."""
 _SHA1, _SHA256 = 40, 64
 """Lengths of digests in hexadecimal: git's own of a small file, that of the content of a large one."""
+_HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 Say = Callable[[str], None]
 
 
@@ -122,6 +124,9 @@ def _listed(spec: ModelSpec) -> tuple[str, list[HubFile]]:
     files = []
     for sibling in info.siblings or ():
         digest = sibling.lfs.sha256 if sibling.lfs is not None else sibling.blob_id
+        # The digest becomes a file name in the cache.
+        if digest and not _HEX.fullmatch(digest):
+            raise ModelError(f"{spec.source}: the Hub states no digest of {sibling.rfilename}; take another mirror.")
         files.append(HubFile(sibling.rfilename, sibling.size or 0, digest or ""))
     if info.sha is None:
         raise ModelError(f"{spec.source}: the Hub states no commit of it; try again, or another mirror.")
