@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InputError
+from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -141,7 +142,7 @@ def write_spec(spec: ProductSpec, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(in_yaml(spec), encoding="utf-8")
+        write_atomic(path, in_yaml(spec))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another folder.") from error
 

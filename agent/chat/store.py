@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KEPT = 4
 """States of a thread that are kept; only the last is ever read."""
+ALLOWED = (("agent.chat.state", "Question"),)
+"""Modules and names of our own types that a conversation holds."""
 LONGEST = 200
 """Signs of a thread's name."""
 
@@ -28,6 +30,7 @@ def open_store(path: Path | str | None) -> BaseCheckpointSaver[str]:
     Raises:
         InputError: the file is not SQLite, or cannot be written.
     """
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
     from langgraph.checkpoint.sqlite import SqliteSaver
 
     # In memory too it is SQLite, so that `prune` drops old states there as it does in a file.
@@ -36,7 +39,10 @@ def open_store(path: Path | str | None) -> BaseCheckpointSaver[str]:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file or ":memory:", check_same_thread=False, timeout=10.0)
-        saver = SqliteSaver(connection)
+        # A store may come from somebody else: only types that are safe to build and our own question are restored.
+        saver = SqliteSaver(
+            connection, serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=ALLOWED)
+        )
         saver.setup()
     except (OSError, sqlite3.Error) as error:
         raise InputError(
