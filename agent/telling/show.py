@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from agent.crop import crop_box, crop_pair
+from agent.telling.folder import open_report
 from prompts import render, strings
 from tools.draw import overlay
 from tools.errors import InputError
@@ -24,13 +25,13 @@ CROP_PX = 220
 
 
 def write_report(report: InspectionReport, folder: Path) -> Path:
-    """Writes report.json, report.html and overlay.png.
+    """Writes report.json, report.html, overlay.png and a marker; an earlier report in the folder is replaced.
 
     Raises:
-        tools.errors.InputError: the folder cannot be written.
+        tools.errors.InputError: the folder cannot be written, or holds foreign files of these names.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        open_report(folder)
         (folder / "report.json").write_text(report.to_json() + "\n", encoding="utf-8")
         drawn = draw_report(report)
         # Photos hold few long repeats: looking for runs alone is five times as quick, and the files are smaller.

@@ -19,7 +19,7 @@ class Found:
     name: str
 
 
-def listed(inputs: Sequence[Path], out: Path) -> Iterator[Found]:
+def listed(inputs: Sequence[Path], out: Path | None) -> Iterator[Found]:
     """Photos of the inputs in order, one at a time; nothing of the output folder.
 
     A folder that is named alone gives names below it, so that a run goes on where the folder was moved.

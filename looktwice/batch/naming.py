@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
@@ -21,11 +22,19 @@ def readable(text: str) -> str:
 
 
 class Names:
-    """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder."""
+    """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder.
 
-    def __init__(self, taken: set[str]) -> None:
-        """Starts from the names that earlier results have; the set grows with each name given."""
-        self._taken = taken
+    A name is passed over where something in the output folder bears it that is not a report of this program.
+    """
+
+    def __init__(self, taken: set[str], out: Path | None = None) -> None:
+        """Starts from the names that earlier results have; the set grows with each name given.
+
+        Args:
+            taken: names that are not given again.
+            out: the output folder; None gives names for a new one.
+        """
+        self._taken, self._out = taken, out
 
     def fresh(self, photo: Path) -> str:
         """A name not given before, made of the photo's own.
@@ -37,8 +46,15 @@ class Names:
         stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in photo.stem)
         stem = stem.lstrip(".").encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore").rstrip(". ") or "_"
         name, n = stem, 1
-        while name in self._taken or name in _TAKEN:
+        while name in self._taken or name in _TAKEN or self._is_foreign(name):
             n += 1
             name = f"{stem}-{n}"
         self._taken.add(name)
         return name
+
+    def _is_foreign(self, name: str) -> bool:
+        """Whether something bears the name that may not be replaced."""
+        from agent.telling.folder import replaceable
+
+        path = None if self._out is None else self._out / name
+        return path is not None and os.path.lexists(path) and not replaceable(path)

@@ -6,10 +6,11 @@ here, one process for all, as in any other batch. Photos and the output folder l
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import queue
-import shutil
+import re
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -62,8 +63,13 @@ class RayRunner:
             raise InputError(
                 f"--ray {address}: no cluster answers there ({error}); give auto, HOST:PORT, or local."
             ) from error
-        shutil.rmtree(work.out / MARKS, ignore_errors=True)
-        (work.out / MARKS).mkdir()
+        _remove_marks(work.out)
+        try:
+            (work.out / MARKS).mkdir()
+        except OSError as error:
+            raise InputError(
+                f"{work.out / MARKS}: cannot be made new ({error.strerror}); move it, or give another --out folder."
+            ) from error
         self._out = work.out
         self._work = ray.put(work)
         self._workers = workers
@@ -117,7 +123,7 @@ class RayRunner:
         """Waits for the block being mapped; the cluster stays as it was found."""
         if self._mapping is not None:
             self._mapping.join(timeout=5)
-        shutil.rmtree(self._out / MARKS, ignore_errors=True)
+        _remove_marks(self._out)
 
     def _map(self, block: list[Job]) -> None:
         """Maps a block; runs beside the main thread, which writes lines."""
@@ -178,6 +184,18 @@ class _Actor:
 def _mark(out: Path, job: Job) -> Path:
     """The file that stands while a photo is inspected: it outlives a worker that the photo ends."""
     return out / MARKS / hashlib.sha256(job.name.encode()).hexdigest()[:32]
+
+
+def _remove_marks(out: Path) -> None:
+    """Removes the marks of a run and their folder; a foreign file in it, or a link of its name, stays."""
+    folder = out / MARKS
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    with contextlib.suppress(OSError):
+        for mark in folder.iterdir():
+            if mark.name == STOP or re.fullmatch(r"[0-9a-f]{32}", mark.name):
+                mark.unlink()
+        folder.rmdir()
 
 
 def _tried(mark: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -84,11 +83,13 @@ def run_batch(
         InputError: the output folder cannot be written, is in use, or holds a run of another kind; or there is nothing
             to inspect.
     """
+    from agent.telling.folder import remove_report
+
     with ExitStack() as stack:
         stack.enter_context(_alone(batch.out))
         resumed = claim(batch.out, batch.manifest)
         for left in batch.out.glob(".*.part"):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_report(left)
         results, failures = Journal(batch.out / RESULTS), Journal(batch.out / FAILURES)
         stack.callback(results.close)
         stack.callback(failures.close)
@@ -114,7 +115,7 @@ class _Source:
 
     def __init__(self, batch: Batch, done: Done, tally: Tally) -> None:
         self._batch, self._done, self._tally = batch, done, tally
-        self._names = Names(done.folders)
+        self._names = Names(done.folders, batch.out)
         self.ended = False
 
     def jobs(self) -> Iterator[Job | None]:

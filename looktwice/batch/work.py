@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -101,19 +101,24 @@ def save_whole(report: InspectionReport, folder: Path) -> None:
     """Writes a report's folder under another name and then gives it its own, so that no half of one is ever seen.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it cannot be written, or what bears its name is not a report of this program.
     """
+    from agent.telling.folder import remove_report, replaceable
+
     part = folder.with_name(f".{folder.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
+        for place in (part, folder):
+            if os.path.lexists(place) and not replaceable(place):
+                raise InputError(f"{place}: is not a report of this program and stays; move it, or give another --out.")
+        remove_report(part)
+        part.mkdir()
         report.save(part)
-        if folder.exists():
-            shutil.rmtree(folder)
+        remove_report(folder)
         part.replace(folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); make room, and call again.") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove_report(part)
 
 
 def failure(job: Job, digest: str | None, error: BaseException) -> Outcome:

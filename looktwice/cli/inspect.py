@@ -12,7 +12,7 @@ import typer
 
 from looktwice.batch.naming import Names
 from looktwice.batch.options import BatchOptions
-from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, writable_folder
+from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, refuse_nested, writable_folder
 from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ def inspect(
     many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
     if batch.asked and out is None:
         raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")
-    photos = [] if many and out is not None else list(_photos(images))
     if out is not None:
+        refuse_nested(out, images)
         writable_folder(out)
+    photos = [] if many and out is not None else list(_photos(images, out))
     speaker = Speaker(json=json)
     from agent import Inspector
 
@@ -110,7 +111,7 @@ def inspect(
     inspector = open_inspector()
     tracer = Tracer(printed=trace, file=trace_out)
     known = _known(inspector, product, ref or [], normal)
-    names = Names(set())
+    names = Names(set(), out)
     refused = anomalous = 0
     for photo in photos:
         try:
@@ -146,15 +147,11 @@ def _known(inspector: Inspector, name: str | None, references: list[str], normal
     return inspector.learn("product", references, describe=normal) if references else None
 
 
-def _photos(images: list[Path]) -> Iterator[Path]:
-    """The photos named, and those in the folders named."""
-    from tools.images import find_images
+def _photos(images: list[Path], out: Path | None) -> Iterator[Path]:
+    """The photos named, and those in the folders named, but for those of the output folder."""
+    from looktwice.batch.listing import listed
 
-    for path in images:
-        if path.is_dir():
-            yield from find_images(path)
-        else:
-            yield path
+    return (found.path for found in listed(images, out))
 
 
 def spread_refs(arguments: list[str]) -> list[str]:

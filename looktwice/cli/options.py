@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,13 +30,28 @@ def writable_folder(folder: Path) -> Path:
     """
     from tools.errors import InputError
 
-    probe = folder / ".looktwice-can-write"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); give --out a folder that you may write to."
         ) from error
     return folder
+
+
+def refuse_nested(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuses an output folder that is an input folder or contains one; reports would stand among the photos.
+
+    Raises:
+        tools.errors.InputError: it is one of them, or contains one of them.
+    """
+    from tools.errors import InputError
+
+    there = Path(os.path.realpath(out))
+    for path in inputs:
+        if os.path.isdir(path) and Path(os.path.realpath(path)).is_relative_to(there):  # noqa: PTH112
+            raise InputError(
+                f"{out}: --out is the input folder {path} or contains it; give --out a folder beside it or inside it."
+            )

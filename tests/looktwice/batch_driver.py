@@ -45,7 +45,7 @@ class Report(InspectionReport):
     """Written as a folder of one file, without drawing anything."""
 
     def save(self, folder):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(self.to_json())
         return folder
 

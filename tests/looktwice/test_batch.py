@@ -183,7 +183,7 @@ def test_a_report_that_cannot_be_written_costs_that_photo(folder, tmp_path, monk
 
     def full(self, target):
         if "2.png" in self.image:
-            target.mkdir(parents=True)
+            target.mkdir(parents=True, exist_ok=True)
             (target / "report.json").write_text("{")
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(self, target)

@@ -61,7 +61,7 @@ def test_the_bad_ones_of_a_batch_are_named_and_the_others_go_through(batch):
 def test_a_report_folder_has_json_page_and_picture(batch, example):
     _, folder = batch
     written = {path.name for path in (folder / "out" / example.photos[0].stem).iterdir()}
-    assert written == {"report.json", "report.html", "overlay.png"}
+    assert written == {".looktwice-report", "report.json", "report.html", "overlay.png"}
 
 
 def test_an_unwritable_out_is_refused_before_any_work(example, tmp_path):
