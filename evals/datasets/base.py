@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from evals.metrics.region import TruthRegion
@@ -104,6 +105,37 @@ def by_stem(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def inside(root: Path, name: str, source: Path) -> Path:
+    """Return the path of a file that a data set's own list names.
+
+    Args:
+        root: folder of the data set.
+        name: as the list states it, relative to `root`.
+        source: the list, for messages.
+
+    Raises:
+        tools.errors.InputError: the name is absolute, holds `..`, or is a link that leads out of `root`.
+    """
+    from tools.display_text import display_text
+    from tools.errors import InputError
+
+    stated, path = PureWindowsPath(name), root / name
+    try:
+        leads_out = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+        path.is_file()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{source}: names '{display_text(name, 80)}', which no file can be called; copy the list from the data "
+            "set again."
+        ) from error
+    if leads_out or stated.anchor or ".." in stated.parts:
+        raise InputError(
+            f"{source}: names '{display_text(name, 80)}', which leads out of {root}; accepted are relative paths in "
+            "that folder; copy the list from the data set again, and put the photos themselves there, not links."
+        )
+    return path
+
+
 def references_of(pool: Sequence[Path]) -> Callable[[int, int], list[Sample]]:
     """(shots, seed) -> that many photos of a pool of good ones, read when they are asked for."""
     return lambda shots, seed: [read_photo(path)() for path in choose(pool, shots, seed)]
@@ -153,9 +185,10 @@ def read_grey(path: Path) -> NDArray[np.int32]:
     from PIL import Image
 
     from tools.errors import InputError
+    from tools.images import FORMATS
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.mode in ("RGB", "RGBA"):
                 largest: NDArray[np.int32] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
                 return largest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from evals.datasets.base import noun, read_photo
+from evals.datasets.base import inside, noun, read_photo
 from evals.datasets.questions import Item, Question
 from tools.errors import InputError
 
@@ -69,15 +69,15 @@ def _item(root: Path, name: str, record: Record, shots: int) -> Item:
             "--shots."
         )
     used = record.random_templates[:shots]
-    for file in (name, *used):
-        if not (root / file).is_file():
-            raise InputError(f"{root / file}: is named in {FILE} but not there; unpack all four data sets.")
+    photos = [inside(root, file, root / FILE) for file in (name, *used)]
+    for path in photos:
+        if not path.is_file():
+            raise InputError(f"{path}: is named in {FILE} but not there; unpack all four data sets.")
     parts = Path(name).parts
     product = noun(parts[1]) if len(parts) > 2 else "object"
     questions = tuple(_question(root, name, asked) for asked in record.conversation)
-    return Item(
-        name, parts[0], product, read_photo(root / name), questions, tuple(read_photo(root / file) for file in used)
-    )
+    shown, *templates = (read_photo(path) for path in photos)
+    return Item(name, parts[0], product, shown, questions, tuple(templates))
 
 
 def _question(root: Path, name: str, asked: Asked) -> Question:

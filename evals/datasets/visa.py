@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evals.datasets.base import Case, Category, noun, read_mask, read_photo, references_of
+from evals.datasets.base import Case, Category, inside, noun, read_mask, read_photo, references_of
 from evals.datasets.mvtec import open_mvtec
 from tools.errors import InputError
 
@@ -74,18 +74,19 @@ def read_split(path: Path) -> list[SplitRow]:
 
 def _category(root: Path, name: str, rows: Iterable[SplitRow]) -> Category:
     test = [row for row in rows if row.split == "test"]
-    pool = [root / row.image for row in rows if row.split == "train" and row.good]
+    pool = [inside(root, row.image, root / SPLIT) for row in rows if row.split == "train" and row.good]
     for row in [*test, *(r for r in rows if r.split == "train")]:
-        if not (root / row.image).is_file():
-            raise InputError(f"{root / row.image}: is named in {SPLIT} but not there; unpack the whole data set.")
+        if not (photo := inside(root, row.image, root / SPLIT)).is_file():
+            raise InputError(f"{photo}: is named in {SPLIT} but not there; unpack the whole data set.")
     return Category(name, noun(name), "", references_of(pool), tuple(_case(root, row) for row in test))
 
 
 def _case(root: Path, row: SplitRow) -> Case:
-    read = read_photo(root / row.image)
-    if not row.good and not (row.mask and (root / row.mask).is_file()):
-        stated = root / row.mask if row.mask else f"none in {SPLIT}"
-        raise InputError(f"{root / row.image}: its mask is missing ({stated}); unpack the whole data set.")
-    truth = read_mask(None if row.good else root / row.mask, read)
+    photo = inside(root, row.image, root / SPLIT)
+    mask = inside(root, row.mask, root / SPLIT) if row.mask and not row.good else None
+    if not row.good and not (mask and mask.is_file()):
+        raise InputError(f"{photo}: its mask is missing ({mask or f'none in {SPLIT}'}); unpack the whole data set.")
+    read = read_photo(photo)
+    truth = read_mask(mask, read)
     case_id = "/".join(Path(row.image).parts[-2:])
     return Case(case_id, "good" if row.good else "structural", read, truth, defect="" if row.good else "anomaly")

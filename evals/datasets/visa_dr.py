@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from evals.datasets.base import noun, read_photo
+from evals.datasets.base import inside, noun, read_photo
 from evals.datasets.questions import Item, Question
 from evals.datasets.visa import SPLIT, read_split
 from prompts import load_yaml
@@ -95,20 +95,20 @@ def topic_of(question: str) -> str:
 
 
 def _detection(visa: Path) -> list[Item]:
-    if (visa / DETECTION).is_file():
-        records = _read(visa / DETECTION, Detected)
-    elif (visa / SPLIT).is_file():
-        records = detection_split(visa / SPLIT)
-    else:
+    stated = visa / DETECTION if (visa / DETECTION).is_file() else visa / SPLIT
+    if not stated.is_file():
         return []
+    records = detection_split(stated) if stated.name == Path(SPLIT).name else _read(stated, Detected)
     prompt = load_yaml("benchmarks")["visa_dr"]["detect"]
     items = []
     for record in records:
-        name = _inside(record.image)
+        name = _without_prefix(record.image)
         if name.split("/")[0] in LEFT_OUT:
             continue
         truth = "yes" if record.anomaly else "no"
-        items.append(_item(visa, name, f"detect/{name}", (Question("detect", prompt, "detection", truth),)))
+        items.append(
+            _item(inside(visa, name, stated), name, f"detect/{name}", (Question("detect", prompt, "detection", truth),))
+        )
     return items
 
 
@@ -117,7 +117,7 @@ def _reasoning(visa: Path) -> list[Item]:
         return []
     items = []
     for record in _read(visa / REASONING, Reasoned):
-        name = _inside(record.image)
+        name = _without_prefix(record.image)
         if name.split("/")[0] in LEFT_OUT:
             continue
         if record.answers and len(record.answers) != len(record.questions):
@@ -130,19 +130,18 @@ def _reasoning(visa: Path) -> list[Item]:
             Question("tell", text, topic_of(text), answer)
             for text, answer in zip(record.questions, answers, strict=True)
         )
-        items.append(_item(visa, name, f"reason/{name}", asked))
+        items.append(_item(inside(visa, name, visa / REASONING), name, f"reason/{name}", asked))
     return items
 
 
-def _inside(image: str) -> str:
-    """A photo's path inside of VisA's folder."""
+def _without_prefix(image: str) -> str:
+    """A photo's path relative to VisA's folder."""
     return image.removeprefix("./").removeprefix("VisA/")
 
 
-def _item(visa: Path, name: str, key: str, questions: tuple[Question, ...]) -> Item:
-    path = visa / name
+def _item(path: Path, name: str, key: str, questions: tuple[Question, ...]) -> Item:
     if not path.is_file():
-        raise InputError(f"{path}: is named in the benchmark but not there; unpack VisA into {visa}.")
+        raise InputError(f"{path}: is named in the benchmark but not there; unpack VisA beside the benchmark's files.")
     category = Path(name).parts[0]
     return Item(key, category, noun(category), read_photo(path), questions)
 
