@@ -6,23 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.documents import Lines, read_yaml
 from tools.errors import InputError
 from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-    from yaml import Event, Node
 
     from agent.rules import Rule
     from agent.spec import ProductSpec
-
-MAX_BYTES = 1_000_000
-"""Words and numbers of the largest product fit many times."""
-DEEPEST = 12
-"""No field lies deeper than this."""
-
-Lines = dict[tuple[str | int, ...], int]
-"""By path of keys and positions: the line of a field, from 1."""
 
 
 def read_spec(path: Path) -> ProductSpec:
@@ -35,7 +27,7 @@ def read_spec(path: Path) -> ProductSpec:
 
     from agent.spec import ProductSpec
 
-    data, lines = read_yaml(path)
+    data, lines = read_yaml(path, what="product file")
     if not isinstance(data, dict):
         raise InputError(
             f"{path}: field file: found {type(data).__name__} where a mapping belongs (name: ..., product: ...); "
@@ -45,69 +37,6 @@ def read_spec(path: Path) -> ProductSpec:
         return ProductSpec.model_validate(data)
     except ValidationError as error:
         raise InputError(_first(error, path, lines)) from error
-
-
-def read_yaml(path: Path) -> tuple[Any, Lines]:
-    """Plain data of a YAML file, and the line of each of its fields; no tags, no anchors, no key twice.
-
-    Raises:
-        InputError: the file cannot be read, is too large or too deep, or is not plain YAML.
-    """
-    import yaml
-
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than 1 MB; a product file holds words and numbers only.")
-        text = path.read_text(encoding="utf-8")
-        _refuse_anchors(text, path)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: Lines = {}
-        if node is not None:
-            _note_lines(node, (), lines, path)
-        return yaml.safe_load(text), lines
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give the path of a product's YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as YAML ({reason}); mend that place and try again.") from error
-
-
-def _refuse_anchors(text: str, path: Path) -> None:
-    """Anchors could unfold a short file into a huge one; nothing of ours needs them."""
-    import yaml
-
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InputError(
-                f"{path}: line {_line(event)}: anchors and aliases (& and *) are not accepted; write it out."
-            )
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise InputError(f"{path}: line {_line(event)}: nested deeper than any field of a product file.")
-
-
-def _line(event: Event) -> int:
-    """Where an event stands, from 1."""
-    return event.start_mark.line + 1 if event.start_mark is not None else 0
-
-
-def _note_lines(node: Node, at: tuple[str | int, ...], lines: Lines, path: Path) -> None:
-    import yaml
-
-    lines[at] = node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            _note_lines(item, (*at, number), lines, path)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*at, str(key.value))
-            if below in lines:
-                first = lines[below]
-                raise InputError(f"{path}: line {key.start_mark.line + 1}: field {key.value} stands twice (first in "
-                                 f"line {first}); keep one.")  # fmt: skip
-            _note_lines(value, below, lines, path)
-            lines[below] = key.start_mark.line + 1
 
 
 def _first(error: ValidationError, path: Path, lines: Lines) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from agent.product import Product
 from agent.report import InspectionReport
 from agent.spec import ProductSpec
+from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
+from agent.tracing import private_tracing
 from tools.errors import InputError
 from tools.types import RGB, Sample
 
@@ -121,12 +123,15 @@ class Inspector:
             product: the noun that models are told; the name by default.
 
         Raises:
-            tools.errors.InputError: no name, or a reference cannot be read.
+            tools.errors.InputError: no name, a text is too long, or a reference cannot be read.
         """
         from agent.learning.learn import learn
 
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
+        checked_text("product name", name, NAME)
+        checked_text("product", product or "", NAME)
+        checked_text("description", describe, DESCRIPTION)
         samples = [_sample(r) for r in references]
         return learn(
             self._context.toolbox,
@@ -179,6 +184,7 @@ class Inspector:
         """
         from agent.learning.revise import reject
 
+        checked_text("description", describe, DESCRIPTION)
         return reject(self._context.toolbox, product, [_sample(p) for p in photos], describe)
 
     def inspect(
@@ -202,22 +208,25 @@ class Inspector:
             on_step: told about each step as it ends; what it raises stops the inspection there and reaches the caller.
 
         Raises:
-            tools.errors.InputError: the photo or a reference cannot be read.
+            tools.errors.InputError: the photo or a reference cannot be read, or a text is too long.
         """
         from agent.state import InspectionState, Request
+
+        checked_text("description of a good part", normal, DESCRIPTION)
+        checked_text("question", question, QUESTION)
 
         request = Request(
             _photo(photo), product, tuple(_photo(r) for r in references), normal=normal, question=question
         )
         final: dict[str, Any] | None = None
-        stream = self._graph.stream(request, context=self._context, stream_mode=["updates", "values"])
-        for item in stream:
-            mode, chunk = cast("tuple[str, dict[str, Any]]", item)
-            if mode == "values":
-                final = chunk
-            elif on_step is not None:
-                for name, update in chunk.items():
-                    on_step(name, update)
+        with private_tracing():
+            for item in self._graph.stream(request, context=self._context, stream_mode=["updates", "values"]):
+                mode, chunk = cast("tuple[str, dict[str, Any]]", item)
+                if mode == "values":
+                    final = chunk
+                elif on_step is not None:
+                    for name, update in chunk.items():
+                        on_step(name, update)
         if final is None:
             raise RuntimeError("the graph ended without a state")
         return InspectionReport.of_state(

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, field_validator, model_validator
 
 from agent.rules import ANY, Rule, contradiction
+from agent.text_limits import DESCRIPTION
+
+MOST_PARTS = 200
+"""Parts of one product; more would take the grounder minutes for a photo."""
+MOST_RULES = 2_000
+"""Rules of one product."""
+MOST_REFERENCES = 10_000
+"""Reference photos of one product."""
+Text = Annotated[str, StringConstraints(max_length=DESCRIPTION)]
 
 
 class PartSpec(BaseModel):
@@ -15,8 +24,8 @@ class PartSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    label: str = Field(min_length=1)
-    phrase: str | None = Field(default=None, min_length=1)
+    label: str = Field(min_length=1, max_length=200)
+    phrase: str | None = Field(default=None, min_length=1, max_length=200)
     """Words for the grounder, usually the label; none for a part that was discovered without words."""
     called: str | None = Field(default=None, min_length=1, max_length=40)
     """What people call it, where that is not its label."""
@@ -33,22 +42,22 @@ class ProductSpec(BaseModel):
 
     version: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
-    product: str = Field(min_length=1)
+    product: str = Field(min_length=1, max_length=200)
     """The noun that a model is told: "compartment tray"."""
-    normal: str = ""
+    normal: str = Field(default="", max_length=DESCRIPTION)
     """What good means, in the user's words."""
-    defects: tuple[str, ...] = ()
+    defects: tuple[Text, ...] = Field(default=(), max_length=200)
     """What may be wrong with its surface, for the matcher by words and for the narrator's choice of a name: names
     ("crack"), or names and how they look ("crack: a dark jagged line"); misses that were rejected are added."""
-    parts: tuple[PartSpec, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    unruled: tuple[str, ...] = ()
+    parts: tuple[PartSpec, ...] = Field(default=(), max_length=MOST_PARTS)
+    rules: tuple[Rule, ...] = Field(default=(), max_length=MOST_RULES)
+    unruled: tuple[Text, ...] = Field(default=(), max_length=200)
     """What was said of good ones and no rule checks."""
-    references: tuple[Path, ...] = ()
+    references: tuple[Path, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """Photos of good ones, relative to the folder of this file where they lie below it."""
-    good_scores: tuple[float, ...] = ()
+    good_scores: tuple[FiniteFloat, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """What the most surprising rule says of each reference when the rules are learned from the others (log-odds)."""
-    named_scores: tuple[float, ...] = ()
+    named_scores: tuple[FiniteFloat, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """The same of rules on parts that words find, where there are rules on other parts, too: another tool finds those,
     and the one is not to be mistrusted for what the other misses. `good_scores` then leaves them out."""
 

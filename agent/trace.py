@@ -8,6 +8,7 @@ from typing import Any, cast
 from agent.evidence import Evidence, Hypothesis, Look, Verdict
 from agent.fuse import anomaly_llr, by_hypothesis
 from agent.state import Glance, Update
+from tools.display_text import display_text
 
 LISTED = 4
 """So many hypotheses are shown after a step, the strongest."""
@@ -54,7 +55,7 @@ def _short(value: object) -> str:
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(f"({_short(v)})" if isinstance(v, Mapping) else _short(v) for v in value) or "none"
-    return str(value)
+    return display_text(str(value))
 
 
 def _glance(glance: Glance) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from agent.context import Context, Policy
 from agent.graph import build_first_look, build_loop
 from agent.report import InspectionReport
 from agent.state import InspectionState, Request
+from agent.tracing import private_tracing
 from evals.ablated import COLUMNS, Judgement, PhotoLine, metrics_of
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
@@ -94,7 +95,8 @@ def measure(inspector: Inspector, categories: Sequence[Category], shots: int, ou
                 continue
             product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
             for case in cases:
-                state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
+                with private_tracing():
+                    state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
                 line = PhotoLine(
                     category=category.name, id=case.id, label=case.label,
                     rows={row.name: _judged(row, state, case, inspector.context) for row in ROWS},
@@ -111,7 +113,8 @@ def _judged(row: Row, state: InspectionState, case: Case, context: Context) -> J
     """The verdict, the sentences that the truth can be held against, and what it took, in one way to judge."""
     start = time.perf_counter()
     as_in_row = replace(context, policy=row.policy, calibration=_maps(row, context.calibration))
-    final = InspectionState(**build_loop().invoke(_started(state, row), context=as_in_row))
+    with private_tracing():
+        final = InspectionState(**build_loop().invoke(_started(state, row), context=as_in_row))
     spent = sum(state.seconds.values()) + time.perf_counter() - start
     report = InspectionReport.of_state(final, models={}, profile="")
     # Of medleys parts have no names that a report could use.

@@ -29,6 +29,7 @@ from agent.looks import Again
 from agent.state import InspectionState, Request, need_glance, need_product, need_sample
 from agent.steps.look_again import ACTIONS
 from agent.steps.suspect import EVERYWHERE
+from agent.tracing import private_tracing
 from evals.calibration import FIRST
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
@@ -85,7 +86,8 @@ def collected(
         references = category.references(shots, SEED) if shots else []
         product = inspector.learn(category.name, references, describe=category.normal, product=category.product)
         for case in category.cases:
-            state = first.invoke(Request(case.photo(), product), context=inspector.context)
+            with private_tracing():
+                state = first.invoke(Request(case.photo(), product), context=inspector.context)
             yield InspectionState(**state), case
 
 
@@ -203,7 +205,8 @@ def fused(states: Sequence[tuple[InspectionState, Case]], context: Context) -> F
     from scipy.optimize import minimize
 
     loop = build_loop()
-    at = np.array([anomaly_llr(InspectionState(**loop.invoke(s, context=context)).evidence) for s, _ in states])
+    with private_tracing():
+        at = np.array([anomaly_llr(InspectionState(**loop.invoke(s, context=context)).evidence) for s, _ in states])
     bad = np.array([case.label != "good" for _, case in states])
 
     def loss(parameters: NDArray[np.float64]) -> float:

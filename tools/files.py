@@ -89,8 +89,7 @@ def exclusive(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
         seconds: how long to wait for another holder.
 
     Raises:
-        InputError: another program holds it for longer than that.
-        OSError: the lock file cannot be written.
+        InputError: another program holds it for longer than that, or the lock file cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -98,9 +97,10 @@ def exclusive(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise InputError(
-            f"{path}: another program has been changing it for {seconds:.0f} s; wait for it to end and call again."
-        ) from error
+        raise InputError(f"{path}: another program is changing it; wait for it to end and call again.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be locked ({reason}); give a folder that you may write to.") from error
     try:
         yield
     finally:

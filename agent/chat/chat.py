@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,10 +14,13 @@ from agent.chat.graph import build_chat_graph
 from agent.chat.parts import PartFact
 from agent.chat.reply import ChatTurn, Proposal, Reply, restored
 from agent.chat.state import ChatContext, Question
-from agent.chat.store import checked_thread, close, open_store, prune, refuse_other
+from agent.chat.store import checked_thread, close, damage_as_input_error, open_store, prune, refuse_other
 from agent.report import InspectionReport
 from agent.spec import ProductSpec
+from agent.text_limits import QUESTION, checked_text
+from agent.tracing import private_tracing
 from tools.errors import InputError
+from tools.files import exclusive
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
     from agent.product import Product
     from tools.narrate import Narrator
 
-LONGEST = 2000
-"""Signs of a question."""
+WAIT = 600.0
+"""Seconds to wait while another process answers in the same store."""
 OnText = Callable[[str], None]
 """Is told the pieces of an answer as they come; joined they are its text."""
 
@@ -48,11 +52,13 @@ class Chat:
         self._graph = build_chat_graph(self._saver)
         self._config: RunnableConfig = {"configurable": {"thread_id": self.thread}}
         self._lock = threading.Lock()
-        values = self._values()
-        if values.get("report"):
-            self._resume(values)
-        else:
-            self._begin()
+        self._store = None if store is None else Path(store)
+        with self._turn():
+            values = self._values()
+            if values.get("report"):
+                self._resume(values)
+            else:
+                self._begin()
 
     def ask(self, question: str, on_text: OnText | None = None) -> Reply:
         """Answers a question.
@@ -66,9 +72,9 @@ class Chat:
         """
         if not question.strip():
             raise InputError("the question is empty; ask something, such as: why is it bad?")
-        if len(question) > LONGEST:
-            raise InputError(f"the question has {len(question)} signs; ask in at most {LONGEST}.")
-        with self._lock:
+        checked_text("question", question, QUESTION)
+        with self._lock, self._turn():
+            self._values()  # another process may have damaged the store since
             return self._run(" ".join(question.split()), on_text)
 
     def confirm(self) -> Reply:
@@ -103,8 +109,18 @@ class Chat:
         """Closes the store; what was said is kept."""
         close(self._saver)
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the store's file for one turn, so that no other process adds to the thread in between."""
+        with private_tracing(), exclusive(self._store, seconds=WAIT) if self._store is not None else nullcontext():
+            yield
+
     def _values(self) -> dict[str, Any]:
-        return dict(self._graph.get_state(self._config).values or {})
+        with damage_as_input_error(self._store, self.thread):
+            state = self._graph.get_state(self._config)
+            if state.values and not isinstance((state.metadata or {}).get("step"), int):
+                raise ValueError("a state without the number of its step")
+            return dict(state.values or {})
 
     def _begin(self) -> None:
         """Starts a thread with the report as it is."""
@@ -123,18 +139,24 @@ class Chat:
         Raises:
             InputError: it is about another photo.
         """
-        kept = InspectionReport.model_validate_json(values["report"])
+        with damage_as_input_error(self._store, self.thread):
+            kept = InspectionReport.model_validate_json(values["report"])
+            [ChatTurn.of_dict(turn) for turn in values.get("turns", ())]
+            _proposal(values.get("pending"))
         case, digest = self._case, str(values.get("digest", ""))
         other = digest != case.digest if digest and case.digest else Path(kept.image).name != case.name
         if other:
             refuse_other(self.thread, kept.image, case.report.image)
         product = case.product
         if product is not None and values.get("spec") and _dumped(product) == values.get("base"):
-            product = replace(product, spec=ProductSpec.model_validate(values["spec"]))
+            with damage_as_input_error(self._store, self.thread):
+                product = replace(product, spec=ProductSpec.model_validate(values["spec"]))
         kept = kept.model_copy(update={"image": case.report.image})
         kept = kept.with_pixels_of(case.report)
         parts = values.get("parts")
-        case.adopt(kept, digest, None if parts is None else [PartFact.of_dict(p) for p in parts], product)
+        with damage_as_input_error(self._store, self.thread):
+            known = None if parts is None else [PartFact.of_dict(p) for p in parts]
+        case.adopt(kept, digest, known, product)
 
     def _run(self, question: str, on_text: OnText | None) -> Reply:
         before, pieces = self._case.report, 0

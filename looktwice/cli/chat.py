@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from looktwice.cli.options import Device, Looks, Profile
+from tools.display_text import display_text
+from tools.files import exclusive
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -98,7 +100,8 @@ def _talk(conversation: Chat, file: Path | None) -> None:
         reply = conversation.ask(question)
         _print(reply)
         if reply.intent == "confirm" and conversation.product is not None and file is not None:
-            conversation.product.save(file)
+            with exclusive(file):
+                conversation.product.save(file)
             _aside(_worded("saved", path=str(file)))
         elif reply.intent == "confirm" and file is None and reply.text:
             _aside(_worded("spec_at"))
@@ -124,21 +127,12 @@ def _print(reply: Reply) -> None:
 
     for sentence in reply.sentences:
         told = f"{sentence.text} {cited(sentence.cites)}" if sentence.cites else sentence.text
-        sys.stdout.write(f"{printable(told)}\n")
+        sys.stdout.write(f"{display_text(told)}\n")
     sys.stdout.flush()
 
 
 def _aside(text: str) -> None:
-    sys.stderr.write(f"{printable(text)}\n")
-
-
-def printable(text: str) -> str:
-    """The text without control characters, which a file name could bring and a terminal would obey.
-
-    >>> printable("a\\x1b[2Jb")
-    'a?[2Jb'
-    """
-    return "".join(c if c.isprintable() else "?" for c in text)
+    sys.stderr.write(f"{display_text(text)}\n")
 
 
 def _worded(key: str, **facts: str | int) -> str:

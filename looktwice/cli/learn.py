@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from looktwice.cli.options import Device, Profile
+from tools.display_text import display_text
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
@@ -30,6 +31,7 @@ def learn(
     test: Annotated[bool, typer.Option("--test", help="Say which rules fire on the photos, and why.")] = False,
     add: Annotated[bool, typer.Option("--add", help="False alarms: take the photos as references.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Misses: learn what is wrong with the photos.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a product of that name; keeps it as .bak.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of product files.")] = False,
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = PRODUCTS,
     profile: Profile = "auto",
@@ -37,6 +39,7 @@ def learn(
 ) -> None:
     """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
     from tools.errors import InputError
+    from tools.files import exclusive, write_atomic
 
     if schema:
         from agent.spec import ProductSpec
@@ -52,23 +55,59 @@ def learn(
     from agent import Inspector
 
     found = _found(photos or [])
+    if (test or add or reject) and not found and not (reject and describe):
+        raise InputError("no photo was given; name one or more after the product's name.")
+    if not (test or add or reject or found or describe):
+        raise InputError("nothing to learn from; give photos of good ones, or say what good means with --describe.")
     inspector = Inspector(profile, device=device)
-    if test or add or reject:
-        if not found and not (reject and describe):
-            raise InputError("no photo was given; name one or more after the product's name.")
-        known = load_product(inspector, name, products)
-        if test:
-            _test(inspector, known, found)
-        else:
+    if test:
+        _test(inspector, load_product(inspector, name, products), found)
+        return
+    _make_folder(target)
+    if add or reject:
+        with exclusive(target):
+            known = load_product(inspector, name, products)
             changed, said = inspector.add(known, found) if add else inspector.reject(known, found, describe)
             changed.save(target)
-            _say([f"{target}: revised", *(f"  {line}" for line in said)])
+        _say([f"{target}: revised", *(f"  {line}" for line in said)])
         return
-    if not found and not describe:
-        raise InputError("nothing to learn from; give photos of good ones, or say what good means with --describe.")
-    learned = inspector.learn(name, found, describe=describe, product=product)
-    learned.save(target)
+    # The lock is held while learning, so that a second call for the same name ends at once instead of being lost.
+    with exclusive(target, seconds=0):
+        _refuse_overwriting(target, force)
+        learned = inspector.learn(name, found, describe=describe, product=product)
+        if target.exists():
+            write_atomic(target.with_name(f"{target.name}.bak"), target.read_bytes())
+        learned.save(target)
     _summarise(learned, target)
+
+
+def _make_folder(target: Path) -> None:
+    """Make the folder of a product file.
+
+    Raises:
+        tools.errors.InputError: it cannot be made.
+    """
+    from tools.errors import InputError
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target.parent}: cannot be made ({error.strerror}); give another --products.") from error
+
+
+def _refuse_overwriting(target: Path, force: bool) -> None:
+    """Refuse to learn a product anew over the file of an earlier one.
+
+    Raises:
+        tools.errors.InputError: there is one, and --force was not given.
+    """
+    from tools.errors import InputError
+
+    if target.exists() and not force:
+        raise InputError(
+            f"{target}: exists already; learn under another name, add photos to it with --add, or give --force to "
+            f"replace it (the old file is then kept as {target.name}.bak)."
+        )
 
 
 def _found(paths: list[Path]) -> list[Path]:
@@ -94,10 +133,10 @@ def _test(inspector: Inspector, product: Product, photos: list[Path]) -> None:
     for photo in photos:
         checks = inspector.check(photo, product)
         firing = [c for c in checks if c.fires]
-        typer.echo(f"{photo.name}: {len(firing)} of {len(checks)} rules fire")
+        typer.echo(f"{display_text(photo.name)}: {len(firing)} of {len(checks)} rules fire")
         for c in firing or checks[:SHOWN]:
             mark = "fires" if c.fires else "holds"
-            typer.echo(f"  {mark}: {c.rule} ({c.log_odds:+.1f}): {c.sentence}")
+            typer.echo(display_text(f"  {mark}: {c.rule} ({c.log_odds:+.1f}): {c.sentence}"))
 
 
 def _edit(target: Path) -> None:
@@ -130,7 +169,7 @@ def _edit(target: Path) -> None:
 
 def _say(lines: list[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        typer.echo(display_text(line))
 
 
 def load_product(inspector: Inspector, name: str, products: Path = PRODUCTS) -> Product:

@@ -46,7 +46,7 @@ class Tracer:
             if self._printed:
                 sys.stderr.write(in_a_line({k: v for k, v in record.items() if k != "photo"}) + "\n")
             if self._file is not None:
-                with self._file.open("a", encoding="utf-8") as stream:
+                with self._file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
         return on_step

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.documents import MAX_BYTES
 from tools.errors import InputError
+from tools.files import exclusive, read_text, write_atomic
 
 if TYPE_CHECKING:
     from agent import Product
@@ -62,7 +64,7 @@ class Shelf:
     def text(self, name: str) -> str:
         """The product's file as it stands."""
         self.changed_at(name)
-        return self.path(name).read_text(encoding="utf-8")
+        return read_text(self.path(name), limit=MAX_BYTES, what="product file")
 
     def read(self, name: str) -> ProductSpec:
         """The specification of a product."""
@@ -78,7 +80,8 @@ class Shelf:
         spec = parse(text, name)
         self.refuse_foreign_photos(spec, name)
         self.folder.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        with exclusive(target):
+            write_atomic(target, text)
         return spec
 
     def keep_photos(self, name: str, photos: Sequence[Path]) -> list[Path]:
@@ -100,7 +103,9 @@ class Shelf:
             p.relative_to(folder) if p.is_absolute() and p.is_relative_to(folder) else p
             for p in product.spec.references
         )
-        product.spec.model_copy(update={"references": inside}).save(target)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(target):
+            product.spec.model_copy(update={"references": inside}).save(target)
         return target
 
     def photos(self, name: str) -> Path:

@@ -1,6 +1,7 @@
 """The product file: round trips without loss, and says which line and field is wrong."""
 
 import json
+import time
 
 import pytest
 
@@ -87,14 +88,14 @@ BASE = "name: tray\nproduct: tray\nparts:\n- {label: bolt, phrase: bolt}\n- {lab
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: [", "not readable as YAML"),
-        ("!!python/object/apply:os.system ['true']", "not readable as YAML"),
+        ("name: [", "is not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not valid YAML"),
         ("name: tray", "field product"),
         ("name: tray\nproduct: tray\ncolour: red", "line 3: field colour"),
         ("just words", "field file"),
         ("", "field file"),
         ("a: &a [x, x]\nb: [*a, *a]", r"line 1: anchors and aliases"),
-        ("name: tray\nproduct: tray\nname: box", "line 3: field name stands twice"),
+        ("name: tray\nproduct: tray\nname: box", "line 3: field name is given twice"),
         ("x: " + "[" * 40 + "]" * 40, "nested deeper"),
         (BASE + "- {kind: weight, part: bolt}", "line 7: field rules.0: unknown kind weight; kinds are 'count'"),
         (BASE + "- {kind: count, part: bolt, low: 3, high: 1}", r"line 7: .*high \(1\) is below low \(3\)"),
@@ -181,3 +182,22 @@ def test_ready_made_products_read_and_say_that_nobody_measured_them(name):
     assert "nobody has measured" in first
     # The line above each rule says what the rule says, also after someone has changed a number.
     assert text.endswith("\n" + in_yaml(spec))
+
+
+@pytest.mark.parametrize(
+    ("field", "fault"),
+    [
+        ("parts: [" + ", ".join(f"{{label: p{n}}}" for n in range(5000)) + "]", "at most 200"),
+        ("good_scores: [.nan]", "finite"),
+        ("version: " + "1" * 5000, "digits"),
+        ("references: [" + "a.png, " * 20_000 + "b.png]", "at most 10000"),
+        ("normal: " + "a " * 20_000, "at most 10000"),
+    ],
+)
+def test_a_product_file_that_would_take_minutes_is_refused_at_once(tmp_path, field, fault):
+    path = tmp_path / "hostile.yaml"
+    path.write_text(f"name: a\nproduct: a\n{field}\n")
+    start = time.monotonic()
+    with pytest.raises(InputError, match=fault):
+        ProductSpec.load(path)
+    assert time.monotonic() - start < 10

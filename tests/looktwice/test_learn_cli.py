@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from agent.spec import ProductSpec
 from looktwice.examples import examples
 
 CALL = "from looktwice.cli import main; main()"
@@ -79,3 +81,44 @@ def test_a_test_says_of_each_photo_which_rules_fire(kit):
     assert result.returncode == 0, result.stderr
     assert "rules fire" in result.stdout
     assert "screw" in result.stdout
+
+
+def test_a_product_is_replaced_only_with_force_and_then_kept_as_a_copy(kit):
+    folder, _ = kit
+    file = folder / "products" / "kit.yaml"
+    before = file.read_bytes()
+    again = ("learn", "kit", "--describe", "three nuts", "--profile", "nano")
+    refused = looktwice(*again, cwd=folder)
+    assert refused.returncode == 2 and "--force" in refused.stderr
+    assert file.read_bytes() == before
+    assert looktwice(*again, "--force", cwd=folder).returncode == 0
+    assert file.read_bytes() != before
+    assert (folder / "products" / "kit.yaml.bak").read_bytes() == before
+
+
+def test_of_two_calls_that_learn_one_name_at_once_one_is_refused(tmp_path):
+    from tools.files import exclusive
+
+    (tmp_path / "products").mkdir()
+    with exclusive(tmp_path / "products" / "kit.yaml"):
+        result = looktwice("learn", "kit", "--describe", "three nuts", "--profile", "nano", cwd=tmp_path)
+    assert result.returncode == 2 and "another program" in result.stderr
+    assert not (tmp_path / "products" / "kit.yaml").exists()
+
+
+def test_a_kill_while_a_product_file_is_written_leaves_a_whole_one(kit):
+    folder, _ = kit
+    file = folder / "products" / "kit.yaml"
+    write = (
+        "from pathlib import Path; from agent.spec import ProductSpec; import sys\n"
+        "spec = ProductSpec.load(Path(sys.argv[1]))\nprint('go', flush=True)\nwhile True: spec.save(Path(sys.argv[1]))"
+    )
+    for wait in (0.01, 0.02, 0.05, 0.08, 0.13):
+        writer = subprocess.Popen([sys.executable, "-c", write, str(file)], stdout=subprocess.PIPE, text=True,
+                                  env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})  # fmt: skip
+        writer.stdout.readline()
+        time.sleep(wait)
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        assert ProductSpec.load(file).parts
