@@ -1,78 +1,120 @@
-"""Puts the commands together and turns errors into one sentence and an exit status."""
+"""Runs the command line, and turns whatever ends it into one sentence and an exit status."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
-from typing import Annotated
-
-import typer
-
-from looktwice.batch.naming import readable
-from looktwice.cli.bench import bench
-from looktwice.cli.chat import chat
-from looktwice.cli.demo import demo
-from looktwice.cli.doctor import doctor
-from looktwice.cli.eval import evaluate
-from looktwice.cli.inspect import command_line, inspect
-from looktwice.cli.learn import learn
-from looktwice.cli.models import models
-from looktwice.cli.ui import ui
-from looktwice.cli.world import world
-from tools.errors import LookTwiceError
 
 SPINS = "2000"
 """How long a thread that waits for another keeps its core. OpenMP's own choice, many times longer, makes small models
 thirty times slower as soon as another program wants a core as well."""
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        import looktwice
-
-        typer.echo(f"looktwice {looktwice.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def everything(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """A visual inspector that explains itself: good or not, where, which rule is broken, why, how sure."""
-
-
-app.command()(demo)
-app.command()(inspect)
-app.command()(learn)
-app.command()(chat)
-app.command("eval")(evaluate)
-app.command()(bench)
-app.command()(world)
-app.command()(doctor)
-app.command()(ui)
-app.add_typer(models, name="models")
+GOOD, WRONG, FAULT, INTERRUPTED, CLOSED = 0, 2, 70, 130, 141
 
 
 def main() -> None:
-    """Runs the command line; exit status 0 good, 1 anomalous, 2 wrong call or input, 130 interrupted."""
+    """Run the command line and end the process.
+
+    The exit status is 0 for good, 1 for anomalous, 2 for a wrong call or an input that cannot be used, 70 for a fault
+    of the program itself, 130 or 143 when a signal ended it, and 141 when nobody reads its output any more. A fault is
+    told in one sentence; its traceback is kept in a file in the user's cache or temporary folder, and is printed only
+    where neither can be written.
+    """
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal cannot show must not end the work
+    try:
+        status = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException as error:  # any other exception would end the process with 1, which means anomalous
+        status = _status_of(error)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Parse the arguments and run the command; its exit status."""
+    from looktwice.cli.commands import PassedError, app
+    from looktwice.cli.inspect import command_line
+
     try:
         app(command_line())
-    except LookTwiceError as error:
-        sys.stderr.write(f"looktwice: {readable(str(error))}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("looktwice: stopped; what was finished is kept.\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except PassedError as passed:
+        return _status_of(passed.cause)
+    except SystemExit as ended:  # the parser's own end
+        return ended.code if isinstance(ended.code, int) else GOOD
+    return GOOD
+
+
+def _status_of(error: BaseException) -> int:
+    """Say what ended the command; the exit status for it."""
+    if isinstance(error, KeyboardInterrupt):
+        _say("looktwice: stopped; what was finished is kept.\n")
+        return INTERRUPTED
+    # Rich turns a pipe that is closed into SystemExit(1) itself.
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+        _leave_output()
+        return CLOSED
+    refused = _refusal(error)
+    if refused is not None:
+        _say(f"looktwice: {refused}\n")
+        return WRONG
+    _say(_fault(error))
+    return FAULT
+
+
+def _refusal(error: BaseException) -> str | None:
+    """What to say of an error that was raised on purpose; None for any other."""
+    errors = sys.modules.get("tools.errors")
+    if errors is None or not isinstance(error, errors.LookTwiceError):
+        return None
+    from tools.display_text import display_text
+
+    return display_text(str(error))
+
+
+def _fault(error: BaseException) -> str:
+    """What to say of an error that nobody foresaw, once its traceback is kept."""
+    import traceback
+
+    found = " ".join(str(error).split())[:200]
+    what = ascii(f"{type(error).__name__}: {found}" if found else type(error).__name__)[1:-1]
+    trace = "".join(traceback.format_exception(error))
+    file = _keep(trace)
+    if file is None:
+        return f"looktwice: a fault of the program ({what}); please report it with this traceback:\n{trace}"
+    return f"looktwice: a fault of the program ({what}); its traceback is in {ascii(file)[1:-1]}; please report it.\n"
+
+
+def _keep(trace: str) -> str | None:
+    """Write a traceback into the user's cache or temporary folder; the file, or None where neither can be written."""
+    import tempfile
+
+    cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")  # noqa: PTH111
+    for folder in (os.path.join(cache, "looktwice"), None):  # noqa: PTH118
+        with contextlib.suppress(OSError, ValueError):
+            if folder is not None:
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            descriptor, file = tempfile.mkstemp(prefix="traceback-", suffix=".txt", dir=folder)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(trace)
+            return file
+    return None
+
+
+def _say(text: str) -> None:
+    """Write to standard error, as far as there is one."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _leave_output() -> None:
+    """Lead standard output nowhere, so that the end of the process does not complain about a reader that has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

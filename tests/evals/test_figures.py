@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from evals.figures import METRICS, line, rows
 from evals.runner import Results, Settings
-from looktwice.cli.main import app
+from looktwice.cli.commands import app
 from tools.errors import LookTwiceError
 
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from evals.leaderboard import METRICS, PARTS, command_of, page, row
 from evals.results import Results, Settings
-from looktwice.cli.main import app
+from looktwice.cli.commands import app
 from tools.errors import LookTwiceError
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from looktwice.batch.observe import EventLog, Several
 from looktwice.batch.spans import Spans, provider_of_environment
-from looktwice.cli.main import app
+from looktwice.cli.commands import app
 from tools.errors import InputError
 
 pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is an extra: pip install 'looktwice[otel]'")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from evals.benches.peers import PeersBench
 from evals.benches.peers_rows import Row, Skipped
-from looktwice.cli.main import app
+from looktwice.cli.commands import app
 from tools.errors import InputError
 
 ROW = Row("patches", "looktwice, words", "heldout", 0, 8, {"image_auroc": 0.75}, 0.5, 812.4)
