@@ -44,7 +44,7 @@ _ROWS = 256
 """Rows that are scaled at a time."""
 _ORIENTATION = 0x0112
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error)
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, struct.error)
 """What Pillow's decoders raise on a damaged file."""
 _standard_error = threading.Lock()
 """Held while standard error leads nowhere, which holds for the whole process."""
@@ -81,7 +81,7 @@ def load_sample(path: Path) -> Sample:
                 f"{path}: holds {_what(head)}, not a photo that can be read; accepted are {ACCEPTED}; "
                 "export it again in one of these."
             ) from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise InputError(
                 f"{path}: is damaged or cut short ({_brief(error)}); copy it again from its source, or export it "
                 f"again as one of {ACCEPTED}."
@@ -105,7 +105,7 @@ def decoded_bytes(path: Path) -> int:
                 return _peak(picture)
         except Image.DecompressionBombError as error:
             raise _too_large(path, "too many") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise InputError(f"{path}: holds {_what(head)} or is damaged; accepted are {ACCEPTED}.") from error
 
 
@@ -308,7 +308,7 @@ def _orientation(picture: Image.Image) -> int:
     """EXIF orientation 1 to 8; a photo whose EXIF block is damaged is taken as it lies."""
     try:
         stated = picture.getexif().get(_ORIENTATION, 1)
-    except _DAMAGED:
+    except DAMAGED:
         return 1
     return stated if isinstance(stated, int) else 1
 

@@ -19,6 +19,10 @@ def ui(
     without_password: Annotated[
         bool, typer.Option("--without-password", help="Really let other machines in without a password.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Further name that the page answers to, such as that of a proxy; may be given again."),
+    ] = None,
     share: Annotated[Literal["never"], typer.Option(help="Never: the page is not put on a public address.")] = "never",
     mcp: Annotated[bool, typer.Option("--mcp", help="Offer inspect, ask and learn as MCP tools as well.")] = False,
     language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
@@ -34,7 +38,7 @@ def ui(
     from looktwice.page.app import refuse_exposure
 
     del share
-    settings = Settings(host, port, auth, without_password, products, results, language, mcp)
+    settings = Settings(host, port, auth, without_password, products, results, language, mcp, tuple(allow_host or ()))
     refuse_exposure(settings)
     from agent import Inspector
     from agent.claims import languages

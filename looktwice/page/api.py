@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import api as gradio_api
 
+from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
-from looktwice.page.engine import photo_of
+from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
+from looktwice.page.private import upload_folder
+from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
+from tools.images import ACCEPTED, decoded_bytes
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Product
-    from tools.types import Sample
 
 MOST = 16
 """Good photos of one call."""
+LARGEST_PHOTO = 30 * 1024 * 1024
+"""Bytes of a photo that is given as a data URI."""
 
 
 class Api:
@@ -96,7 +101,7 @@ class Api:
         self, photo: str, product: str, references: list[str] | None, normal: str
     ) -> tuple[InspectionReport, Product | None]:
         with tempfile.TemporaryDirectory() as folder:
-            sample = self._photo(photo, Path(folder), "photo")
+            path = self._kept(photo, Path(folder), "photo")
             good = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
             known: list[Product] = []
 
@@ -106,7 +111,7 @@ class Api:
                     known.append(update["product"])
 
             report = self._page.engine.inspect(
-                sample, product=product.strip() or None, references=good, normal=normal[:2000], on_step=on_step,
+                path, product=product.strip() or None, references=good, normal=normal, on_step=on_step,
                 on_place=lambda ahead: None,
             )  # fmt: skip
         return report, known[-1] if known else self._page.engine.product(product) if product.strip() else None
@@ -114,6 +119,7 @@ class Api:
     def _ask(
         self, photo: str, question: str, product: str, references: list[str] | None, normal: str
     ) -> dict[str, Any]:
+        checked_text("question", question, QUESTION)
         report, known = self._inspect(photo, product, references, normal)
         chat = self._page.engine.inspector.chat(report, product=known, thread="api")
         with self._page.engine.queue.turn():
@@ -130,14 +136,16 @@ class Api:
             raise InputError(f"product '{name}' is kept already; choose another name.")
         if not references and not normal.strip():
             raise InputError("there is nothing to learn from; give references, or say what good means in normal.")
+        checked_text("normal", normal, LONGEST_NORMAL)
         with tempfile.TemporaryDirectory() as folder:
             photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
-            for photo in photos:
-                photo_of(photo)
-            kept = shelf.keep_photos(name, photos)
-        with self._page.engine.queue.turn():
-            product = self._page.engine.inspector.learn(name, kept, describe=normal[:2000])
-            shelf.keep(product)
+            refuse_many(photos)
+            with self._page.engine.queue.turn():
+                for photo in photos:
+                    photo_of(photo)
+                kept = shelf.keep_photos(name, photos)
+                product = self._page.engine.inspector.learn(name, kept, describe=normal)
+                shelf.keep(product)
         rules = [say_briefly(rule.claim) for rule in product.spec.rules]
         return {"product": product.name, "rules": rules, "references": len(kept), "notes": list(product.notes)}
 
@@ -147,9 +155,6 @@ class Api:
             raise InputError(f"references: {len(found)} photos, at most {MOST} are taken; give fewer.")
         return found
 
-    def _photo(self, given: str, folder: Path, name: str) -> Sample:
-        return photo_of(self._kept(given, folder, name))
-
     def _kept(self, given: str, folder: Path, name: str) -> Path:
         """A file that holds a given photo."""
         if given.startswith("data:"):
@@ -158,9 +163,14 @@ class Api:
                 raise InputError(
                     f"{name}: begins with {head[:40]!r}; give data:image/png;base64, and the photo's bytes."
                 )
+            if len(data) > 4 * (LARGEST_PHOTO // 3 + 1):
+                raise InputError(
+                    f"{name}: its {len(data):,} characters of base64 are more than the {LARGEST_PHOTO // 1024**2} MiB "
+                    "that a photo may have; give a smaller photo."
+                )
             try:
                 content = base64.b64decode(data, validate=True)
-            except binascii.Error as error:
+            except ValueError as error:
                 raise InputError(f"{name}: its base64 is damaged ({error}); encode the photo again.") from error
             kind = "".join(c for c in head[11:-7] if c.isalnum())[:5] or "png"
             path = folder / f"{name}.{kind}"
@@ -170,7 +180,25 @@ class Api:
             raise InputError(f"{name}: this page is open to other machines and takes no paths; give a data URI.")
         if not given.strip():
             raise InputError(f"{name}: is empty; give a data URI or the path of an image file.")
-        return Path(given).expanduser()
+        return _photo_at(given, name)
+
+
+def _photo_at(given: str, name: str) -> Path:
+    """The path of a photo on this machine; whatever else lies there, or nothing, is refused in the same words.
+
+    A caller is told of no file that is not a photo; a FIFO or a device is not opened. Uploads have owners, which the
+    page's functions for programs do not know.
+    """
+    path = Path(given)
+    with contextlib.suppress(RuntimeError, ValueError, OSError, InputError):
+        path = path.expanduser()
+        if upload_folder().resolve() not in path.resolve().parents:
+            decoded_bytes(path)
+            return path
+    raise InputError(
+        f"{name}: {display_text(path.name, 80)!r} is no photo that this page can read; give a data URI, or the path of "
+        f"an image file on the page's machine ({ACCEPTED})."
+    )
 
 
 def add_api(page: PageContext, *, paths: bool) -> None:

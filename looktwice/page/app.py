@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +20,7 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector
+    from looktwice.page.logins import Logins
 
 LARGEST_UPLOAD = 30 * 1024 * 1024
 """Bytes of one upload."""
@@ -39,6 +44,8 @@ class Settings:
     results: Path = Path("results")
     language: str = "en"
     mcp: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    """Further names that the page answers to, such as that of a proxy in front of it."""
 
 
 def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blocks:
@@ -48,6 +55,7 @@ def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blo
         tools.errors.InputError: no words in that language.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    _own_upload_folder()
     from looktwice.page.api import add_api
     from looktwice.page.batch_tab import build_batch_tab
     from looktwice.page.context import PageContext
@@ -72,13 +80,15 @@ def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blo
                 build_batch_tab(page)
             with gr.Tab(words["tab_evals"], id="evals"):
                 build_evals_tab(page)
-        add_api(page, paths=is_local(settings.host))
+        # Behind a proxy's name, callers may be other machines, which read no files of this one.
+        add_api(page, paths=is_local(settings.host) and not settings.allow_hosts)
 
         def leave(request: gr.Request) -> None:
             page.visits.leave(request.session_hash)
 
         blocks.unload(leave)
-    blocks.queue(default_concurrency_limit=AT_ONCE)
+    blocks.queue(default_concurrency_limit=AT_ONCE, max_size=AT_ONCE)
+    blocks.looktwice_visits = page.visits
     atexit.register(page.visits.close)
     return cast("gr.Blocks", blocks)
 
@@ -95,16 +105,25 @@ def serve(blocks: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
         tools.errors.InputError: the host would show the page to others unasked, the file of passwords has a fault, or
             the port is taken.
     """
-    from looktwice.page.private import middleware, password_check
+    from looktwice.page.hosts import Hosts
+    from looktwice.page.logins import Logins, password_check
+    from looktwice.page.owners import Owners
+    from looktwice.page.private import Rules, middleware, upload_folder
     from looktwice.page.theme import css, head, theme
 
-    check = password_check(settings.auth) if settings.auth is not None else None
+    logins = Logins(password_check(settings.auth)) if settings.auth is not None else None
     refuse_exposure(settings)
-    more: dict[str, Any] = {"middleware": middleware()}
+    rules = Rules(
+        Owners(upload_folder()), Hosts(settings.host, frozenset(n.lower() for n in settings.allow_hosts)), logins,
+        mcp_key=secrets.token_urlsafe(32) if settings.mcp else "", visits=getattr(blocks, "looktwice_visits", None),
+    )  # fmt: skip
+    more: dict[str, Any] = {"middleware": middleware(rules)}
+    _reach_itself_without_proxy(settings.host)
     try:
         _, local, _ = blocks.launch(
-            server_name=settings.host, server_port=settings.port, auth=check, share=False, quiet=True,
-            prevent_thread_lock=True, show_error=False, max_file_size=LARGEST_UPLOAD, mcp_server=settings.mcp,
+            server_name=settings.host, server_port=settings.port, auth=_gradio_check(logins) if logins else None,
+            share=False, quiet=True, prevent_thread_lock=True, show_error=False,
+            max_file_size=LARGEST_UPLOAD, mcp_server=settings.mcp,
             ssr_mode=False, pwa=False, enable_monitoring=False, run_history=False, footer_links=["api"],
             theme=theme(), css=css(), head=head(), app_kwargs=more, max_threads=AT_ONCE + 16,
         )  # fmt: skip
@@ -112,9 +131,61 @@ def serve(blocks: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
         raise InputError(
             f"port {settings.port} of {settings.host} cannot be used ({error}); give another with --port."
         ) from error
+    if settings.mcp:
+        _let_mcp_call(blocks, str(local), rules.mcp_key)
     if block:
         blocks.block_thread()
     return str(local)
+
+
+def _own_upload_folder() -> None:
+    """Give uploads a folder that no other user of this machine can read or make, unless one was chosen."""
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="looktwice-uploads-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _gradio_check(logins: Logins) -> Callable[[str, str], bool]:
+    """A check of passwords as Gradio's login calls it."""
+    from fastapi import HTTPException
+
+    from looktwice.page.logins import CALLER, WaitError
+
+    def check(name: str, word: str) -> bool:
+        try:
+            return logins.check(name, word, CALLER.get())
+        except WaitError as error:
+            raise HTTPException(429, str(error), {"Retry-After": str(error.seconds)}) from error
+
+    return check
+
+
+def _let_mcp_call(blocks: gr.Blocks, address: str, key: str) -> None:
+    """Make Gradio's MCP server call the page at its own address, and as itself, whatever its clients' headers say."""
+    from gradio_client import Client  # type: ignore[import-untyped]
+
+    from looktwice.page.private import MCP_KEY
+
+    @cache
+    def client() -> Any:
+        headers = {"x-gradio-user": "mcp", MCP_KEY.decode(): key}
+        return Client(
+            address, headers=headers, download_files=False, verbose=False, analytics_enabled=False,
+            _skip_components=False,
+        )  # fmt: skip
+
+    server = cast("Any", blocks).mcp_server_obj
+    if server is not None:
+        server._get_or_create_client = client
+
+
+def _reach_itself_without_proxy(host: str) -> None:
+    """Keep requests of the page to itself from the proxy that this machine may use for other hosts."""
+    for name in ("NO_PROXY", "no_proxy"):
+        kept = [n for n in os.environ.get(name, "").split(",") if n.strip()]
+        more = [n for n in ("127.0.0.1", "localhost", "::1", host) if n not in kept]
+        os.environ[name] = ",".join([*kept, *more])
 
 
 def refuse_exposure(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from looktwice.page.words import Words
 from prompts import render
+from tools.display_text import csv_text
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def table_html(rows: Sequence[Row], words: Words, *, threshold: float, shown: st
 
 
 def as_csv(rows: Sequence[Row], threshold: float) -> str:
-    """A line a photo; a value that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """A line a photo; no value is a formula to a spreadsheet, or breaks a line."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("photo", "verdict", "score", "confidence", "kinds", "top_finding", "refused"))
@@ -83,12 +84,8 @@ def as_csv(rows: Sequence[Row], threshold: float) -> str:
             row.name, row.state(threshold), row.score, verdict.get("confidence"), "+".join(verdict.get("kinds", [])),
             row.finding, row.refused,
         )  # fmt: skip
-        writer.writerow([_inert(cell) for cell in cells])
+        writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells])
     return stream.getvalue()
-
-
-def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def as_json(rows: Sequence[Row], threshold: float) -> str:

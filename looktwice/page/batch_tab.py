@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from agent.text_limits import checked_text
 from looktwice.page import parts
 from looktwice.page.batch import Row, as_coco, as_csv, as_html, as_json, table_html, unique
 from looktwice.page.context import PageContext
-from looktwice.page.engine import photo_of
+from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
 from looktwice.page.inspecting import stop
 from looktwice.page.pictures import photo_uri
 from looktwice.page.shelf import fresh
@@ -43,10 +44,12 @@ def run_batch(
             raise InputError(page.words["batch_none"])
         if len(found) > MOST:
             raise InputError(f"{len(found)} photos are more than the {MOST} of one batch; use `looktwice inspect DIR`.")
+        checked_text("normal", normal, LONGEST_NORMAL)
         known: Product | str | None = product or None
         if known is None and references:
-            samples = [photo_of(p) for p in references]
+            refuse_many(references)
             with page.engine.queue.turn(lambda ahead: _tell(page, ahead, say)):
+                samples = [photo_of(p) for p in references]
                 known = page.engine.inspector.learn("product", samples, describe=normal)
         for path, name in zip(found, unique([p.name for p in found]), strict=True):
             visit.batch.append(_row(page, path, name, known, normal, say))
@@ -63,17 +66,19 @@ def _tell(page: PageContext, ahead: int, say: Callable[[str], None]) -> None:
 def _row(
     page: PageContext, path: Path, name: str, product: Product | str | None, normal: str, say: Callable[[str], None]
 ) -> Row:
+    thumbs: list[str] = []
     try:
-        sample = photo_of(path)
+        report = page.engine.inspect(
+            path, product=product, references=[], normal=normal, on_step=lambda *_: say(""),
+            on_place=lambda ahead: _tell(page, ahead, say),
+            on_photo=lambda sample: thumbs.append(photo_uri(sample.image, THUMB)),
+        )  # fmt: skip
     except InputError as error:
+        if thumbs:
+            raise
         return Row(name, None, None, str(error))
-    thumb = photo_uri(sample.image, THUMB)
-    report = page.engine.inspect(
-        sample, product=product, references=[], normal=normal, on_step=lambda *_: say(""),
-        on_place=lambda ahead: _tell(page, ahead, say),
-    )  # fmt: skip
     told = report.model_dump(mode="json", by_alias=True)
-    return Row(name, thumb, {**told, "image": name})
+    return Row(name, thumbs[0], {**told, "image": name})
 
 
 def build_batch_tab(page: PageContext) -> None:
@@ -102,7 +107,9 @@ class _BatchTab:
             [(words["no_product"], "")], value="", label=words["product"], elem_id="batch-product"
         )
         self._good = parts.photos(words["good_photos"], height=150, elem_id="batch-good")
-        self._normal = gr.Textbox(label=words["normal"], placeholder=words["normal_example"], lines=2)
+        self._normal = gr.Textbox(
+            label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=LONGEST_NORMAL
+        )
         with gr.Row():
             self._run = gr.Button(words["batch_run"], variant="primary", elem_id="batch-run", scale=3, min_width=120)
             self._halt = gr.Button(words["stop"], variant="stop", interactive=False, elem_id="batch-stop", min_width=80)

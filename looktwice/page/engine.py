@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.text_limits import checked_text
 from looktwice.page.queue import FairQueue
 from looktwice.page.shelf import Shelf
 from tools.errors import InputError
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 LARGEST_AREA = 40_000_000
 """Pixels of a photo that the page takes; one visitor's photo must not take the machine's memory."""
+LARGEST_DECODED = 512_000_000
+"""Bytes that such a photo may take while it is decoded."""
+MOST_GOOD = 64
+"""Good photos of one inspection, batch or product."""
+LARGEST_GOOD = 400_000_000
+"""Pixels of these together, since they are held at the same time."""
+LONGEST_NORMAL = 2_000
+"""Characters of what good means."""
+_INSTEAD = "make the photo smaller, or inspect it with `looktwice inspect`."
 
 
 class Engine:
@@ -63,21 +73,24 @@ class Engine:
 
     def inspect(
         self,
-        photo: Sample,
+        photo: Path | str | None,
         *,
         product: str | Product | None,
         references: Sequence[Path],
         normal: str,
         on_step: OnStep,
         on_place: Callable[[int], None],
-        on_turn: Callable[[], None] = lambda: None,
+        on_photo: Callable[[Sample], None] = lambda sample: None,
     ) -> InspectionReport:
-        """One inspection, in its turn; what the callbacks raise ends it."""
+        """One inspection, its photos decoded in its turn alone; what the callbacks raise ends it."""
+        checked_text("normal", normal, LONGEST_NORMAL)
+        refuse_many(references)
         with self.queue.turn(on_place):
-            on_turn()
+            sample = photo_of(photo)
+            on_photo(sample)
             known = self.product(product) if isinstance(product, str) else product
             samples = [] if known is not None else [photo_of(path) for path in references]
-            return self.inspector.inspect(photo, product=known, references=samples, normal=normal, on_step=on_step)
+            return self.inspector.inspect(sample, product=known, references=samples, normal=normal, on_step=on_step)
 
 
 def photo_of(path: Path | str | None) -> Sample:
@@ -90,29 +103,60 @@ def photo_of(path: Path | str | None) -> Sample:
 
     if path is None:
         raise InputError("there is no photo yet; upload, paste or take one, or choose an example.")
-    refuse_large(Path(path))
     try:
+        pixels_of(Path(path))
         return load_sample(Path(path))
     except InputError as error:
-        # Where a visitor's file lies on this machine is nobody's business.
-        raise InputError(str(error).replace(str(path), Path(path).name)) from error
+        raise InputError(_without_folders(str(error), [Path(path)])) from error
 
 
-def refuse_large(path: Path) -> None:
-    """Refuses a photo by its header, before its pixels are unpacked; what is no image is refused later, in words.
+def pixels_of(path: Path) -> int:
+    """Pixels of a photo that is not too large for the page; its header alone is read.
 
     Raises:
-        tools.errors.InputError: it has too many pixels.
+        tools.errors.InputError: it is no photo, or is too large.
     """
     from PIL import Image
 
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except Exception:
-        return
+    from tools.images import FORMATS, decoded_bytes
+
+    needed = decoded_bytes(path)
+    if needed > LARGEST_DECODED:
+        raise InputError(
+            f"{path.name}: takes {needed // 1_000_000} MB while it is decoded, more than the "
+            f"{LARGEST_DECODED // 1_000_000} MB that the page gives; {_INSTEAD}"
+        )
+    with Image.open(path, formats=FORMATS) as picture:
+        width, height = picture.size
     if width * height > LARGEST_AREA:
         raise InputError(
             f"{path.name}: {width} x {height} pixels are more than the {LARGEST_AREA // 1_000_000} megapixels that the "
-            "page takes; make the photo smaller, or inspect it with `looktwice inspect`."
+            f"page takes; {_INSTEAD}"
         )
+    return width * height
+
+
+def refuse_many(photos: Sequence[Path]) -> None:
+    """Refuse good photos that take too much memory together, before any is decoded.
+
+    Raises:
+        tools.errors.InputError: they are too many or too large, or one is no photo.
+    """
+    if len(photos) > MOST_GOOD:
+        raise InputError(f"{len(photos)} good photos are more than the {MOST_GOOD} that the page takes; give fewer.")
+    try:
+        total = sum(pixels_of(path) for path in photos)
+    except InputError as error:
+        raise InputError(_without_folders(str(error), photos)) from error
+    if total > LARGEST_GOOD:
+        raise InputError(
+            f"the good photos have {total // 1_000_000} megapixels together, more than the "
+            f"{LARGEST_GOOD // 1_000_000} that the page takes; give fewer or smaller ones."
+        )
+
+
+def _without_folders(text: str, paths: Sequence[Path]) -> str:
+    """A message without the places of a visitor's files on this machine, which are nobody's business."""
+    for path in paths:
+        text = text.replace(str(path), path.name)
+    return text

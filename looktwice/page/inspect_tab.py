@@ -7,10 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from agent.text_limits import QUESTION
 from looktwice.examples import examples
 from looktwice.page import parts
 from looktwice.page.context import PageContext
-from looktwice.page.inspecting import Inspecting, Shown, stop
+from looktwice.page.engine import LONGEST_NORMAL, photo_of
+from looktwice.page.inspecting import LONGEST_WRONG, Inspecting, Shown, stop
 from looktwice.page.pictures import square_uri
 from looktwice.page.visits import Visit
 from prompts import render
@@ -59,8 +61,9 @@ class _InspectTab:
             )  # fmt: skip
             self._good = parts.gallery(words["good_photos"], columns=4, height=170, elem_id="good", object_fit="cover")
             self._normal = gr.Textbox(
-                label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=2000, elem_id="normal"
-            )
+                label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=LONGEST_NORMAL,
+                elem_id="normal",
+            )  # fmt: skip
 
     def lay_out_shown(self) -> None:
         """What the inspection shows, and what the visitor says of it."""
@@ -70,7 +73,8 @@ class _InspectTab:
         with gr.Group(visible=False) as self._teach, gr.Row(equal_height=True, elem_id="teach"):
             self._fine = gr.Button(words["this_is_good"], elem_id="this-is-good", min_width=140)
             self._wrong = gr.Textbox(
-                show_label=False, label=words["wrong"], placeholder=words["wrong_example"], scale=3, max_length=500,
+                show_label=False, label=words["wrong"], placeholder=words["wrong_example"], scale=3,
+                max_length=LONGEST_WRONG,
                 elem_id="wrong", container=False,
             )  # fmt: skip
             self._missed = gr.Button(words["you_missed"], elem_id="you-missed", min_width=140)
@@ -89,7 +93,7 @@ class _InspectTab:
         with gr.Row(equal_height=True):
             self._question = gr.Textbox(
                 show_label=False, label=words["ask"], placeholder=words["ask_example"], scale=6, container=False,
-                max_length=2000, elem_id="question",
+                max_length=QUESTION, elem_id="question",
             )  # fmt: skip
             self._send = gr.Button(words["send"], elem_id="send", scale=1, min_width=90, variant="primary")
 
@@ -170,11 +174,8 @@ def _photos() -> list[tuple[Any, Any]]:
 
 
 def _examples_html(page: PageContext) -> str:
-    import numpy as np
-    from PIL import Image
-
     items = [
-        {"name": f"{example.product}, {path.stem}", "uri": square_uri(np.asarray(Image.open(path).convert("RGB")), 96)}
+        {"name": f"{example.product}, {path.stem}", "uri": square_uri(photo_of(path).image, 96)}
         for example, path in _photos()
     ]
     return render("page/examples.html.jinja", items=items, words=page.words)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
 from looktwice.page.live import Live
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from agent.chat import Chat, Reply
     from agent.state import Update
     from tools.types import Sample
+
+LONGEST_WRONG = 500
+"""Characters of what is wrong with a photo."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,6 @@ class Inspecting:
         yield Shown(view=live.html(), busy=True)
 
         def work(say: Callable[[bool], None]) -> tuple[InspectionReport, Product | None]:
-            sample = photo_of(photo)
-            live.shows(sample)
             known: list[Product] = []
 
             def on_step(name: str, update: Update) -> None:
@@ -65,13 +67,14 @@ class Inspecting:
                     live.ahead = ahead
                     say(True)
 
-            def on_turn() -> None:
+            def on_photo(sample: Sample) -> None:
+                live.shows(sample)
                 live.began()
                 say(True)
 
             report = self._page.engine.inspect(
-                sample, product=product or None, references=references, normal=normal[:2000], on_step=on_step,
-                on_place=on_place, on_turn=on_turn,
+                photo, product=product or None, references=references, normal=normal, on_step=on_step,
+                on_place=on_place, on_photo=on_photo,
             )  # fmt: skip
             return report, known[-1] if known else None
 
@@ -94,7 +97,7 @@ class Inspecting:
     def ask(self, visit: Visit, question: str) -> Iterator[Shown]:
         """Answers a question about the last report, piece by piece."""
         if question.strip():
-            visit.log.append(Said("user", ((question.strip()[:2000], ()),)))
+            visit.log.append(Said("user", ((question.strip()[:QUESTION], ()),)))
             yield from self._answer(visit, lambda chat, on_text: chat.ask(question.strip(), on_text=on_text))
 
     def settle(self, visit: Visit, *, yes: bool) -> Iterator[Shown]:
@@ -157,7 +160,8 @@ class Inspecting:
             inspector = self._page.engine.inspector
             with self._page.engine.queue.turn(lambda ahead: stop.check()):
                 if missed is not None:
-                    return inspector.reject(product, [sample], missed.strip()[:500])
+                    wrong = checked_text("what is wrong", missed.strip(), LONGEST_WRONG)
+                    return inspector.reject(product, [sample], wrong)
                 return inspector.add(product, [self._referable(visit, sample)])
 
         for item in streamed(work, stop):

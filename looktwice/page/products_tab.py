@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from agent.text_limits import checked_text
 from looktwice.page import parts
 from looktwice.page.context import PageContext
-from looktwice.page.engine import photo_of
+from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
 from looktwice.page.shelf import fresh, parse
 from looktwice.page.work import Done, Failed, streamed
 from prompts import render
+from tools.documents import MAX_BYTES
 from tools.errors import InputError
+from tools.files import read_text
 
 if TYPE_CHECKING:
     from agent import Product
     from agent.learning.revise import Check
     from looktwice.page.visits import Visit
+
+LONGEST_NOUN = 60
+"""Characters of the noun that models are given."""
 
 
 def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path], describe: str, noun: str) -> Any:
@@ -33,14 +39,15 @@ def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path]
             raise InputError(f"product '{name}' is kept already; choose another name, or edit its file.")
         if not photos and not describe.strip():
             raise InputError("there is nothing to learn from; give photos of good ones, or say what good means.")
-        for photo in photos:
-            photo_of(photo)
+        checked_text("normal", describe, LONGEST_NORMAL)
+        checked_text("noun", noun, LONGEST_NOUN)
+        refuse_many(photos)
         with page.engine.queue.turn(lambda ahead: stop.check()):
             say(page.words["learning_now"])
+            for photo in photos:
+                photo_of(photo)
             kept = shelf.keep_photos(name, photos)
-            learned = page.engine.inspector.learn(
-                name.strip(), kept, describe=describe[:2000], product=noun.strip() or None
-            )
+            learned = page.engine.inspector.learn(name.strip(), kept, describe=describe, product=noun.strip() or None)
             shelf.keep(learned)
             return learned
 
@@ -72,9 +79,10 @@ class _ProductsTab:
         self._name = gr.Textbox(label=words["product_name"], max_length=60, elem_id="learn-name")
         self._photos = parts.photos(words["good_photos"], height=170, elem_id="learn-photos")
         self._describe = gr.Textbox(
-            label=words["normal"], placeholder=words["normal_example"], lines=2, elem_id="learn-words"
-        )
-        self._noun = gr.Textbox(label=words["noun"], max_length=60)
+            label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=LONGEST_NORMAL,
+            elem_id="learn-words",
+        )  # fmt: skip
+        self._noun = gr.Textbox(label=words["noun"], max_length=LONGEST_NOUN)
         self._learn = gr.Button(words["learn"], variant="primary", elem_id="learn")
 
     def lay_out_file(self) -> None:
@@ -163,13 +171,13 @@ class _ProductsTab:
     def on_upload(self, path: str) -> tuple[str, Any, Any]:
         """Takes a product file that somebody else made."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_text(Path(path), limit=MAX_BYTES, what="product file")
             spec = parse(text, Path(path).name)
             if self._shelf.path(spec.name).exists():
                 raise InputError(f"product '{spec.name}' is kept already; rename the one in the file and upload again.")
             self._shelf.write(spec.name, text)
-        except (InputError, UnicodeDecodeError) as error:
-            return self._page.trouble(str(error)), gr.skip(), gr.skip()
+        except InputError as error:
+            return self._page.trouble(str(error).replace(path, Path(path).name)), gr.skip(), gr.skip()
         return self._page.box("fine", self._words["spec_saved"], spec.name), *self._choices(spec.name)
 
     def on_test(self, path: str | None, name: str | None, request: gr.Request) -> Any:
@@ -177,10 +185,10 @@ class _ProductsTab:
         flag = self._page.visits.of(request.session_hash).fresh_stop()
 
         def work(say: Callable[[str], None]) -> tuple[Check, ...]:
-            sample = photo_of(path)
             if not name:
                 raise InputError("no product is chosen; choose one above.")
             with self._page.engine.queue.turn(lambda ahead: flag.check()):
+                sample = photo_of(path)
                 say(self._words["testing_now"])
                 return self._page.engine.inspector.check(sample, self._page.engine.product(name))
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from agent.chat import Chat
     from looktwice.page.batch import Row
 
-KEPT = 6 * 3600.0
-"""Seconds after which a visitor who did nothing is forgotten."""
+MOST = 64
+"""Visitors whose things are kept; each may hold a photo, a report and a batch in memory."""
+IDLE = 30 * 60.0
+"""Seconds after which a visitor is forgotten who did nothing and whose page is closed."""
+OPEN_IDLE = 6 * 3600.0
+"""The same while the page is still open in a browser, which its heartbeat tells."""
 Cited = tuple[str, tuple[str, ...]]
 
 
@@ -61,18 +66,33 @@ class Visits:
         self._root = Path(tempfile.mkdtemp(prefix="looktwice-page-"))
         self._lock = threading.Lock()
         self._visits: dict[str, Visit] = {}
+        self._beating: Counter[str] = Counter()
 
     def of(self, session: str | None) -> Visit:
-        """A visitor's things; new ones where nothing is known."""
+        """A visitor's things; new ones where nothing is known, in place of those of whoever was idle longest."""
         key = session or "nobody"
         with self._lock:
-            for old in [k for k, v in self._visits.items() if time.monotonic() - v.seen > KEPT and k != key]:
-                self._drop(old)
+            self._forget_idle(key)
             if key not in self._visits:
+                while len(self._visits) >= MOST:
+                    self._drop(min(self._visits, key=lambda k: (self._beating[k] > 0, self._visits[k].seen)))
                 self._visits[key] = Visit(Path(tempfile.mkdtemp(dir=self._root)))
             visit = self._visits[key]
             visit.seen = time.monotonic()
             return visit
+
+    def hold(self, session: str) -> None:
+        """A visitor's page is open: its heartbeat has begun."""
+        with self._lock:
+            self._beating[session] += 1
+            self._forget_idle(session)
+
+    def release(self, session: str) -> None:
+        """The heartbeat has ended."""
+        with self._lock:
+            self._beating[session] -= 1
+            if self._beating[session] <= 0:
+                del self._beating[session]
 
     def leave(self, session: str | None) -> None:
         """A visitor has gone: work stops, files are removed."""
@@ -86,6 +106,13 @@ class Visits:
             for key in list(self._visits):
                 self._drop(key)
         shutil.rmtree(self._root, ignore_errors=True)
+
+    def _forget_idle(self, key: str) -> None:
+        """Drop those who were idle for too long, `key` not among them."""
+        now = time.monotonic()
+        for old, visit in list(self._visits.items()):
+            if old != key and now - visit.seen > (OPEN_IDLE if self._beating[old] > 0 else IDLE):
+                self._drop(old)
 
     def _drop(self, key: str) -> None:
         visit = self._visits.pop(key)

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from evals.datasets import open_benchmark
 from evals.runner import run
-from looktwice.cli.eval import Progress
 from looktwice.cli.commands import app
+from looktwice.cli.eval import Progress
 from tools.errors import InputError
 
 

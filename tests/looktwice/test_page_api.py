@@ -108,14 +108,16 @@ def _called(tools, verb):
 
 def test_only_who_knows_the_password_comes_in(tmp_path, inspector):
     people = tmp_path / "people"
-    people.write_text("ann:secret\n")
+    people.write_text("ann:secret words\n")
     people.chmod(0o600)
     with served(tmp_path, lambda: inspector, auth=people) as found:
         assert httpx.get(f"{found}gradio_api/info").status_code == 401
         assert httpx.post(f"{found}gradio_api/upload", files={"files": b"x"}).status_code == 401
         with httpx.Client() as browser:
             assert browser.post(f"{found}login", data={"username": "ann", "password": "wrong"}).status_code == 400
-            assert browser.post(f"{found}login", data={"username": "ann", "password": "secret"}).status_code == 200
+            assert (
+                browser.post(f"{found}login", data={"username": "ann", "password": "secret words"}).status_code == 200
+            )
             assert browser.get(f"{found}gradio_api/info").status_code == 200
 
 

@@ -1,0 +1,210 @@
+"""Attacks on a page that is served: by another visitor, by a page elsewhere, and by requests that are too large."""
+
+import json
+import os
+import socket
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from page_server import served
+
+from looktwice import Inspector
+from looktwice.examples import examples
+
+
+@pytest.fixture(scope="module")
+def inspector():
+    return Inspector("nano", looks=0)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, inspector):
+    with served(tmp_path_factory.mktemp("secure"), lambda: inspector) as found:
+        yield found
+
+
+@pytest.fixture
+def ann(address):
+    with visitor(address) as found:
+        yield found
+
+
+@pytest.fixture
+def bob(address):
+    with visitor(address) as found:
+        yield found
+
+
+@contextmanager
+def visitor(address):
+    opened = httpx.Client(base_url=address, timeout=60)
+    assert opened.get("/").status_code == 200
+    yield opened
+    opened.close()
+
+
+def uploaded(who, name="part.png", content=b"pixels"):
+    (path,) = who.post("/gradio_api/upload", files={"files": (name, content)}).json()
+    return path
+
+
+def raw(address, target, cookie="", host=None, method="GET", more=""):
+    """A request whose target reaches the server as it is written; only the status line's number and the body."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+        head = f"{method} {target} HTTP/1.1\r\nHost: {host or parts.netloc}\r\nCookie: {cookie}\r\n{more}"
+        line.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        told = b""
+        while piece := line.recv(65536):
+            told += piece
+    return int(told.split()[1]), told.partition(b"\r\n\r\n")[2]
+
+
+def cookie_of(who):
+    return "; ".join(f"{name}={value}" for name, value in who.cookies.items())
+
+
+WAYS = [f"/gradio_api/file{rest}" for rest in ("={path}", "/{path}", "=/{path}", "=/proc/self/root{path}", "={encoded}",
+                                               "={dotted}", "={relative}")]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_upload_is_served_to_its_owner_alone_however_its_path_is_written(address, ann, bob, way):
+    path = uploaded(ann, f"{abs(hash(way))}.png", way.encode())
+    folder, _, name = path.rpartition("/")
+    encoded = "".join(f"%{b:02x}" for b in path.encode())
+    dotted = f"{folder}/./../{folder.rpartition('/')[2]}/{name}"
+    target = way.format(path=path, encoded=encoded, dotted=dotted, relative=os.path.relpath(path))
+    for cookie in (cookie_of(bob), "", "looktwice_visitor=guess"):
+        status, body = raw(address, target, cookie)
+        assert status == 403 and way.encode() not in body
+    if way == WAYS[0]:
+        assert raw(address, target, cookie_of(ann)) == (200, way.encode())
+
+
+def test_a_file_of_the_upload_folder_that_nobody_owns_is_not_served(address, ann, tmp_path_factory):
+    from looktwice.page.private import upload_folder
+
+    left = upload_folder() / "left.png"
+    left.write_bytes(b"of an earlier run")
+    assert ann.get(f"/gradio_api/file={left}").status_code == 403
+    assert ann.get("/gradio_api/file=http://192.0.2.1/x.png").status_code == 403
+
+
+def named(path):
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def function(who, name):
+    """The number of a private function of the page, and how many inputs it takes."""
+    config = who.get("/config").json()
+    texts = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+    return next(
+        (d["id"], len(d["inputs"]))
+        for d in config["dependencies"]
+        if any(texts.get(t[0]) == name for t in d["targets"])
+    )
+
+
+def test_another_visitors_upload_is_no_input(address, ann, bob):
+    path = uploaded(ann, "secret.png", b"of ann")
+    number, inputs = function(bob, "inspect")
+    data = [named(path), *[None] * (inputs - 1)]
+    body = {"fn_index": number, "data": data, "session_hash": "bobs-session"}
+    assert bob.post("/gradio_api/queue/join", json=body).status_code == 403
+    body["data"] = [{"path": f"/{path}"}, *data[1:]]
+    assert bob.post("/gradio_api/queue/join", json=body).status_code == 403
+    for way in ("run/on_inspect", "api/on_inspect", "call/on_inspect", "call/v2/on_inspect"):
+        assert bob.post(f"/gradio_api/{way}", json=body).status_code == 403
+    body["data"], body["session_hash"] = data, "anns-session"
+    assert ann.post("/gradio_api/queue/join", json=body).status_code == 200
+
+
+def test_the_functions_for_programs_take_no_path_of_an_upload(address, ann, bob):
+    photo = next(e for e in examples() if e.name == "wood").photos[0]
+    path = uploaded(ann, "photo.png", photo.read_bytes())
+    told = called(bob, "inspect", [path, "", None, ""])
+    assert "event: error" in told and "verdict" not in told
+
+
+def called(who, name, data):
+    answer = who.post(f"/gradio_api/call/{name}", json={"data": data})
+    assert answer.status_code == 200, answer.text
+    return who.get(f"/gradio_api/call/{name}/{answer.json()['event_id']}").text
+
+
+def test_a_session_is_its_visitors_alone(address, ann, bob):
+    number, inputs = function(ann, "inspect")
+    body = {"fn_index": number, "data": [None] * inputs, "session_hash": "of-ann"}
+    event = ann.post("/gradio_api/queue/join", json=body).json()["event_id"]
+    for who in (bob, httpx.Client(base_url=address)):
+        assert who.post("/gradio_api/queue/join", json=body).status_code == 403
+        assert who.get("/gradio_api/queue/data", params={"session_hash": "of-ann"}).status_code == 403
+        assert who.get("/gradio_api/heartbeat/of-ann").status_code == 403
+        assert who.get("/gradio_api/call/inspect/of-ann").status_code == 403
+        assert who.get(f"/gradio_api/call/inspect/{event}").status_code == 403
+        for told in ({"session_hash": "of-ann", "event_id": "x"}, {"session_hash": "of-bob", "event_id": event}):
+            assert who.post("/gradio_api/cancel", json={**told, "fn_index": number}).status_code == 403
+        assert who.post("/gradio_api/reset", json={"event_id": event}).status_code == 403
+    assert "process_completed" in ann.get("/gradio_api/queue/data", params={"session_hash": "of-ann"}).text
+
+
+def test_an_output_is_served_to_the_session_that_got_it(address, ann, bob):
+    photo = next(e for e in examples() if e.name == "wood").photos[0]
+    path = uploaded(ann, photo.name, photo.read_bytes())
+    number, inputs = function(ann, "batch-run")
+    data = [[named(path)], None, "", None, "", 0.5, "all"]
+    assert len(data) == inputs
+    for _ in range(2):
+        body = {"fn_index": number, "data": data, "session_hash": "batch"}
+        assert ann.post("/gradio_api/queue/join", json=body).status_code == 200
+        lines = ann.get("/gradio_api/queue/data", params={"session_hash": "batch"}).text.split("\n\n")
+        (done,) = [told for line in lines if (told := json.loads(line[6:] or "{}")).get("msg") == "process_completed"]
+        (table,) = [o["value"]["path"] for o in done["output"]["data"][3:4]]
+        assert ann.get(f"/gradio_api/file={table}").text.startswith("photo,verdict")
+        assert bob.get(f"/gradio_api/file={table}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["proxy=http://127.0.0.1/", "component_server", "stream/x", "process_recording", "deep_link", "vibe-code"]
+)
+def test_routes_of_gradio_that_the_page_does_not_use_are_closed(ann, path):
+    assert ann.get(f"/gradio_api/{path}").status_code == 404
+    assert ann.post(f"/gradio_api/{path}", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "localhost.evil.example", "192.168.7.7", "a@[::1]", ""]
+)
+def test_a_name_that_is_not_the_pages_reaches_nothing(address, host):
+    assert raw(address, "/config", host=host or " ")[0] in (400, 403)
+    assert raw(address, "/config", host="localhost")[0] == 200
+    assert raw(address, "/config", host=f"127.0.0.1:{urlsplit(address).port}")[0] == 200
+
+
+def test_a_page_elsewhere_can_call_nothing(address, ann):
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"):
+        for path in ("/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/call/learn", "/login"):
+            assert ann.post(path, headers={"Origin": origin}, json={}).status_code == 403
+        assert ann.get("/config", headers={"Origin": origin}).status_code == 403
+    own = {"Origin": address.rstrip("/")}
+    assert ann.post("/gradio_api/upload", headers=own, files={"files": ("a.png", b"a")}).status_code == 200
+
+
+def test_headers_of_a_proxy_do_not_change_the_pages_address(ann):
+    for name in ("X-Forwarded-Host", "X-Gradio-Server"):
+        assert "evil.example" not in ann.get("/config", headers={name: "http://evil.example"}).text
+        assert "evil.example" not in ann.get("/config", headers={name: "evil.example"}).text
+
+
+def test_a_page_answers_to_further_names_and_on_every_address_to_numbers(tmp_path, inspector):
+    with served(tmp_path, lambda: inspector, host="0.0.0.0", exposed=True, allow_hosts=("Inspect.Example",)) as found:
+        port = urlsplit(found).port
+        here = f"http://127.0.0.1:{port}/"
+        assert raw(here, "/config", host="inspect.example")[0] == 200
+        assert raw(here, "/config", host="192.168.7.7")[0] == 200
+        assert raw(here, "/config", host="[fe80::1]:7860")[0] == 200
+        assert raw(here, "/config", host="evil.example")[0] == 403
+        assert httpx.get(f"{here}config", headers={"Origin": "https://inspect.example"}).status_code == 200
