@@ -12,8 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evals.datasets.base import Label
 from evals.provenance import RunRecord
 from tools.errors import InputError
+from tools.files import read_bytes
 
 PREDICTIONS, SETTINGS, RESULTS, REFUSED = "predictions.jsonl", "settings.json", "results.json", "refused.jsonl"
+LARGEST_LINE, LARGEST_LINES = 1_000_000, 1_000_000_000
+"""Bytes of the longest line and of the largest file of lines."""
+LARGEST_SETTINGS, LARGEST_RESULTS = 1_000_000, 50_000_000
+"""Bytes of the largest settings.json and results.json."""
 Line = TypeVar("Line", bound=BaseModel)
 
 
@@ -104,8 +109,8 @@ def claim(out: Path, settings: Settings) -> None:
         write_text(path, settings.model_dump_json(indent=2) + "\n")
         return
     try:
-        before = Settings.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before = Settings.model_validate_json(read_bytes(path, limit=LARGEST_SETTINGS, what="settings file"))
+    except ValidationError as error:
         raise InputError(f"{path}: not the settings of a run; give another --out folder.") from error
     differing = _differing(before, settings)
     if differing:
@@ -129,16 +134,21 @@ def read_lines(path: Path, kind: type[Line]) -> list[Line]:
     """The lines of a file that is written as a run goes; a last line that a kill has torn is cut off.
 
     Raises:
-        tools.errors.InputError: another line is not what a run writes.
+        tools.errors.InputError: another line is not what a run writes or is too long, or the file is too large.
     """
     if not path.exists():
         return []
-    content = path.read_bytes()
+    content = read_bytes(path, limit=LARGEST_LINES, what="file of a run's lines")
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
         os.truncate(path, len(whole))
     found = []
-    for number, line in enumerate(whole.decode("utf-8").splitlines(), 1):
+    for number, line in enumerate(whole.split(b"\n")[:-1], 1):
+        if len(line) > LARGEST_LINE:
+            raise InputError(
+                f"{path}, line {number}: has {len(line)} bytes; at most {LARGEST_LINE} are accepted; "
+                "give another --out folder."
+            )
         try:
             found.append(kind.model_validate_json(line))
         except ValidationError as error:
@@ -160,7 +170,7 @@ def read_results(folder: Path) -> Results:
         todo = "finish that run first, by the same call" if begun else "give the --out folder of a `looktwice eval`"
         raise InputError(f"{folder}: holds no {RESULTS}; {todo}.")
     try:
-        return Results.model_validate_json(path.read_bytes())
+        return Results.model_validate_json(read_bytes(path, limit=LARGEST_RESULTS, what="results file"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

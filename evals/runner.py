@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from evals.datasets import Case, Category
 from evals.kept import keep_map
 from evals.provenance import now, record
@@ -28,6 +30,7 @@ from evals.results import (
 from evals.sentences import judged, truth_of
 from evals.summary import summarise
 from tools.errors import InputError
+from tools.files import read_bytes
 from tools.types import Sample
 
 if TYPE_CHECKING:
@@ -38,8 +41,28 @@ __all__ = ["Prediction", "Results", "Settings", "run", "summarise"]
 REFERENCES = "references.json"
 IN_A_ROW = 5
 """So many photos one after the other on which something broke: it is not the photos, and the run ends."""
+LARGEST_REFERENCES = 50_000_000
+"""Bytes of the largest references.json."""
 Progress = Callable[[int, int, Prediction], None]
 Key = tuple[str, str]
+
+
+class Chosen(BaseModel):
+    """One reference of a category."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str
+    sha256: str
+
+
+class Noted(BaseModel):
+    """What references.json holds of a category."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int
+    references: tuple[Chosen, ...]
 
 
 def run(
@@ -182,17 +205,25 @@ def _same_images(out: Path, done: dict[Key, Prediction], categories: list[Catego
 def _note_references(out: Path, category: str, settings: Settings, references: list[Sample]) -> None:
     """Writes down which images are references; refuses others than those that the run was begun with."""
     path = out / REFERENCES
-    noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    chosen = [{"image": _where(sample), "sha256": sample.digest} for sample in references]
-    before = noted.get(category, {}).get("references", chosen)
-    differing = [new["image"] for old, new in zip(before, chosen, strict=False) if old["sha256"] != new["sha256"]]
+    noted = _noted(path) if path.exists() else {}
+    chosen = tuple(Chosen(image=_where(sample), sha256=sample.digest) for sample in references)
+    before = noted[category].references if category in noted else chosen
+    differing = [new.image for old, new in zip(before, chosen, strict=False) if old.sha256 != new.sha256]
     if differing or len(before) != len(chosen):
         changed = differing[0] if differing else f"{len(chosen)} rather than {len(before)}"
         raise InputError(
             f"{out}: {category} was begun with other references ({changed} differs); give another --out folder."
         )
-    noted[category] = {"seed": settings.seed, "references": chosen}
-    write_text(path, json.dumps(noted, indent=2) + "\n")
+    noted[category] = Noted(seed=settings.seed, references=chosen)
+    write_text(path, json.dumps({name: n.model_dump() for name, n in noted.items()}, indent=2) + "\n")
+
+
+def _noted(path: Path) -> dict[str, Noted]:
+    try:
+        content = read_bytes(path, limit=LARGEST_REFERENCES, what="file of references")
+        return TypeAdapter(dict[str, Noted]).validate_json(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: not the references of a run; give another --out folder.") from error
 
 
 def _where(sample: Sample) -> str:

@@ -8,7 +8,6 @@ parts and places left out, with how often it was said. What is true the eye deci
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections import Counter
@@ -18,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.results import write_text
+from tools.documents import parse_json
 from tools.errors import InputError
+from tools.files import read_text
 from tools.images import find_images
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 REFERENCES = 8
 """Good photos that are compared with, the first by name."""
+LARGEST_LABEL = 1_000_000
+"""Bytes of the largest label.json."""
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _LAST_COMMA = re.compile(r",(\s*[}\]])")
 _PLACE = re.compile(r"\b(?:(?:upper|lower) (?:left|middle|right)|(?:left|right) side|centre)\b")
@@ -93,11 +96,11 @@ def _product(folder: Path, each: int) -> Shown:
 
 def _normal(label: Path) -> str:
     """What good means; files of this kind end their lists with commas, which JSON does not know."""
-    text = _LAST_COMMA.sub(r"\1", label.read_text(encoding="utf-8"))
-    try:
-        return str(json.loads(text).get("reference_normal_standards", ""))
-    except ValueError as error:
-        raise InputError(f"{label}: not JSON ({error}); give a copy of the file as it was published.") from error
+    text = _LAST_COMMA.sub(r"\1", read_text(label, limit=LARGEST_LABEL, what="label file"))
+    stated = parse_json(text, str(label))
+    if not isinstance(stated, dict):
+        raise InputError(f"{label}: holds no JSON object; give a copy of the file as it was published.")
+    return str(stated.get("reference_normal_standards", ""))
 
 
 def spread(paths: Sequence[Path], count: int) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Label = Literal["good", "logical", "structural"]
 T = TypeVar("T")
+LARGEST_TABLE = 50_000_000
+"""Bytes of the largest CSV file or list of a data set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +108,31 @@ def by_stem(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def read_records(kind: type[T], path: Path, *, limit: int) -> T:
+    """Read a JSON file of a data set.
+
+    Args:
+        kind: what it must hold, such as `list[Record]`.
+        path: the file.
+        limit: largest accepted size in bytes.
+
+    Raises:
+        tools.errors.InputError: the file cannot be read, is too large, or holds something else.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from tools.display_text import display_text
+    from tools.errors import InputError
+    from tools.files import read_bytes
+
+    try:
+        return TypeAdapter(kind).validate_json(read_bytes(path, limit=limit, what="file of the data set"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = display_text(".".join(str(part) for part in first["loc"]), 80) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the data set again.") from error
+
+
 def inside(root: Path, name: str, source: Path) -> Path:
     """Return the path of a file that a data set's own list names.
 
@@ -179,22 +207,29 @@ def read_grey(path: Path) -> NDArray[np.int32]:
     """(H, W) grey values of a mask; of a coloured one the largest of its channels.
 
     Raises:
-        tools.errors.InputError: the file is damaged.
+        tools.errors.InputError: the file is damaged, is no image, or has more than 100 megapixels.
     """
     import numpy as np
     from PIL import Image
 
     from tools.errors import InputError
-    from tools.images import FORMATS
+    from tools.images import DAMAGED, FORMATS, LARGEST_AREA
 
+    if not path.is_file():
+        raise InputError(f"{path}: is not a regular file; copy the mask from the data set again.")
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > LARGEST_AREA:
+                raise InputError(
+                    f"{path}: is {image.width} x {image.height} pixels; accepted are at most {LARGEST_AREA // 10**6} "
+                    "megapixels; copy the mask from the data set again."
+                )
             if image.mode in ("RGB", "RGBA"):
                 largest: NDArray[np.int32] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
                 return largest
             # A palette's indices are the classes; their colours may be black.
             return np.asarray(image if image.mode in ("P", "L", "1") else image.convert("I")).astype(np.int32)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: is damaged or no image; copy the mask from the data set again.") from error
 
 

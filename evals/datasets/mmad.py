@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from evals.datasets.base import inside, noun, read_photo
+from evals.datasets.base import inside, noun, read_photo, read_records
 from evals.datasets.questions import Item, Question
+from tools.display_text import display_text
 from tools.errors import InputError
 
 FILE = "mmad.json"
+LARGEST = 200_000_000
+"""Bytes of the largest mmad.json; the published one has some 40 MB."""
 MERGED = {"Object Structure": "Object Analysis", "Object Details": "Object Analysis"}
 """Types that the benchmark's own tables count as another."""
 
@@ -53,26 +56,21 @@ def open_mmad(root: Path, shots: int = 1) -> list[Item]:
         raise InputError(
             f"{root}: has no {FILE}; give the folder that holds it beside DS-MVTec, MVTec-LOCO, VisA, GoodsAD."
         )
-    try:
-        records = TypeAdapter(dict[str, Record]).validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the benchmark again.") from error
+    records = read_records(dict[str, Record], path, limit=LARGEST)
     return [_item(root, name, record, shots) for name, record in records.items()]
 
 
 def _item(root: Path, name: str, record: Record, shots: int) -> Item:
     if len(record.random_templates) < shots:
         raise InputError(
-            f"{root / FILE}: {name} has {len(record.random_templates)} random_templates, {shots} are asked for; lower "
-            "--shots."
+            f"{root / FILE}: {display_text(name, 80)} has {len(record.random_templates)} random_templates, {shots} are "
+            "asked for; lower --shots."
         )
     used = record.random_templates[:shots]
     photos = [inside(root, file, root / FILE) for file in (name, *used)]
     for path in photos:
         if not path.is_file():
-            raise InputError(f"{path}: is named in {FILE} but not there; unpack all four data sets.")
+            raise InputError(f"{display_text(str(path))}: is named in {FILE} but not there; unpack all four data sets.")
     parts = Path(name).parts
     product = noun(parts[1]) if len(parts) > 2 else "object"
     questions = tuple(_question(root, name, asked) for asked in record.conversation)
@@ -85,7 +83,7 @@ def _question(root: Path, name: str, asked: Asked) -> Question:
     options = {key.strip().upper(): text for key, text in asked.Options.items()}
     if letter not in options:
         raise InputError(
-            f"{root / FILE}: {name}: the answer '{asked.Answer}' is none of the options {', '.join(options)}; copy the "
-            "file from the benchmark again."
+            f"{root / FILE}: {display_text(name, 80)}: the answer '{display_text(asked.Answer, 40)}' is none of the "
+            f"options {display_text(', '.join(options), 80)}; copy the file from the benchmark again."
         )
     return Question("choose", asked.Question, MERGED.get(asked.type, asked.type), letter, options)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from evals.datasets.base import (
     Case,
@@ -17,12 +17,16 @@ from evals.datasets.base import (
     read_grey,
     read_mask,
     read_photo,
+    read_records,
     references_of,
 )  # fmt: skip
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.images import find_images
 from tools.types import Mask, Sample
+
+LARGEST_CONFIG = 1_000_000
+"""Bytes of the largest defects_config.json."""
 
 
 class DefectConfig(BaseModel):
@@ -33,7 +37,7 @@ class DefectConfig(BaseModel):
     defect_name: str
     pixel_value: int
     """Grey value of its masks."""
-    saturation_threshold: float
+    saturation_threshold: float = Field(ge=0, allow_inf_nan=False)
     """In pixels, or a share of the mask's area."""
     relative_saturation: bool
 
@@ -80,7 +84,7 @@ def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -
     truth = folder / "ground_truth" / defect
     singles = [truth / f"{photo.stem}_mask.png", truth / f"{photo.stem}.png"]
     for single in singles:
-        if single.exists():
+        if single.is_file():
             return read_mask(single, read)
     several = sorted((truth / photo.stem).glob("*.png")) if (truth / photo.stem).is_dir() else []
     if not several:
@@ -122,9 +126,4 @@ def _regions(folder: Path, defect: str, photo: Path) -> Callable[[], tuple[Truth
 
 @cache
 def _read_config(path: Path) -> tuple[DefectConfig, ...]:
-    try:
-        return TypeAdapter(tuple[DefectConfig, ...]).validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(x) for x in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the data set again.") from error
+    return read_records(tuple[DefectConfig, ...], path, limit=LARGEST_CONFIG)

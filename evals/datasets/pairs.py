@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from evals.datasets.base import Case, Category, read_photo
+from evals.datasets.base import LARGEST_TABLE, Case, Category, read_photo
+from tools.display_text import display_text
 from tools.errors import InputError
+from tools.files import read_text
 from tools.images import SUFFIXES
 from tools.types import Mask, Sample
 
@@ -16,6 +18,8 @@ DEFECTS = {1: "open", 2: "short", 3: "mouse bite", 4: "spur", 5: "copper", 6: "p
 """DeepPCB's types by number."""
 LIST = "test.txt"
 """The official test split, beside the groups; lines of a photo and its boxes."""
+LARGEST_BOXES = 1_000_000
+"""Bytes of the largest file of boxes."""
 Boxes = tuple[tuple[tuple[int, int, int, int], int], ...]
 
 
@@ -51,7 +55,8 @@ def _listed(path: Path) -> set[str] | None:
     """Names of the pairs of the official test split; None where there is no list."""
     if not path.is_file():
         return None
-    return {Path(line.split()[0]).stem for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    text = read_text(path, limit=LARGEST_TABLE, what="list of test pairs")
+    return {Path(line.split()[0]).stem for line in text.splitlines() if line.strip()}
 
 
 def _category(name: str, tests: list[Path]) -> Category:
@@ -93,7 +98,7 @@ def _boxes(test: Path) -> Boxes:
     places = [test.parent.with_name(f"{test.parent.name}_not") / name, test.with_name(name)]
     for path in places:
         if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_text(path, limit=LARGEST_BOXES, what="file of boxes").splitlines()
             return tuple(_box(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
     raise InputError(f"{test}: its boxes are missing; expected {places[0]} or {places[1]} (empty for a good one).")
 
@@ -103,7 +108,9 @@ def _box(path: Path, number: int, line: str) -> tuple[tuple[int, int, int, int],
     try:
         x0, y0, x1, y1, kind = (int(value) for value in fields)
     except ValueError as error:
-        raise InputError(f"{path}, line {number}: '{line.strip()[:60]}'; accepted is x0 y0 x1 y1 type.") from error
+        raise InputError(
+            f"{path}, line {number}: '{display_text(line.strip(), 60)}'; accepted is x0 y0 x1 y1 type."
+        ) from error
     if x1 <= x0 or y1 <= y0:
         raise InputError(
             f"{path}, line {number}: the box {x0} {y0} {x1} {y1} is empty; x1 > x0 and y1 > y0 are accepted."

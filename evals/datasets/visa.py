@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evals.datasets.base import Case, Category, inside, noun, read_mask, read_photo, references_of
+from evals.datasets.base import LARGEST_TABLE, Case, Category, inside, noun, read_mask, read_photo, references_of
 from evals.datasets.mvtec import open_mvtec
+from tools.display_text import display_text
 from tools.errors import InputError
+from tools.files import read_text
 
 SPLIT = "split_csv/1cls.csv"
 """The official one-class split: what is for training is good, and the test has both."""
@@ -21,8 +25,8 @@ class SplitRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    object: str
-    split: str
+    object: str = Field(min_length=1)
+    split: Literal["train", "test"]
     label: str
     image: str
     mask: str = ""
@@ -61,15 +65,17 @@ def read_split(path: Path) -> list[SplitRow]:
     Raises:
         tools.errors.InputError: it is not one.
     """
-    with path.open(newline="", encoding="utf-8") as lines:
-        try:
-            return [SplitRow.model_validate(row) for row in csv.DictReader(lines)]
-        except ValidationError as error:
+    lines = io.StringIO(read_text(path, limit=LARGEST_TABLE, what="split file"), newline="")
+    try:
+        return [SplitRow.model_validate(row) for row in csv.DictReader(lines, restkey="more")]
+    except (ValidationError, csv.Error) as error:
+        fault = str(error)
+        if isinstance(error, ValidationError):
             first = error.errors()[0]
-            raise InputError(
-                f"{path}: column {first['loc'][0]}: {first['msg']}; accepted are object,split,label,image,mask; copy "
-                "the file from the data set again."
-            ) from error
+            fault = f"column {first['loc'][0]}: {first['msg']}"
+        raise InputError(
+            f"{path}: {fault}; accepted are object,split,label,image,mask; copy the file from the data set again."
+        ) from error
 
 
 def _category(root: Path, name: str, rows: Iterable[SplitRow]) -> Category:
@@ -77,7 +83,9 @@ def _category(root: Path, name: str, rows: Iterable[SplitRow]) -> Category:
     pool = [inside(root, row.image, root / SPLIT) for row in rows if row.split == "train" and row.good]
     for row in [*test, *(r for r in rows if r.split == "train")]:
         if not (photo := inside(root, row.image, root / SPLIT)).is_file():
-            raise InputError(f"{photo}: is named in {SPLIT} but not there; unpack the whole data set.")
+            raise InputError(
+                f"{display_text(str(photo))}: is named in {SPLIT} but not there; unpack the whole data set."
+            )
     return Category(name, noun(name), "", references_of(pool), tuple(_case(root, row) for row in test))
 
 
@@ -85,7 +93,8 @@ def _case(root: Path, row: SplitRow) -> Case:
     photo = inside(root, row.image, root / SPLIT)
     mask = inside(root, row.mask, root / SPLIT) if row.mask and not row.good else None
     if not row.good and not (mask and mask.is_file()):
-        raise InputError(f"{photo}: its mask is missing ({mask or f'none in {SPLIT}'}); unpack the whole data set.")
+        expected = display_text(str(mask)) if mask else f"none in {SPLIT}"
+        raise InputError(f"{display_text(str(photo))}: its mask is missing ({expected}); unpack the whole data set.")
     read = read_photo(photo)
     truth = read_mask(mask, read)
     case_id = "/".join(Path(row.image).parts[-2:])

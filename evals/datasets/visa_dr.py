@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
-from evals.datasets.base import inside, noun, read_photo
+from evals.datasets.base import inside, noun, read_photo, read_records
 from evals.datasets.questions import Item, Question
 from evals.datasets.visa import SPLIT, read_split
 from prompts import load_yaml
+from tools.display_text import display_text
 from tools.errors import InputError
 
 DETECTION, REASONING = "test_data.json", "visa_dr.json"
 LEFT_OUT = ("pcb2", "pcb4")
 """The benchmark leaves them out: too many boards."""
-Record = TypeVar("Record", bound=BaseModel)
+LARGEST = 200_000_000
+"""Bytes of the largest of both JSON files."""
 
 
 class Detected(BaseModel):
@@ -45,7 +47,11 @@ class Reasoned(BaseModel):
     @classmethod
     def _said_by_the_model(cls, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            return tuple(turn.get("value", "") for turn in value if turn.get("from") in ("gpt", "assistant"))
+            return tuple(
+                turn.get("value", "")
+                for turn in value
+                if isinstance(turn, dict) and turn.get("from") in ("gpt", "assistant")
+            )
         return value
 
 
@@ -98,7 +104,11 @@ def _detection(visa: Path) -> list[Item]:
     stated = visa / DETECTION if (visa / DETECTION).is_file() else visa / SPLIT
     if not stated.is_file():
         return []
-    records = detection_split(stated) if stated.name == Path(SPLIT).name else _read(stated, Detected)
+    records = (
+        detection_split(stated)
+        if stated.name == Path(SPLIT).name
+        else read_records(list[Detected], stated, limit=LARGEST)
+    )
     prompt = load_yaml("benchmarks")["visa_dr"]["detect"]
     items = []
     for record in records:
@@ -116,14 +126,14 @@ def _reasoning(visa: Path) -> list[Item]:
     if not (visa / REASONING).is_file():
         return []
     items = []
-    for record in _read(visa / REASONING, Reasoned):
+    for record in read_records(list[Reasoned], visa / REASONING, limit=LARGEST):
         name = _without_prefix(record.image)
         if name.split("/")[0] in LEFT_OUT:
             continue
         if record.answers and len(record.answers) != len(record.questions):
             raise InputError(
-                f"{visa / REASONING}: {record.image} has {len(record.questions)} questions and {len(record.answers)} "
-                "answers; copy the file from the benchmark again."
+                f"{visa / REASONING}: {display_text(record.image, 80)} has {len(record.questions)} questions and "
+                f"{len(record.answers)} answers; copy the file from the benchmark again."
             )
         answers = record.answers or (None,) * len(record.questions)
         asked = tuple(
@@ -141,15 +151,9 @@ def _without_prefix(image: str) -> str:
 
 def _item(path: Path, name: str, key: str, questions: tuple[Question, ...]) -> Item:
     if not path.is_file():
-        raise InputError(f"{path}: is named in the benchmark but not there; unpack VisA beside the benchmark's files.")
+        raise InputError(
+            f"{display_text(str(path))}: is named in the benchmark but not there; unpack VisA beside the benchmark's "
+            "files."
+        )
     category = Path(name).parts[0]
     return Item(key, category, noun(category), read_photo(path), questions)
-
-
-def _read(path: Path, kind: type[Record]) -> list[Record]:
-    try:
-        return TypeAdapter(list[kind]).validate_json(path.read_bytes())  # type: ignore[valid-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}; copy the file from the benchmark again.") from error
