@@ -145,7 +145,6 @@ class Looks(BaseModel):
     """The same on the crop alone."""
     recount: LookMap = LookMap()
     """Change of a rule's log-odds of "broken" when the parts are found anew."""
-    segment: LookMap = LookMap()
     """How small the outlined place is: log of the photo's area over its own."""
 
     def without_narrator(self) -> Looks:
@@ -157,7 +156,6 @@ class Looks(BaseModel):
         near = (self.near,) if kind == "structural" else ()
         maps = {
             "zoom": (self.zoom,), "compare": (self.compare, *near), "ask": (self.ask,), "recount": (self.recount,),
-            "segment": (self.segment,),
         }  # fmt: skip
         return tuple(m for m in maps[action] if m.gain > 0)
 
@@ -168,7 +166,7 @@ class Looks(BaseModel):
     @property
     def most(self) -> float:
         """The largest gain of any look, in [0, 0.5)."""
-        return max(m.gain for m in (self.zoom, self.near, self.compare, self.ask, self.recount, self.segment))
+        return max(m.gain for m in (self.zoom, self.near, self.compare, self.ask, self.recount))
 
     def seconds(self, action: Action, kind: Kind) -> float:
         """What one look takes; above 0 where it is used at all."""

@@ -10,7 +10,7 @@ from tools.types import Box, Region
 
 Kind = Literal["logical", "structural"]
 Fact = str | int | float
-Action = Literal["zoom", "compare", "ask", "recount", "segment"]
+Action = Literal["zoom", "compare", "ask", "recount"]
 """Ways to look again: turned and mirrored views, beside a good part, a question, parts found anew, an outline."""
 Word = Literal["good", "unsure", "anomalous"]
 Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous"]

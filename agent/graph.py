@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from langgraph.graph import END, START, StateGraph
@@ -12,7 +13,6 @@ from langgraph.runtime import Runtime
 from agent import steps
 from agent.context import Context
 from agent.state import InspectionState, Request, Update
-from tools.together import own_seconds
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -85,9 +85,9 @@ def timed(name: str, step: Step) -> Step:
     """The same step, with its seconds added to its update."""
 
     def run(state: InspectionState, runtime: Runtime[Context]) -> Update:
-        start = own_seconds()
+        start = perf_counter()
         update = step(state, runtime)
-        update["seconds"] = {name: own_seconds() - start}
+        update["seconds"] = {name: perf_counter() - start}
         return update
 
     run.__name__ = name

@@ -49,9 +49,9 @@ ALIKE = 0.5
 """Log-likelihood ratios this near to each other are ones that the first look could not tell apart."""
 ERRORS = 2.0
 """Standard errors by which a look must tell defects apart better than chance does."""
-LIMITS = {"zoom": 2.0, "near": 3.0, "compare": 3.0, "ask": 3.0, "recount": 2.0, "segment": 2.0}
+LIMITS = {"zoom": 2.0, "near": 3.0, "compare": 3.0, "ask": 3.0, "recount": 2.0}
 """Where each map flattens."""
-NAMES = {"tracer": "zoom", "reference": "near", "rule": "recount", "segmenter": "segment"}
+NAMES = {"tracer": "zoom", "reference": "near", "rule": "recount"}
 """Which map the evidence of a second look goes through, by its source; the narrator's by its action."""
 NARRATED = ("ask", "compare")
 """Looks whose answers are the narrator's."""
@@ -121,7 +121,7 @@ def _strongest(state: InspectionState, case: Case) -> list[Weighed]:
 def _actions(weighed: Weighed, state: InspectionState, first: Weighed) -> list[Action]:
     """The ways to look at a hypothesis; those that see the whole photo are gone once."""
     asking: Action = "compare" if need_product(state).references else "ask"
-    ways: list[Action] = ["recount", asking] if weighed.kind == "logical" else ["zoom", "segment", asking]
+    ways: list[Action] = ["recount", asking] if weighed.kind == "logical" else ["zoom", asking]
     return ways if weighed is first else [w for w in ways if w not in EVERYWHERE]
 
 

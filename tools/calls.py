@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
+from time import perf_counter
 from typing import Literal, ParamSpec, TypeVar
-
-from tools.together import own_seconds
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -45,12 +44,12 @@ def marked(work: Work) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             clock = _clock.get()
             if clock is None or clock.running:
                 return function(*args, **kwargs)
-            clock.running, start = True, own_seconds()
+            clock.running, start = True, perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
                 clock.running = False
-                clock.seconds[work] += own_seconds() - start
+                clock.seconds[work] += perf_counter() - start
                 clock.calls[work] += 1
 
         return timed

@@ -46,7 +46,6 @@ def learn(
     *,
     describe: str = "",
     product: str | None = None,
-    example: Sample | None = None,
     detection: float = 0.5,
     measuring: Measuring | None = None,
 ) -> Product:
@@ -58,15 +57,13 @@ def learn(
         references: photos of good ones; may be empty.
         describe: what good means; what it says of parts becomes rules.
         product: the noun that models are told; `name` in lower case by default.
-        example: a photo to read part names from where there is no reference.
         detection: detection score worth one half, for parts that no reference has shown.
         measuring: how well things can be measured; cautious values by default.
     """
     noun = (product or name.replace("_", " ").replace("-", " ")).lower()
     told = read_words(describe)
-    shown = list(references[:2]) or ([example] if example is not None and not told.parts else [])
     known = {label.split()[-1] for label in told.parts}
-    listed = proposed_parts(toolbox.narrator, shown, noun, described=toolbox.proposes == "rules")
+    listed = proposed_parts(toolbox.narrator, references[:2], noun, described=toolbox.proposes == "rules")
     proposed = [part for part in listed if part.label.split()[-1] not in known]
     draft = ProductSpec(name=name, product=noun, normal=describe, references=_paths(references))
     seen = _seen(toolbox, draft, references, told, proposed, detection)
@@ -172,7 +169,7 @@ def _seen(
     looks = {part.label: part.look for part in parts}
     named = draft.model_copy(update={"parts": parts})
     if not references:
-        return _Seen(named.model_copy(update={"parts": parts[: len(told.parts)]}), (), None)
+        return _Seen(named.model_copy(update={"parts": parts}), (), None)
     raw = tuple(find_parts(toolbox, r, named) for r in references)
     counts = _counts(labels, told.rules, raw)
     scaled = tuple(_with_threshold(p, counts[p.label], raw) for p in parts if counts[p.label] or p.label in told.parts)

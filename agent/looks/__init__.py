@@ -8,7 +8,6 @@ from agent.looks.compare import compare
 from agent.looks.menu import choose
 from agent.looks.narrator import ask
 from agent.looks.recount import recount
-from agent.looks.segment import segment
 from agent.looks.zoom import zoom
 
-__all__ = ["Again", "Found", "able", "ask", "choose", "compare", "recount", "segment", "zoom"]
+__all__ = ["Again", "Found", "able", "ask", "choose", "compare", "recount", "zoom"]

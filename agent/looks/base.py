@@ -79,8 +79,8 @@ def able(
     """
     placed = any(e.region is not None for e in weighed.evidence)
     actions: list[Action] = []
-    if weighed.kind == "structural" and placed:
-        actions += ["zoom", "segment"] if context.toolbox.tracer is not None else ["segment"]
+    if weighed.kind == "structural" and placed and context.toolbox.tracer is not None:
+        actions.append("zoom")
     if placed:
         actions.append("compare" if product.references else "ask")
     if any(rule.name == weighed.name and rule.kind != "ask" for rule in product.spec.rules):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 
 from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.evidence import Action, appended
-from agent.looks import Again, Found, ask, compare, recount, segment, zoom
+from agent.looks import Again, Found, ask, compare, recount, zoom
 from agent.state import InspectionState, Update, need_glance, need_product, need_sample
-from tools.together import own_seconds
 
 ACTIONS: dict[Action, Callable[[Again], Found]] = {
     "zoom": zoom,
     "compare": compare,
     "ask": ask,
     "recount": recount,
-    "segment": segment,
 }
 
 
@@ -27,11 +26,11 @@ def look_again(state: InspectionState, runtime: Runtime[Context]) -> Update:
     aimed = state.hypothesis
     if aimed is None:
         return Update()
-    start = own_seconds()
+    start = perf_counter()
     again = Again(
         f"L{len(state.looks) + 1}", aimed, need_sample(state), need_product(state), need_glance(state),
         tuple(state.evidence), runtime.context,
     )  # fmt: skip
     found = ACTIONS[aimed.action](again)
-    look = replace(found.look, seconds=own_seconds() - start)
+    look = replace(found.look, seconds=perf_counter() - start)
     return Update(looks=[look], evidence=appended(found.evidence, state.evidence))

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from agent.context import Context
 from agent.learning.learn import learn
-from agent.state import InspectionState, Update, need_sample
+from agent.state import InspectionState, Update
 
 
 def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
@@ -23,7 +23,6 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
             "product",
             state.good,
             describe=state.normal,
-            example=need_sample(state),
             detection=context.calibration.detection,
             measuring=context.calibration.measuring,
         )

@@ -60,8 +60,7 @@ def inspect_many(
     photos = FEW if options.watch else at_least(images, out, FEW)
     inspector = open_inspector()
     device = resolve_device(str(open_inspector.keywords.get("device", "auto")))
-    together = options.together or 1
-    workers = 1 if together > 1 else chosen_workers(options.workers, device, inspector.profile, photos)
+    workers = chosen_workers(options.workers, device, inspector.profile, photos)
     known = product_of(inspector)
     named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
     manifest = describe_run(
@@ -71,7 +70,7 @@ def inspect_many(
     )
     batch = Batch(tuple(images), out, manifest, options.every if options.watch else None, options.idle)
     work = Work(open_inspector, known, normal, question, out, options.reports)
-    how = How(workers, options.patience, options.ray, together=together)
+    how = How(workers, options.patience, options.ray)
 
     with Stop() as stop:
         tally = run_batch(
@@ -81,7 +80,7 @@ def inspect_many(
             observer=_observers(out, options),
             on_outcome=partial(_tell, speaker),
         )
-    _summarise(tally, out, workers, together)
+    _summarise(tally, out, workers)
     return tally.status
 
 
@@ -90,10 +89,6 @@ def _check(images: Sequence[Path], options: BatchOptions) -> None:
         raise InputError("--watch waits for photos in folders, but a file was named; name folders only.")
     if options.watch and options.ray is not None:
         raise InputError("--watch and --ray exclude each other; a cluster takes the photos that are there.")
-    if options.together is not None and options.together < 1:
-        raise InputError(f"--together is {options.together}; give 1 or more photos at a time.")
-    if (options.together or 1) > 1 and (options.ray is not None or (options.workers or 1) > 1):
-        raise InputError("--together inspects in one process; leave it out, or --workers and --ray.")
     for name, value in (("every", options.every), ("patience", options.patience), ("idle", options.idle)):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} is {value}; give seconds above 0.")
@@ -122,7 +117,7 @@ def _tell(speaker: Speaker, outcome: Outcome) -> None:
         speaker.refuse(InputError(readable(outcome.error)))
 
 
-def _summarise(tally: Tally, out: Path, workers: int, together: int) -> None:
+def _summarise(tally: Tally, out: Path, workers: int) -> None:
     """What was done, and where the time went."""
     total = tally.kinds + tally.before
     inspected, before = total["good"] + total["anomalous"], sum(tally.before.values())
@@ -137,7 +132,7 @@ def _summarise(tally: Tally, out: Path, workers: int, together: int) -> None:
     whole = sum(tally.seconds.values()) or 1.0
     shares = [(name, value / whole) for name, value in sorted(tally.seconds.items(), key=lambda item: -item[1])]
     stages = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= 0.005)
-    how = "processes" if workers > 1 else "process" if together == 1 else f"process with {together} photos at a time"
+    how = "processes" if workers > 1 else "process"
     _say(
         f"{here / tally.wall:.2f} photos a second: {tally.wall:.1f} s, in which {workers} {how} worked {whole:.1f} s "
         f"({stages})"

@@ -22,7 +22,6 @@ class BatchOptions:
     ray: str | None = None
     metrics_port: int | None = None
     spans: bool = False
-    together: int | None = None
 
     @property
     def asked(self) -> bool:

@@ -36,8 +36,6 @@ class How:
     """Address of a Ray cluster, or "local"."""
     threads: int | None = None
     """Of each process; None shares the cores, and leaves a single process this one."""
-    together: int = 1
-    """Photos at a time, in this process alone."""
 
 
 def starter(
@@ -66,10 +64,6 @@ def starter(
 
             threads = how.threads or _threads(how.workers)
             return PoolRunner(known, workers=how.workers, threads=threads, patience=how.patience)
-        if how.together > 1:
-            from looktwice.batch.together import TogetherRunner
-
-            return TogetherRunner(inspector, known, photos=how.together)
         from looktwice.batch.serial import SerialRunner
 
         return SerialRunner(inspector, known)

@@ -26,7 +26,7 @@ def bench(
             help="patch: scoring patches by words. memory: whether many photos leave anything behind. parts: boxes by "
             "words and masks by boxes. models: a whole profile at full size, named by --model (edge by default). "
             "loop: an inspection step by step, and a second question about a photo. soak: whether many inspections "
-            "leave anything behind. batch: a folder in several processes, or several photos at a time with --together, "
+            "leave anything behind. batch: a folder in several processes, "
             "beside one photo at a time. peers: accuracy "
             "and speed beside anomalib's PatchCore and WinCLIP, LogSAD's rules and the bare narrator."
         ),
@@ -43,9 +43,6 @@ def bench(
     images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
     ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None,
-    together: Annotated[
-        int | None, typer.Option(help="Of the bench of batches: so many photos at a time in one process instead.")
-    ] = None,
     turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
     profile: Annotated[str, typer.Option(help="Of the bench of peers: whose weights everybody runs on.")] = "nano",
     limit: Annotated[int, typer.Option(min=1, help="Photos of each split of the bench of peers.")] = 40,
@@ -81,8 +78,6 @@ def bench(
 
         parts = bench_parts(repeat=repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(shown, parts))
-    elif name == "batch" and together is not None:
-        _together(images, together, ray, device, json, progress)
     elif name == "batch":
         _batch(images, workers, ray, device, json, progress)
     elif name == "soak":
@@ -186,32 +181,6 @@ def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, 
         f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.batch:.2f} in "
         f"{found.workers} processes of one thread, {found.ratio:.2f} times as many; {found.alone:.2f} in one of them, "
         f"efficiency {found.efficiency:.2f} (load {found.load:.1f}); {stages}"
-    )
-
-
-def _together(images: int, together: int, ray: str | None, device: str, json: bool, console: Console) -> None:
-    from rich.console import Console as Shown
-    from rich.table import Table
-
-    from agent import Inspector
-    from looktwice.batch.speed_together import bench_together
-    from tools.errors import InputError
-
-    if ray is not None:
-        raise InputError("--together inspects in one process; leave it out, or --ray.")
-    opener = partial(Inspector, "nano", device=device)
-    found = bench_together(opener, images=images, together=together, say=console.print)
-    if json:
-        typer.echo(json_format.dumps(found.as_dict()))
-        return
-    table = Table("network", "forwards a photo, one at a time", f"{together} at a time", "photos a forward")
-    for row in found.networks:
-        table.add_row(row.name, f"{row.asked:.2f}", f"{row.run:.2f}", f"{row.photos:.2f}")
-    Shown().print(table)
-    typer.echo(
-        f"{found.profile}, {found.images} photos: {found.single:.2f} a second one at a time, {found.joint:.2f} with "
-        f"{found.together} at a time, {found.ratio:.2f} times as many (load {found.load:.1f}); scores differ by "
-        f"{found.differs:.0e} at most"
     )
 
 

@@ -41,13 +41,6 @@ def inspect(
     workers: Annotated[
         int | None, typer.Option(help="Processes of a batch with --out; by default as many as the machine bears.")
     ] = None,
-    together: Annotated[
-        int | None,
-        typer.Option(
-            help="Photos at a time in one process of a batch with --out, which run through each model together; by "
-            "default 1, since nano gains nothing by more."
-        ),
-    ] = None,
     reports: Annotated[
         Literal["all", "anomalous", "none"],
         typer.Option(help="Of a batch: which photos get a report's folder beside their line of results.jsonl."),
@@ -66,7 +59,7 @@ def inspect(
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
-    batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port, spans, together)
+    batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port, spans)
     traced = trace or trace_out is not None
     if batch.asked and traced:
         raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")

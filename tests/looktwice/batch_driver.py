@@ -104,18 +104,18 @@ def batch(folder, out, *, options=None, **more):
 
 
 def run(
-    made, *, workers=1, together=1, slow=0.0, stop=None, on_outcome=lambda _: None, patience=60.0, reports="all",
+    made, *, workers=1, slow=0.0, stop=None, on_outcome=lambda _: None, patience=60.0, reports="all",
     observer=None,
 ):  # fmt: skip
     opener = partial(QuickInspector, "quick", slow=slow)
     product = Product(ProductSpec(name="quick", product="quick"))
     work = Work(opener, product, "", "", made.out, reports)
-    start = starter(opener(), work, How(workers, patience, together=together), print)
+    start = starter(opener(), work, How(workers, patience), print)
     with stop or Stop() as asked:
         return run_batch(made, start, stop=asked, observer=observer or EventLog(made.out), on_outcome=on_outcome)
 
 
 if __name__ == "__main__":
     made = batch(Path(sys.argv[1]), Path(sys.argv[2]))
-    tally = run(made, workers=int(sys.argv[3]), slow=float(sys.argv[4]), together=int((*sys.argv, 1)[5]))
+    tally = run(made, workers=int(sys.argv[3]), slow=float(sys.argv[4]))
     sys.exit(tally.status)

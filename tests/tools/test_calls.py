@@ -11,7 +11,7 @@ from tools.calls import clocked, marked, model_call
 def now(monkeypatch):
     """The time, which passes only where a test lets it."""
     passed = [0.0]
-    monkeypatch.setattr("tools.together.time.perf_counter", lambda: passed[0])
+    monkeypatch.setattr("tools.calls.perf_counter", lambda: passed[0])
     return passed
 
 

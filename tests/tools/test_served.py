@@ -22,7 +22,6 @@ from tools.narrate.likely import from_candidates, tell_apart
 from tools.narrate.served import ServedNarrator
 from tools.profiles import ModelSpec, load_profile, readiness
 from tools.profiles.spec import NarratorSpec, ServedSpec
-from tools.together import Together
 from tools.toolbox import Toolbox
 
 NANO = Path(__file__).parents[2] / "nano" / "weights" / "narrator"
@@ -272,11 +271,11 @@ def test_no_more_requests_are_under_way_than_allowed(faulty):
 
 def test_photos_at_a_time_ask_at_once_and_no_more_than_allowed(faulty):
     faulty.script = [(200, said("fine"), 0.2)]
-    served, lanes = ServedNarrator(ServedSpec(url=faulty.url, model="m", at_once=3)), Together(5)
-    told = lanes.start([lambda: served.answer([], [Turn("user", "Well?")])] * 5)
+    served, lanes = ServedNarrator(ServedSpec(url=faulty.url, model="m", at_once=3)), ThreadPoolExecutor(5)
+    told = [lanes.submit(served.answer, [], [Turn("user", "Well?")]) for _ in range(5)]
     assert [future.result(20) for future in told] == ["fine"] * 5
     assert faulty.most == 3
-    lanes.close()
+    lanes.shutdown()
 
 
 @pytest.mark.parametrize("told", [b"<html>hello</html>", {"hello": 1}, {"choices": []}])

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.narrate.sight import TEXT, Sight
-from tools.together import lanes
 
 if TYPE_CHECKING:
     from tools.loading import Loaded
@@ -116,7 +115,7 @@ class Prefixes:
             )  # fmt: skip
             return None
         kept = [s for s in self._stems if not (s.ids == stem.ids[: len(s.ids)] and _agree(s, stem))]
-        self._stems = [*kept, stem][-self._capacity * lanes() :]
+        self._stems = [*kept, stem][-self._capacity :]
         while len(self._stems) > 1 and sum(s.bytes for s in self._stems) > self._limit:
             del self._stems[0]
         return stem

@@ -22,7 +22,6 @@ from tools.narrate.local import NO, YES, Narrator
 from tools.narrate.schema import Schema
 from tools.narrate.turn import Turn
 from tools.profiles.spec import ServedSpec
-from tools.together import aside
 from tools.types import RGB
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ class _NotTakenError(ModelError):
 class ServedNarrator(Narrator):
     """Answers and likelihoods from a server; each question is a request of its own, without a session.
 
-    Of several photos at a time (`tools.together`) all ask at once, and the server may join what they ask.
 
     Likelihoods are read from the candidates for the answer's first token. A server that gives none is asked several
     times at temperature 1 instead, and the answers are counted; that is said once, since it is coarse and slow.
@@ -222,7 +220,7 @@ class ServedNarrator(Narrator):
             with ThreadPoolExecutor(self._spec.at_once) as pool:
                 return list(pool.map(draw, range(self._spec.samples)))
 
-        return aside(drawn)
+        return drawn()
 
     def _completion(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """The first choice of one chat completion."""
@@ -248,7 +246,7 @@ class ServedNarrator(Narrator):
                 return ask()
 
         try:
-            return aside(gated)
+            return gated()
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             if "logprob" in str(error).lower():
                 raise

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tools.calls import model_call
 from tools.errors import ModelError
-from tools.together import forward
 from tools.types import Box, Part, Region, Sample
 
 if TYPE_CHECKING:
@@ -149,14 +148,14 @@ class Grounder:
         inputs = loaded.processor(images=sample.image, text=text, return_tensors="pt", truncation=True)
         pixels = inputs["pixel_values"].to(loaded.device, loaded.dtype)
         others = {k: v.to(loaded.device) for k, v in inputs.items() if k != "pixel_values"}
-        names, counts = tuple(others), tuple(len(v) for v in others.values())
+        names = tuple(others)
 
         def run(pixels: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
             found = loaded.model(pixel_values=pixels, **dict(zip(names, others, strict=True)))
             return found.logits, found.pred_boxes
 
         with torch.inference_mode():
-            found = forward("grounder", run, pixels, *others.values(), alike=(id(loaded), names, counts))
+            found = run(pixels, *others.values())
         return SimpleNamespace(logits=found[0], pred_boxes=found[1]), inputs["input_ids"]
 
     def _boxes(self, output: Any, sample: Sample, options: dict[str, Any]) -> NDArray[np.float32]:

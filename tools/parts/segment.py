@@ -12,7 +12,6 @@ import numpy as np
 from tools.calls import model_call
 from tools.errors import InputError, ModelError
 from tools.parts.measure import measure
-from tools.together import forward, lanes
 from tools.types import RGB, Box, Mask, Part, Sample
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class Segmenter:
         inputs = self._loaded.processor(images=sample.image, return_tensors="pt")
         pixels = inputs["pixel_values"].to(self._loaded.device, self._loaded.dtype)
         with torch.inference_mode():
-            embeddings = forward("segmenter", run, pixels, alike=id(model))
+            embeddings = tuple(run(pixels))
         sizes = {k: inputs[k].tolist() for k in ("original_sizes", "reshaped_input_sizes") if k in inputs}
         down, across = inputs["pixel_values"].shape[-2:]
         reshaped = sizes["reshaped_input_sizes"][0] if "reshaped_input_sizes" in sizes else (down, across)
@@ -215,9 +214,9 @@ class Segmenter:
             found = model(image_embeddings=embeddings, multimask_output=True, **told)
             return found.pred_masks, found.iou_scores
 
-        given = prompts.values() if lanes() == 1 else [_padded(p) for p in prompts.values()]
+        given = prompts.values()
         with torch.inference_mode():
-            found = forward("segmenter's masks", run, *encoded.embeddings, *given, alike=(id(model), names, layers))
+            found = run(*encoded.embeddings, *given)
         return SimpleNamespace(pred_masks=found[0][:, :count], iou_scores=found[1][:, :count])
 
     def _prompts(
@@ -239,13 +238,6 @@ class Segmenter:
             prompts["input_points"] = (torch.tensor(given) * scale)[None].to(device, dtype)
             prompts["input_labels"] = labels.expand(1, len(boxes), -1)
         return prompts
-
-
-def _padded(prompts: Tensor) -> Tensor:
-    """Prompts (1, N, ...) up to the next power of two, the last one repeated, so that photos of a few more join."""
-    count = prompts.shape[1]
-    more = (1 << (count - 1).bit_length()) - count
-    return prompts if not more else prompts[:, [*range(count), *[count - 1] * more]]
 
 
 def _distinct(logits: Tensor, ious: Tensor) -> list[tuple[Tensor, float, float, int]]:

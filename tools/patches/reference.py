@@ -19,7 +19,6 @@ from tools.patches.features import patch_features
 from tools.patches.pixels import input_format, to_pixels, upsampled
 from tools.patches.shelf import Shelf
 from tools.profiles.spec import Metric, Turns
-from tools.together import forward
 from tools.types import RGB, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ class PatchMemory:
 
         def features(batch: Sequence[RGB]) -> Tensor:
             pixels = to_pixels(batch, self._form, loaded)
-            return forward("memory", lambda p: [patch_features(loaded, p)], pixels, alike=id(loaded))[0]
+            return patch_features(loaded, pixels)
 
         return torch.cat(list(self._batch.over(images, features)))
 

@@ -19,7 +19,6 @@ from tools.patches.sentences import sentences
 from tools.patches.tiles import assembled, cut_tiles
 from tools.patches.windows import SCALES, check_windowed, over_patches, window_embeddings
 from tools.profiles.spec import Path
-from tools.together import forward
 from tools.types import RGB, FloatMap, Sample, ScoreMap
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class PatchScorer:
         embedded = self._embedded_images(pixels)
         if self._path != "windows" or embedded.tokens is None:
             return embedded, []
-        found = forward("scorer's windows", lambda p: window_embeddings(visual, p), pixels, alike=id(visual))
+        found = window_embeddings(visual, pixels)
         return embedded, [functional.normalize(scale.float(), dim=-1) for scale in found]
 
     def _pixels(self, images: Sequence[RGB]) -> Tensor:
@@ -175,7 +174,7 @@ class PatchScorer:
         def run(pixels: Tensor) -> list[Tensor]:
             return [e for e in embed(visual, pixels, layers) if e is not None]
 
-        found = forward("scorer", run, pixels, alike=(id(visual), layers))
+        found = run(pixels)
         whole, patches, *tokens = (functional.normalize(e.float(), dim=-1) for e in found)
         return Embedded(whole, patches, tokens[0] if tokens else None)
 

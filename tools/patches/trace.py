@@ -10,7 +10,6 @@ import numpy as np
 
 from tools.calls import model_call
 from tools.errors import ModelError
-from tools.together import forward, lanes
 from tools.types import FloatMap, Sample, ScoreMap, Source
 
 if TYPE_CHECKING:
@@ -154,13 +153,13 @@ class PhotoTracer:
         shown = torch.cat([g.values for g in good])[None].to(self._loaded.device)
         asked = photo.values[None].to(self._loaded.device)
         with torch.inference_mode():
-            said, places = forward("differ", run, asked, shown, alike=(id(differ), size, sizes))
+            said, places = run(asked, shown)
         return said[0].float().cpu(), places[0].float().cpu()
 
     def _one(self, sample: Sample) -> Traces:
         if sample.digest not in self._kept:
             traces = self._traced(sample)
-            most, room = KEPT * lanes(), PIXELS * lanes() - traces.edges.size
+            most, room = KEPT, PIXELS - traces.edges.size
             while self._kept and (len(self._kept) >= most or sum(t.edges.size for t in self._kept.values()) > room):
                 del self._kept[next(iter(self._kept))]
             self._kept[sample.digest] = traces
@@ -200,7 +199,7 @@ class PhotoTracer:
 
         pixels = self._pixels(sample, NEARNESS[-1]).to(self._loaded.device, self._loaded.dtype)
         with torch.inference_mode():
-            *said, tokens = forward("tracer", run, pixels, alike=id(model))
+            *said, tokens = run(pixels)
         return (*(values[0].float().cpu() for values in said), tokens.float().cpu())
 
     @model_call
@@ -215,7 +214,7 @@ class PhotoTracer:
             return [model.differ.tokens(model(pixels.contiguous(memory_format=torch.channels_last)).features)]
 
         with torch.inference_mode():
-            (tokens,) = forward("tracer's tokens", run, pixels, alike=id(model))
+            (tokens,) = run(pixels)
         return _tokens_of(tokens.float().cpu(), [side // 2 for side in pixels.shape])
 
     def _pixels(self, sample: Sample, nearness: float) -> Tensor:
