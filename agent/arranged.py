@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from agent.calibrate import Calibration
 from agent.claims import place_in_words
-from agent.evidence import Claim, Evidence, Fact
+from agent.evidence import Aspect, Claim, Evidence, Fact
 from agent.fuse import NOTABLE
 from agent.product import Product
 from agent.rules import Measured
@@ -24,7 +24,7 @@ SHARE = 0.5
 """A misfit is told beside the dearest where it costs at least this share of it."""
 ONE = 0.5
 """A misfit is about a part whose box overlaps its own more than this (IoU)."""
-_KEYS = {
+_ASPECTS: dict[str, Aspect] = {
     "place": "place",
     "area": "size",
     "slenderness": "shape",
@@ -81,7 +81,8 @@ def logarithm(cost: float) -> float:
 
 
 def _as_expected(explanation: Explanation, product: Product, deviation: float) -> Claim:
-    return Claim("arranged_as_expected", {"reference": _name(explanation, product), "sd": round(deviation, 1)})
+    facts: dict[str, Fact] = {"reference": _name(explanation, product), "sd": round(deviation, 1)}
+    return Claim("arranged_as_expected", facts, "arrangement", "holds")
 
 
 def _claim(
@@ -94,11 +95,15 @@ def _claim(
         "height": round(region.box.height),
     }
     if misfit.kind == "extra":
-        return Claim("arranged_extra", facts)
+        return _differs("extra", facts)
     if misfit.kind == "missing":
-        return Claim("arranged_missing", {**facts, "part": _counterpart(misfit, explanation, product)})
+        return _differs("missing", {**facts, "part": _counterpart(misfit, explanation, product)})
     label = _label(region.box, measured.parts)
-    return Claim(f"arranged_{_KEYS.get(misfit.most, 'look')}", {**facts, "part": label})
+    return _differs(_ASPECTS.get(misfit.most, "look"), {**facts, "part": label})
+
+
+def _differs(aspect: Aspect, facts: dict[str, Fact]) -> Claim:
+    return Claim(f"arranged_{aspect}", facts, "arrangement", "broken", aspect)
 
 
 def _region(misfit: Misfit, explanation: Explanation, sample: Sample) -> Region:

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.calibrate import Calibration
 from agent.crop import crop_box, cut
-from agent.evidence import Claim, Evidence
+from agent.evidence import Claim, Evidence, Fact
 from agent.fuse import log_odds, probability
 from agent.product import Product
 from agent.rules import ANY, AskRule, Measured
@@ -41,15 +41,13 @@ def answer_to(
     sign = -1.0 if rule.expected == "yes" else 1.0
     broken = probability(sign * log_odds(debias(said, usual)))
     wrong = {"yes": "no", "no": "yes"}[rule.expected]
-    claim = Claim(
-        "ask_differs" if broken > 0.5 else "ask_as_expected",
-        {
-            "question": rule.question,
-            "expected": rule.expected,
-            "found": wrong if broken > 0.5 else rule.expected,
-            "p": f"{said:.2f}",
-        },
-    )
+    facts: dict[str, Fact] = {
+        "question": rule.question,
+        "expected": rule.expected,
+        "found": wrong if broken > 0.5 else rule.expected,
+        "p": f"{said:.2f}",
+    }
+    claim = Claim.check("ask", facts, holds=broken <= 0.5)
     llr = calibration.narrator.llr(log_odds(broken))
     part = None if rule.part == ANY else rule.part
     return Evidence("logical", claim, llr, "narrator", rule.name, part=part, region=region)

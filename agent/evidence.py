@@ -9,6 +9,12 @@ from typing import Literal
 from tools.types import Box, Region
 
 Kind = Literal["logical", "structural"]
+Status = Literal["holds", "broken", "unknown"]
+Topic = Literal[
+    "count", "total", "presence", "each", "whole", "place", "turn", "heading", "beside", "touching", "level",
+    "proportion", "colour", "same", "size", "ranks", "match", "ask", "arrangement", "layout", "patch", "defect_name",
+]  # fmt: skip
+Aspect = Literal["missing", "extra", "place", "size", "shape", "colour", "turn", "look"]
 Fact = str | int | float
 Action = Literal["zoom", "compare", "ask", "recount"]
 """Ways to look again: turned and mirrored views, beside a good part, a question, parts found anew, an outline."""
@@ -21,11 +27,27 @@ PROBABLE, SURE = 0.7, 0.95
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement as data: which sentence says it and the measured facts that fill it."""
+    """One statement as data: which sentence says it, the facts that fill it, and what decisions read of it."""
 
     key: str
-    """Name of the sentence in prompts/report/sentences.yaml."""
+    """Name of the sentence in prompts/report/sentences.yaml; no decision reads it."""
     facts: dict[str, Fact]
+    topic: Topic | None = None
+    """What it is about; None where no decision depends on it."""
+    status: Status | None = None
+    """Whether a rule or the arrangement of parts holds; None for what is no such check."""
+    aspect: Aspect | None = None
+    """In which way a part differs from its counterpart on a reference, for the topic "arrangement"."""
+
+    @classmethod
+    def check(cls, topic: Topic, facts: dict[str, Fact], *, holds: bool) -> Claim:
+        """The outcome of a rule; its sentence is named `TOPIC_as_expected` or `TOPIC_differs`."""
+        return cls(f"{topic}_{'as_expected' if holds else 'differs'}", facts, topic, "holds" if holds else "broken")
+
+    @property
+    def holds(self) -> bool:
+        """Whether it says that a rule or the arrangement is as on good parts."""
+        return self.status == "holds"
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,11 +128,7 @@ def _with_defects(spec: ProductSpec, words: Sequence[str]) -> tuple[ProductSpec,
 
 def _from_miss(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[ProductSpec, list[str]]:
     """Vouches for the rule that pointed at a miss, or takes the narrator's word for what it shows."""
-    found = [
-        c
-        for c in check(toolbox, product, sample)
-        if c.log_odds > MISSED and c.claim.key.endswith(("differs", "differ", "missing"))
-    ]
+    found = [c for c in check(toolbox, product, sample) if c.log_odds > MISSED and c.claim.status == "broken"]
     if found:
         name = found[0].rule
         rules = tuple(r.model_copy(update={"doubt": FIRM}) if r.name == name else r for r in product.spec.rules)

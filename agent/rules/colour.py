@@ -64,7 +64,7 @@ class ColourRule(RuleBase):
         facts: dict[str, Fact] = {"part": self.part, "expected": self.colour, "found": seen.colour if seen else ""}
         held = tail >= SAID
         shown = tuple(found) if held else (found[worst],)
-        return Outcome(self.worth(tail), Claim("colour_as_expected" if held else "colour_differs", facts), shown)
+        return Outcome(self.worth(tail), Claim.check("colour", facts, holds=held), shown)
 
     def _tail(self, lab: Lab) -> float:
         if self.lab is not None:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.evidence import Claim, Fact
+from agent.evidence import Claim, Fact, Topic
 from agent.fuse import log_odds, probability
 from agent.rules.base import ANY, CountedBase, Measured, Outcome, PartCounts
 
@@ -52,8 +52,8 @@ class CountRule(CountedBase):
         broken = probability(self.standardised(self.raw_log_odds(measured)))
         tail = 1 - broken
         held = self.low <= number <= self.high
-        key = ("total" if self.part == ANY else "count") + ("_as_expected" if held else "_differs")
+        topic: Topic = "total" if self.part == ANY else "count"
         facts: dict[str, Fact] = {"part": self.part, "found": number, "expected": self.expected}
         shown = found[: max(number, self.high)]
         far = max(0, self.low - number - 1, number - self.high - 1)
-        return Outcome(self.worth(tail, far), Claim(key, facts), shown, number < self.low)
+        return Outcome(self.worth(tail, far), Claim.check(topic, facts, holds=held), shown, number < self.low)

@@ -60,10 +60,10 @@ class DirectionRule(RuleBase):
         if self.heading is None:
             off, _ = self._off(part) or (0.0, 0.0)
             facts |= {"off": f"{abs(off):.0f}", "expected": round(self.turn or 0.0)}
-            return Claim("turn_as_expected" if held else "turn_differs", facts)
+            return Claim.check("turn", facts, holds=held)
         found = part.measures.heading if part.measures is not None else None
         facts |= {"found": side(*(found or (0.0, 0.0))), "expected": side(*self.heading)}
-        return Claim("heading_as_expected" if held else "heading_differs", facts)
+        return Claim.check("heading", facts, holds=held)
 
     def _tail(self, off: tuple[float, float]) -> float:
         if self.heading is None:

@@ -65,10 +65,10 @@ class EachRule(RuleBase):
         wrong = [n for n, c in enumerate(counts) if not self._good(c, usual)]
         facts = {**self._facts(), "found": " or ".join(str(c) for c in sorted(set(counts)))}
         if not wrong:
-            return Outcome(self.worth(1.0), Claim("each_as_expected", facts), holders)
+            return Outcome(self.worth(1.0), Claim.check("each", facts, holds=True), holders)
         sure = min(p.region.score for p in (*holders, *held))
         blamed = tuple(holders[n] for n in wrong)
-        return Outcome(self.worth(1 - sure), Claim("each_differs", facts), blamed)
+        return Outcome(self.worth(1 - sure), Claim.check("each", facts, holds=False), blamed)
 
     def _good(self, count: int, usual: int) -> bool:
         if self.low is None or self.high is None:

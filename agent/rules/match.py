@@ -83,15 +83,13 @@ class MatchRule(RuleBase):
         tail = unless_mistaken(worst_of(tails), sure)
         held = min(tails) >= self._best_other(key, parts[tails.index(min(tails))])
         facts["expected"] = self.mapping[key]
-        return Outcome(
-            self.worth(tail), Claim("match_as_expected" if held else "match_differs", facts), (*parts, *others)
-        )
+        return Outcome(self.worth(tail), Claim.check("match", facts, holds=held), (*parts, *others))
 
     def _in_a_hole(self, parts: list[Part], facts: dict[str, Fact]) -> Outcome:
         """A key that the mapping lacks: a value that belongs to another key is odd, but no more."""
         taken = max(self._tail(k, p) for k in self.mapping for p in parts)
         tail = 1 - taken * (1 - HOLE)
-        return Outcome(self.worth(tail), Claim("match_unknown", facts), tuple(parts))
+        return Outcome(self.worth(tail), Claim("match_unknown", facts, "match", "unknown"), tuple(parts))
 
     def _best_other(self, key: str, part: Part) -> float:
         return max((self._tail(k, part) for k in self.mapping if k != key), default=SMALLEST)

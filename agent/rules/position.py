@@ -104,7 +104,7 @@ class PositionRule(RuleBase):
         held = tail >= SAID
         shown = tuple(found) if held else (found[worst],)
         far = math.hypot(*off[worst]) / WANDER
-        return Outcome(self.worth(tail, far), Claim("place_as_expected" if held else "place_differs", facts), shown)
+        return Outcome(self.worth(tail, far), Claim.check("place", facts, holds=held), shown)
 
     def _tail(self, x: float, y: float) -> float:
         """Tail probability of straying so far, the more surprising axis counting."""

@@ -35,5 +35,5 @@ class PresenceRule(CountedBase):
         there = PartCounts.from_scores([p.region.score for p in found]).most_likely >= 1
         absent = probability(self.standardised(self.raw_log_odds(measured)))
         tail = 1 - absent
-        claim = Claim("part_present" if there else "part_missing", {"part": self.part})
+        claim = Claim.check("presence", {"part": self.part}, holds=there)
         return Outcome(self.worth(tail), claim, found[:1], not there)

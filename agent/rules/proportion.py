@@ -51,7 +51,7 @@ class ProportionRule(RuleBase):
             "part": self.part, "other": self.of, "found": f"{ratio:.2f}", "expected": f"{self.ratio:.2f}",
             "way": "more" if ratio > self.ratio else "less",
         }  # fmt: skip
-        claim = Claim("proportion_as_expected" if held else "proportion_differs", facts)
+        claim = Claim.check("proportion", facts, holds=held)
         return Outcome(self.worth(tail, off / DIFFER), claim, (*parts, *surest(measured, self.of)))
 
 

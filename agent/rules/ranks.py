@@ -55,7 +55,7 @@ class RanksRule(RuleBase):
         facts: dict[str, Fact] = {"part": self.part, "expected": self._expected}
         shown = tuple(p for _, p in found) if held else (odd,)
         far = max(uneven, tight) / DIFFER
-        return Outcome(self.worth(tail, far), Claim("ranks_as_expected" if held else "ranks_differ", facts), shown)
+        return Outcome(self.worth(tail, far), Claim.check("ranks", facts, holds=held), shown)
 
     def _misfit(self, found: list[tuple[float, Part]]) -> tuple[float, float, Part]:
         """(largest deviation within a group, what the smallest gap lacks, the part that fits least)."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.evidence import Claim, Fact
+from agent.evidence import Claim, Fact, Topic
 from agent.rules.base import SAID, Measured, Outcome, RuleBase, surest
 from agent.rules.contact import touching
 from agent.rules.position import WANDER
@@ -117,8 +117,8 @@ class RelationRule(RuleBase):
         facts = self._facts()
         if found is not None:
             facts["found"] = found
-        key = {"touching": "touching", "level": "level"}.get(self.relation, "beside")
-        claim = Claim(f"{key}_as_expected" if held else f"{key}_differs", facts)
+        topic: Topic = self.relation if self.relation in ("touching", "level") else "beside"
+        claim = Claim.check(topic, facts, holds=held)
         return Outcome(self.worth(tail, far), claim, parts)
 
 

@@ -67,7 +67,7 @@ class SameRule(RuleBase):
         facts |= {"found": seen.colour if seen is not None else "", "expected": others_are}
         held = tail >= SAID
         shown = tuple(found) if held else (found[worst],)
-        return Outcome(self.worth(tail), Claim("same_as_expected" if held else "same_differs", facts), shown)
+        return Outcome(self.worth(tail), Claim.check("same", facts, holds=held), shown)
 
     def deviations(self, parts: Sequence[Part]) -> NDArray[np.float64]:
         """(N, 3): by how much each part is lighter, more colourful and of another hue than the middle of the others.

@@ -58,9 +58,7 @@ class SizeRule(RuleBase):
         )
         held = tail >= SAID
         shown = tuple(p for _, p in sized) if held else (sized[worst][1],)
-        return Outcome(
-            self.worth(tail, off[worst] / DIFFER), Claim("size_as_expected" if held else "size_differs", facts), shown
-        )
+        return Outcome(self.worth(tail, off[worst] / DIFFER), Claim.check("size", facts, holds=held), shown)
 
     def _wanted(self, sizes: list[float]) -> list[float]:
         """What each size, largest first, is compared with: its rank's, or the nearest where the counts differ."""

@@ -53,8 +53,8 @@ class WholeRule(RuleBase):
         number, part = max(wrong, key=lambda item: item[1].region.score) if wrong else seen[0]
         tail = unless_mistaken(0.0, part.region.score) if wrong else 1.0
         facts: dict[str, Fact] = {"part": self.part, "found": number, "expected": self._expected}
-        key = "whole_differs" if wrong else "whole_as_expected"
-        return Outcome(self.worth(tail), Claim(key, facts), (part,) if wrong else tuple(p for _, p in seen))
+        claim = Claim.check("whole", facts, holds=not wrong)
+        return Outcome(self.worth(tail), claim, (part,) if wrong else tuple(p for _, p in seen))
 
 
 def pieces(part: Part) -> int:

@@ -68,6 +68,7 @@ def _places(sample: Sample, product: Product, glance: Glance, calibration: Calib
                     "sd": round(deviation, 1),
                     "product": product.spec.product,
                 },
+                "patch",
             )
             yield Evidence("structural", claim, llr, score_map.source, f"region {number}", region=region)
 
@@ -181,8 +182,8 @@ def _layout(sample: Sample, product: Product, glance: Glance, calibration: Calib
         "references": len(product.references), "sd": round(deviation, 1),
         "place": place_in_words(region.box, *sample.size),
     }  # fmt: skip
-    key = "layout_differs" if llr >= NOTABLE else "layout_as_expected"
-    yield Evidence("logical", Claim(key, facts), llr, "differ", WHOLE, region=region)
+    claim = Claim.check("layout", facts, holds=llr < NOTABLE)
+    yield Evidence("logical", claim, llr, "differ", WHOLE, region=region)
 
 
 def _unknown(rule: Rule, measured: Measured, product: Product) -> bool:

@@ -20,11 +20,11 @@ Severity = Literal["minor", "moderate", "severe"]
 SMALL, LARGE = 0.003, 0.08
 """Shares of the photo below and above which a place counts as minor and as severe."""
 _KINDS = {
-    "part": "missing", "presence": "missing", "place": "place", "turn": "direction", "heading": "direction",
+    "presence": "missing", "place": "place", "turn": "direction", "heading": "direction",
     "size": "size", "ranks": "size", "colour": "colour", "same": "colour", "match": "colour", "beside": "place",
     "touching": "contact", "level": "contact", "whole": "broken", "proportion": "proportion",
 }  # fmt: skip
-"""What the first word of a claim's key is about, in prompts/report/inferences.yaml."""
+"""What a claim's topic is about, in prompts/report/inferences.yaml."""
 _DIFFERS = {
     "missing": "missing", "extra": "extra", "place": "place", "size": "size", "shape": "size", "colour": "colour",
 }  # fmt: skip
@@ -42,16 +42,16 @@ class Story:
 
 def kind_of(evidence: Evidence) -> str | None:
     """What a finding is about: "missing", "extra", ...; None for a place that nobody has named."""
-    first, *others = evidence.claim.key.split("_")
-    if first == "arranged":
-        return _DIFFERS.get(others[0])
-    if first in ("count", "total", "each", "recount"):
-        found, expected = str(evidence.claim.facts.get("found", "")), str(evidence.claim.facts.get("expected", ""))
+    claim = evidence.claim
+    if claim.aspect is not None:
+        return _DIFFERS.get(claim.aspect)
+    if claim.topic in ("count", "total", "each"):
+        found, expected = str(claim.facts.get("found", "")), str(claim.facts.get("expected", ""))
         digits = [word for word in expected.split() if word.isdigit()]
         if not found.isdigit() or not digits:
             return None
         return "missing" if int(found) < int(digits[0]) else "extra"
-    return _KINDS.get(first)
+    return None if claim.topic is None else _KINDS.get(claim.topic)
 
 
 def story_of(kind: str | None, language: str) -> Story:

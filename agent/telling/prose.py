@@ -32,7 +32,7 @@ def name_of(narrator: Narrator, pair: CropPair, product: Product) -> Claim | Non
         return None
     article = "an" if first[0] in "aeiou" else "a"
     facts = {"article": article, "name": first, "p": f"{p:.2f}", "second": second, "p_second": f"{p_second:.2f}"}
-    return Claim("looks_like", dict(facts))
+    return Claim("looks_like", dict(facts), "defect_name")
 
 
 def story_in_words(

@@ -28,17 +28,10 @@ MOST = 3
 """Hypotheses that are told one by one; the others stand in the evidence."""
 LISTED = 5
 """So many of the rules that hold are named; the others are counted."""
-TOLD_FIRST = ("count", "total", "presence", "part")
-"""Beginnings of the keys of claims that come before others."""
+TOLD_FIRST = ("count", "total", "presence")
+"""Topics of claims that come before others."""
 COMPARED = 2
 """References from which on it is named which rules hold; with fewer, too little is known of what may vary."""
-PLACES = (
-    "region_differs", "region_within", "surface_unlike", "surface_like", "surface_damaged", "surface_sound",
-    "words_differ", "words_fit",
-)  # fmt: skip
-"""Claims of the patch matchers."""
-NAMED = "looks_like"
-"""The claim by which the narrator names a defect."""
 _CLAUSES = {source: f"clause_{source}" for source in ("reference", "differ", "tracer", "text")}
 
 
@@ -67,7 +60,7 @@ def tell_hypothesis(weighed: Weighed, sample: Sample, language: str, *, sure: bo
         language: of the report.
         sure: whether the verdict itself is not in doubt; else nothing is asserted.
     """
-    glanced = [e for e in weighed.evidence if e.look is None and e.claim.key != NAMED]
+    glanced = [e for e in weighed.evidence if e.look is None and e.claim.topic != "defect_name"]
     if weighed.kind == "structural":
         yield tell_place(weighed, glanced, language)
     else:
@@ -88,7 +81,7 @@ def borne_out(weighed: Weighed, product: Product) -> bool:
     whatever reads the layout as a whole.
     """
     first = weighed.evidence[0]
-    counted = first.claim.key.startswith(("count", "total", "arranged", "layout"))
+    counted = first.claim.topic in ("count", "total", "arrangement", "layout")
     named = {part.label for part in product.spec.parts if part.phrase is not None}
     return bool(product.references) and (not counted or first.part in named)
 
@@ -101,9 +94,9 @@ def may_be_stated(weighed: Weighed, product: Product) -> bool:
 def tell_place(weighed: Weighed, glanced: Sequence[Evidence], language: str) -> Sentence:
     """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
     first = glanced[0]
-    clauses = [_clause(e, language) for e in glanced if e.claim.key in PLACES]
+    clauses = [_clause(e, language) for e in glanced if e.claim.topic == "patch"]
     before = sum(e.llr for e in glanced)
-    highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.key in PLACES)
+    highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.topic == "patch")
     frame = "place_mixed" if highest >= SLIGHT_SD else "place_none"
     if before >= NOTABLE:
         frame = "place_far" if before >= FAR else "place_slight"
@@ -127,7 +120,7 @@ def tell_rule(evidence: Evidence, weighed: Weighed, sample: Sample, language: st
     suffix = "" if place is None else "_at"
     if sure and asserted(weighed):
         text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
-    elif evidence.claim.key == "count_differs":
+    elif (evidence.claim.topic, evidence.claim.status) == ("count", "broken"):
         text = tell(f"count_measured{suffix}", {**evidence.claim.facts, **at}, language)
     else:
         brief = say_briefly(evidence.claim, language)
@@ -158,7 +151,7 @@ def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[s
     if len(product.references) < COMPARED:
         return {}
     told: dict[str, Evidence] = {}
-    for item in sorted(held, key=lambda e: (not e.claim.key.startswith(TOLD_FIRST), e.llr)):
+    for item in sorted(held, key=lambda e: (e.claim.topic not in TOLD_FIRST, e.llr)):
         if item.part in named and item.claim.facts.get("found") != 0:
             said = say_briefly(item.claim, language)
             told.setdefault(said.removesuffix(", as expected").removesuffix(" as expected"), item)
@@ -175,7 +168,7 @@ def tell_unfamiliar(familiar: Familiar, weighed: Weighed, language: str) -> Sent
 
 def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
-    return evidence.source in ("rule", "parts", "differ") and evidence.claim.key.endswith(("_as_expected", "_present"))
+    return evidence.source in ("rule", "parts", "differ") and evidence.claim.holds
 
 
 def share_of(box: Box, sample: Sample) -> float:

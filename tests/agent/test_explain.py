@@ -28,13 +28,13 @@ NAMED = Product(
 )
 
 
-def held(number, key="count_as_expected"):
-    claim = Claim(key, {"part": f"part {number}", "found": 1, "expected": "1"})
+def held(number, topic="count"):
+    claim = Claim.check(topic, {"part": f"part {number}", "found": 1, "expected": "1"}, holds=True)
     return Evidence("logical", claim, -0.5, "rule", f"count of part {number}", part=f"part {number}", id=f"E{number}")
 
 
 def missing(llr):
-    claim = Claim("count_differs", {"part": "bolt", "found": 1, "expected": "2"})
+    claim = Claim.check("count", {"part": "bolt", "found": 1, "expected": "2"}, holds=False)
     item = Evidence("logical", claim, llr, "rule", "count of bolt", part="bolt", id="E1")
     return Weighed("count of bolt", "logical", llr, (item,))
 
@@ -57,7 +57,7 @@ def test_of_many_rules_the_others_are_counted_and_all_are_cited():
 
 
 def test_how_many_there_are_is_said_before_where_they_are():
-    said = tell_held([held(9, "turn_as_expected"), *(held(n) for n in range(LISTED))], NAMED, "en")
+    said = tell_held([held(9, "turn"), *(held(n) for n in range(LISTED))], NAMED, "en")
     assert "part 0" in said.text and "straight" not in said.text
 
 
@@ -129,7 +129,7 @@ def test_a_narrator_that_knows_the_product_names_the_defect():
 
 def test_fewer_parts_are_missing_and_more_are_extra():
     assert kind_of(missing(1.0).evidence[0]) == "missing"
-    many = Evidence("logical", Claim("count_differs", {"found": 4, "expected": "1 to 2"}), 1.0, "rule", "x")
+    many = Evidence("logical", Claim.check("count", {"found": 4, "expected": "1 to 2"}, holds=False), 1.0, "rule", "x")
     assert kind_of(many) == "extra"
     assert story_of("missing", "en").cause
     assert story_of(None, "en").cause is None

@@ -56,7 +56,7 @@ def test_what_measuring_costs_on_good_parts_is_taken_off():
 
 def test_presence_asks_for_at_least_one():
     rule = PresenceRule(part="bolt")
-    assert evaluate(rule, bolts()).claim.key == "part_missing"
+    assert evaluate(rule, bolts()).claim.status == "broken"
     assert evaluate(rule, bolts(0.9, 0.9)).log_odds < evaluate(rule, bolts()).log_odds
 
 
