@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from looktwice.batch.naming import readable
+from tools.display_text import display_text
 
 Status = Literal["inspected", "refused", "failed"]
 """Inspected; refused for what the file holds; or failed for another reason, and tried again when the run resumes."""
@@ -62,11 +62,11 @@ class Line(BaseModel):
     def of(cls, outcome: Outcome) -> Line:
         """The line of an outcome."""
         return cls(
-            file=readable(outcome.job.name),
+            file=display_text(outcome.job.name),
             digest=outcome.digest,
             status=outcome.status,
             folder=outcome.job.folder if outcome.status == "inspected" else None,
-            error=readable(outcome.error) if outcome.error is not None else None,
+            error=display_text(outcome.error) if outcome.error is not None else None,
             seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
             report=outcome.report,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from looktwice.batch.journal import kind_of
+from tools.display_text import display_text
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class EventLog:
             "seconds": {stage: round(value, 4) for stage, value in outcome.seconds.items()},
         }
         if outcome.error is not None:
-            found |= {"error": outcome.error}
+            found |= {"error": display_text(outcome.error)}
         if outcome.detail:
             found |= {"detail": outcome.detail}
         self._write("photo", **found)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.journal import file_digest
-from looktwice.batch.naming import readable
+from looktwice.batch.naming import shown_name
 from looktwice.batch.options import Reports
 from tools.errors import InputError, LookTwiceError
 
@@ -57,7 +57,7 @@ def decode(job: Job) -> Decoded:
     try:
         if job.path.is_file():  # reading a pipe or a device might never end
             digest = file_digest(job.path)
-        sample = replace(load_sample(job.path), path=Path(readable(str(job.path))))
+        sample = replace(load_sample(job.path), path=Path(shown_name(str(job.path))))
     except (InputError, OSError, ValueError) as error:
         refusal = _unread(job, digest, error)
         return Decoded(job, digest, None, refusal, time.perf_counter() - start)
