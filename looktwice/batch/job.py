@@ -41,6 +41,8 @@ class Outcome:
     """One sentence, of a photo that was not inspected."""
     detail: str = ""
     """A traceback for the log."""
+    disk_full: bool = False
+    """Whether the report could not be written for want of room, which every other photo would meet as well."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage: decode, the steps of the inspection, write."""
 

@@ -14,7 +14,7 @@ import typer
 
 from looktwice.batch.naming import Names, shown_name
 from looktwice.batch.options import BatchOptions
-from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, refuse_nested, writable_folder
+from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, given_text, refuse_nested, writable_folder
 from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
@@ -65,9 +65,12 @@ def inspect(
     ] = False,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
+    from agent.text_limits import DESCRIPTION, QUESTION
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
+    normal = given_text("--normal", normal, DESCRIPTION)
+    question = given_text("--question", question, QUESTION)
     batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port, spans, together)
     traced = trace or trace_out is not None
     if batch.asked and traced:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Profile
+from looktwice.cli.options import Device, Profile, given_text
 from tools.display_text import display_text
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def learn(
     device: Device = "auto",
 ) -> None:
     """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
+    from agent.text_limits import DESCRIPTION
     from tools.errors import InputError
     from tools.files import exclusive, write_atomic
 
@@ -50,6 +51,7 @@ def learn(
     if sum((edit, test, add, reject)) > 1:
         raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
     target = _file_of(name, products)
+    describe = given_text("--describe", describe, DESCRIPTION)
     if edit:
         _edit(target)
         return
