@@ -243,8 +243,8 @@ class Calibration(BaseModel):
         import yaml
 
         folder = Path(__file__).parent / "calibration"
-        path = folder / f"{profile}.yaml"
-        stored = path if path.exists() else folder / "default.yaml"
+        known = {path.stem: path for path in folder.glob("*.yaml")}  # a profile's name is no path
+        stored = known.get(profile, known["default"])
         return cls.model_validate(yaml.safe_load(stored.read_text(encoding="utf-8")))
 
 

@@ -157,8 +157,9 @@ class InspectionReport(_Frozen):
         return report
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        """One line of JSON; what UTF-8 cannot hold is an escape."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     @property
     def sample(self) -> Sample:

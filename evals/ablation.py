@@ -28,8 +28,9 @@ from evals.datasets.medleys import open_medleys
 from evals.datasets.world import open_world
 from evals.pages import label_of
 from evals.reliability import bins, plot
-from evals.results import Settings, claim, read_lines, write_text
+from evals.results import Settings, claimed, read_lines
 from evals.sentences import Truth, judged, truth_of
+from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from agent import Inspector
@@ -174,24 +175,24 @@ def main() -> None:
         split=where, style="shift" if where == "shift" else "plain", categories=tuple(c.name for c in categories),
         looks=inspector.context.budget.looks, words=True, models=digests(resolve_profile(options.profile)),
     )  # fmt: skip
-    claim(out, settings)
-    lines = measure(inspector, categories, options.shots, out)
-    names = [row.name for row in ROWS]
-    shown = "\n".join([f"{where}, {options.shots} references, {len(lines)} photos", "", *table(lines, names)])
-    _write(out, lines, names, shown)
+    with claimed(out, settings):
+        lines = measure(inspector, categories, options.shots, out)
+        names = [row.name for row in ROWS]
+        shown = "\n".join([f"{where}, {options.shots} references, {len(lines)} photos", "", *table(lines, names)])
+        _write(out, lines, names, shown)
     sys.stdout.write(f"{shown}\n")
 
 
 def _write(out: Path, lines: Sequence[PhotoLine], names: Sequence[str], shown: str) -> None:
     """table.md; reliability.svg; false.txt, the sentences that the truth denies, by row."""
-    write_text(out / "table.md", shown + "\n")
+    write_atomic(out / "table.md", shown + "\n")
     truths = [line.label != "good" for line in lines]
     curves = {name: bins([line.rows[name].score for line in lines], truths) for name in names}
-    write_text(out / "reliability.svg", plot(curves))
+    write_atomic(out / "reliability.svg", plot(curves))
     wrong = (
         f"{name}: {line.category}/{line.id}: {t}" for name in names for line in lines for t in line.rows[name].false
     )
-    write_text(out / "false.txt", "\n".join(wrong) + "\n")
+    write_atomic(out / "false.txt", "\n".join(wrong) + "\n")
 
 
 if __name__ == "__main__":

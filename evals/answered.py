@@ -22,12 +22,13 @@ from evals.results import (
     Refusal,
     Results,
     Settings,
-    claim,
+    claimed,
     read_lines,
     write_lines,
-    write_text,
 )  # fmt: skip
+from tools.display_text import display_text
 from tools.errors import InputError
+from tools.files import write_atomic
 
 RESPONSES = "responses.json"
 Progress = Callable[[int, int], None]
@@ -46,10 +47,18 @@ def answer_all(
     """Asks about every photo that has no conversation yet, grades all, and writes results.json.
 
     Raises:
-        tools.errors.InputError: `out` holds another run, or conversations about other photos.
+        tools.errors.InputError: `out` holds another run, or conversations about other photos, or another program runs
+            in it.
         tools.errors.ModelError: the judge cannot be reached; what was asked and graded is kept.
     """
-    claim(out, settings)
+    with claimed(out, settings):
+        return _answer_all(respondent, items, settings, out, graders or Graders(), device, progress)
+
+
+def _answer_all(
+    respondent: Respondent, items: Sequence[Item], settings: Settings, out: Path, graders: Graders, device: str,
+    progress: Progress | None,
+) -> Results:  # fmt: skip
     started = now()
     done = {line.id: line for line in read_lines(out / PREDICTIONS, Conversation)}
     foreign = done.keys() - {item.id for item in items}
@@ -66,7 +75,7 @@ def answer_all(
             try:
                 line = converse(respondent, item)
             except InputError as error:
-                refused.append(Refusal(category=item.category, id=item.id, why=str(error)))
+                refused.append(Refusal(category=item.category, id=item.id, why=display_text(str(error))))
                 continue
             stream.write(line.model_dump_json() + "\n")
             stream.flush()
@@ -75,8 +84,8 @@ def answer_all(
                 progress(len(done) + len(refused), len(items))
     write_lines(out / REFUSED, refused)
     lines = [done[item.id] for item in items if item.id in done]
-    write_text(out / RESPONSES, json.dumps(_responses(lines), indent=1, ensure_ascii=False) + "\n")
-    graded = grade(lines, settings, graders or Graders(), out)
+    write_atomic(out / RESPONSES, json.dumps(_responses(lines), indent=1, ensure_ascii=False) + "\n")
+    graded = grade(lines, settings, graders, out)
     seconds = math.fsum(line.seconds for line in lines)
     about = record(device=device, models=settings.models, seed=settings.seed, started=started, seconds=seconds)
     notes = graded.notes
@@ -95,7 +104,7 @@ def answer_all(
         notes=notes,
         run=about,
     )
-    write_text(out / RESULTS, results.model_dump_json(indent=2) + "\n")
+    write_atomic(out / RESULTS, results.model_dump_json(indent=2) + "\n")
     _write_shown(results, lines, items, out)
     return results
 
@@ -103,8 +112,8 @@ def answer_all(
 def _write_shown(results: Results, lines: Sequence[Conversation], items: Sequence[Item], out: Path) -> None:
     from evals.pages import csv_of, leaderboard, write_answers_page
 
-    write_text(out / "results.csv", csv_of(results))
-    write_text(out / "leaderboard.md", leaderboard(results))
+    write_atomic(out / "results.csv", csv_of(results))
+    write_atomic(out / "leaderboard.md", leaderboard(results))
     write_answers_page(results, lines, {item.id: item.photo for item in items}, out)
 
 
@@ -119,12 +128,17 @@ def converse(respondent: Respondent, item: Item) -> Conversation:
     seconds = time.perf_counter() - start
     replies = tuple(
         Reply(
-            kind=q.kind, topic=q.topic, question=q.text, truth=q.truth, text=s.text, parsed=_parsed(q, s.text),
-            score=s.score, options=dict(q.options),
+            kind=q.kind, topic=q.topic, question=q.text, truth=q.truth, text=_encodable(s.text),
+            parsed=_parsed(q, s.text), score=s.score, options=dict(q.options),
         )
         for q, s in zip(item.questions, said, strict=True)
     )  # fmt: skip
     return Conversation(category=item.category, id=item.id, replies=replies, seconds=round(seconds, 4))
+
+
+def _encodable(text: str) -> str:
+    """What a model said, with escapes for what UTF-8 cannot hold, such as half of a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _parsed(question: Question, text: str) -> str | None:

@@ -25,6 +25,7 @@ from agent.arranged import USUAL, logarithm
 from agent.calibrate import MatcherMap
 from evals.calibration import LIMITS, Seen, fitted_map
 from evals.metrics.ranking import auroc
+from tools.files import write_atomic
 from tools.parts.arrange import Layout, arrangement_of
 from tools.parts.likeness import Scale, scale_of
 from tools.parts.prices import STORED, Prices, priced, prices
@@ -206,7 +207,7 @@ def main() -> None:
         families = [p for name in TRAINED if family(name).is_logical for p in shown_family(discoverer, name)]
         stored = searched(stored, [products, families], 60 * arguments.minutes)
         text = yaml.safe_dump(stored.model_dump(), sort_keys=False)
-        STORED.write_text(f"# Written by `python -m evals.arranging`.\n{text}", encoding="utf-8")
+        write_atomic(STORED, f"# Written by `python -m evals.arranging`.\n{text}")
     found = measure(stored, products)
     sys.stdout.write(f"{len(products)} products: AUROC {found.single:.3f} singly, {found.together:.3f} together\n")
     sys.stdout.write(yaml.safe_dump({"parts": found.mapped.model_dump()}, sort_keys=False, default_flow_style=None))

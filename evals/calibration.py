@@ -24,6 +24,7 @@ from agent.calibrate import Calibration, Fused, Matcher, MatcherMap, log_of_exce
 from agent.fuse import WHOLE, log_odds, probability
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
+from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -298,7 +299,7 @@ def main() -> None:
         calibration = fit(arguments.profile, **sizes)
         notes = [f"# Fitted on unseen medleys: {command}"]
     text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None, width=116)
-    target.write_text("\n".join([*notes, text]), encoding="utf-8")
+    write_atomic(target, "\n".join([*notes, text]))
     sys.stderr.write(f"{target}: written\n")
 
 

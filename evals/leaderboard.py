@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from evals.datasets import open_benchmark
 from evals.pages import label_of
-from evals.results import Results, Settings, write_text
+from evals.results import Results, Settings
 from evals.runner import run
 from prompts import render
+from tools.files import write_atomic
 from tools.profiles.digests import digests
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def main() -> None:
         for shots in options.shots if part.name in options.parts else ():
             rows.append((part, measure(inspector, part, shots, options.limit, options.looks, models, options.out)))
             options.page.parent.mkdir(parents=True, exist_ok=True)
-            write_text(options.page, page(rows, command))
+            write_atomic(options.page, page(rows, command))
     sys.stdout.write(options.page.read_text(encoding="utf-8") if rows else "nothing chosen\n")
 
 

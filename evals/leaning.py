@@ -25,7 +25,7 @@ from agent.looks.narrator import asked as asked_both
 from evals.datasets.world import Split, open_world
 from evals.metrics.ranking import auroc
 from evals.reliability import calibration_error
-from evals.results import write_text
+from tools.files import write_atomic
 from tools.parts.segment import box_of
 from tools.types import Box, Sample
 
@@ -181,7 +181,7 @@ def main() -> None:
             sys.stdout.write(f"{tables[-1]}\n\n")
             sys.stdout.flush()
     if options.out is not None:
-        write_text(options.out, "\n\n".join(tables) + "\n")
+        write_atomic(options.out, "\n\n".join(tables) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import TRAINED
 from nano.world.medley import medley
 from nano.world.medley_photo import photo
+from tools.files import write_atomic
 from tools.images import sample_from_array
 from tools.parts.describe import Descriptors
 from tools.parts.likeness import NAMES, Likeness, Linear, differences, scale_of
@@ -145,7 +146,7 @@ def main(profile: str = "nano") -> None:
             shots = [photo(product, n, size=SIDE) for n in range(SHOTS)]
             products.append([labelled(discoverer, s.image, [(p.noun, p.mask) for p in s.parts]) for s in shots])
     text = yaml.safe_dump(fitted(products).model_dump(), sort_keys=False)
-    TARGET.write_text(f"# Written by `python -m evals.likeness`.\n{text}", encoding="utf-8")
+    write_atomic(TARGET, f"# Written by `python -m evals.likeness`.\n{text}")
 
 
 if __name__ == "__main__":

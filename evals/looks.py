@@ -34,6 +34,7 @@ from evals.calibration import FIRST
 from evals.datasets import Case, Category
 from evals.datasets.medleys import open_medleys
 from evals.datasets.world import open_world
+from tools.files import write_atomic
 from tools.types import Box, Mask, Region
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def main() -> None:
         f"# {what} python -m evals.looks --profile {options.profile} {how} --shots {' '.join(map(str, options.shots))}"
     )
     text = yaml.safe_dump(maps.model_dump(), sort_keys=False, default_flow_style=None, width=116)
-    target.write_text("\n".join([*notes, command, text]), encoding="utf-8")
+    write_atomic(target, "\n".join([*notes, command, text]))
     sys.stderr.write(f"{target}: written\n")
 
 

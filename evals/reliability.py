@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def plot(curves: dict[str, tuple[Bin, ...]]) -> str:
             for b in found
         ]
         y = MARGIN + 16 * number
-        drawn.append(f'<text x="{end + 10}" y="{y}" fill="{colour}">{name}</text>')
+        drawn.append(f'<text x="{end + 10}" y="{y}" fill="{colour}">{html.escape(name)}</text>')
     frame = f'<rect x="{MARGIN}" y="{MARGIN}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#888"/>'
     labels = (
         f'<text x="{MARGIN}" y="{end + 20}">score</text><text x="4" y="{MARGIN - 10}">share of anomalous photos</text>'

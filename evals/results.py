@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evals.datasets.base import Label
 from evals.provenance import RunRecord
 from tools.errors import InputError
-from tools.files import read_bytes
+from tools.files import exclusive, read_bytes, write_atomic
 
 PREDICTIONS, SETTINGS, RESULTS, REFUSED = "predictions.jsonl", "settings.json", "results.json", "refused.jsonl"
 LARGEST_LINE, LARGEST_LINES = 1_000_000, 1_000_000_000
@@ -97,16 +98,24 @@ class Results(BaseModel):
     """Where, when and with what; None in runs of before it was recorded."""
 
 
-def claim(out: Path, settings: Settings) -> None:
-    """Makes a folder a run's own, or finds that it already is.
+@contextlib.contextmanager
+def claimed(out: Path, settings: Settings) -> Iterator[None]:
+    """Make a folder a run's own, or find that it already is; no other program may run in it meanwhile.
 
     Raises:
-        tools.errors.InputError: it holds another run, which the message tells apart from this one.
+        tools.errors.InputError: another program runs in it, or it holds another run, which the message tells apart
+            from this one.
     """
     out.mkdir(parents=True, exist_ok=True)
+    with exclusive(out / SETTINGS, seconds=0):
+        _claim(out, settings)
+        yield
+
+
+def _claim(out: Path, settings: Settings) -> None:
     path = out / SETTINGS
     if not path.exists():
-        write_text(path, settings.model_dump_json(indent=2) + "\n")
+        write_atomic(path, settings.model_dump_json(indent=2) + "\n")
         return
     try:
         before = Settings.model_validate_json(read_bytes(path, limit=LARGEST_SETTINGS, what="settings file"))
@@ -177,13 +186,6 @@ def read_results(folder: Path) -> Results:
         raise InputError(f"{path}: {where}: {first['msg']}; give the --out folder of a `looktwice eval`.") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-
-
 def write_lines(path: Path, lines: Iterable[BaseModel]) -> None:
     """Writes a file of lines whole or not at all."""
-    write_text(path, "".join(line.model_dump_json() + "\n" for line in lines))
+    write_atomic(path, "".join(line.model_dump_json() + "\n" for line in lines))

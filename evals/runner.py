@@ -22,15 +22,15 @@ from evals.results import (
     Refusal,
     Results,
     Settings,
-    claim,
+    claimed,
     read_lines,
     write_lines,
-    write_text,
 )  # fmt: skip
 from evals.sentences import judged, truth_of
 from evals.summary import summarise
+from tools.display_text import display_text
 from tools.errors import InputError
-from tools.files import read_bytes
+from tools.files import read_bytes, write_atomic
 from tools.types import Sample
 
 if TYPE_CHECKING:
@@ -78,9 +78,16 @@ def run(
     by the next run, and counted in the results; a fifth broken one in a row ends the run with what broke.
 
     Raises:
-        tools.errors.InputError: `out` holds another run, or predictions of another copy of the data set.
+        tools.errors.InputError: `out` holds another run, or predictions of another copy of the data set, or another
+            program runs in it.
     """
-    claim(out, settings)
+    with claimed(out, settings):
+        return _run(inspector, categories, settings, out, progress)
+
+
+def _run(
+    inspector: Inspector, categories: list[Category], settings: Settings, out: Path, progress: Progress | None
+) -> Results:
     maps, started = out / "maps", now()
     maps.mkdir(exist_ok=True)
     done = {(p.category, p.id): p for p in read_lines(out / PREDICTIONS, Prediction)}
@@ -93,13 +100,15 @@ def run(
             for case, found in _inspect(inspector, category, settings, done, out):
                 key = (category.name, case.id)
                 if isinstance(found, InputError):
-                    refused[key] = Refusal(category=category.name, id=case.id, why=str(found))
+                    refused[key] = Refusal(category=category.name, id=case.id, why=display_text(str(found)))
                     continue
                 prediction, report = found
                 device = next((m["device"] for m in report.models.values()), device)
                 fault = keep_map(maps, category.name, case, report.glance.map.values)
                 if fault is not None:
-                    refused[key] = Refusal(category=category.name, id=case.id, why=f"its mask: {fault}")
+                    refused[key] = Refusal(
+                        category=category.name, id=case.id, why=f"its mask: {display_text(str(fault))}"
+                    )
                 stream.write(prediction.model_dump_json() + "\n")
                 stream.flush()
                 done[key] = prediction
@@ -109,7 +118,7 @@ def run(
     seconds = math.fsum(p.seconds for p in done.values())
     about = record(device=device, models=settings.models, seed=settings.seed, started=started, seconds=seconds)
     results = summarise(list(done.values()), settings, maps, refused=tuple(refused.values()), run=about)
-    write_text(out / RESULTS, results.model_dump_json(indent=2) + "\n")
+    write_atomic(out / RESULTS, results.model_dump_json(indent=2) + "\n")
     _write_shown(results, categories, done, out)
     return results
 
@@ -118,8 +127,8 @@ def _write_shown(results: Results, categories: list[Category], done: Mapping[Key
     """What people read: a page, a table, a row of a leaderboard."""
     from evals.pages import csv_of, leaderboard, write_page
 
-    write_text(out / "results.csv", csv_of(results))
-    write_text(out / "leaderboard.md", leaderboard(results))
+    write_atomic(out / "results.csv", csv_of(results))
+    write_atomic(out / "leaderboard.md", leaderboard(results))
     cases = {(category.name, case.id): case for category in categories for case in category.cases}
     write_page(results, list(done.values()), cases, out)
 
@@ -215,7 +224,7 @@ def _note_references(out: Path, category: str, settings: Settings, references: l
             f"{out}: {category} was begun with other references ({changed} differs); give another --out folder."
         )
     noted[category] = Noted(seed=settings.seed, references=chosen)
-    write_text(path, json.dumps({name: n.model_dump() for name, n in noted.items()}, indent=2) + "\n")
+    write_atomic(path, json.dumps({name: n.model_dump() for name, n in noted.items()}, indent=2) + "\n")
 
 
 def _noted(path: Path) -> dict[str, Noted]:
@@ -228,4 +237,4 @@ def _noted(path: Path) -> dict[str, Noted]:
 
 def _where(sample: Sample) -> str:
     """The last folders and the name of a reference, which say where it is in its data set."""
-    return "/".join(sample.path.parts[-3:]) if sample.path is not None else "rendered"
+    return display_text("/".join(sample.path.parts[-3:])) if sample.path is not None else "rendered"

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.results import write_text
 from tools.documents import parse_json
 from tools.errors import InputError
-from tools.files import read_text
+from tools.files import read_text, write_atomic
 from tools.images import find_images
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def main() -> None:
     lines += [f"{said.total()} sentences on {photos} photos, {len(said)} of them distinct:", ""]
     lines += [f"- {count} x {text}" for text, count in said.most_common()]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(options.out, "\n".join(lines) + "\n")
+    write_atomic(options.out, "\n".join(lines) + "\n")
     sys.stdout.write(f"{said.total()} sentences, {len(said)} distinct, on {photos} photos: {options.out}\n")
 
 

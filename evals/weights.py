@@ -28,6 +28,7 @@ from evals.datasets.medleys import open_medleys
 from evals.datasets.world import open_world
 from evals.looks import SEED, collected
 from evals.metrics.ranking import auroc
+from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from agent import Inspector
@@ -138,7 +139,7 @@ def main() -> None:
     new = open_medleys(first=FIRST + AFTER, count=options.products, per_category=options.images)
     known = open_world(split="trained", seed=SEED, per_category=options.images)
     weights = searched([judged(inspector, new), judged(inspector, known)])
-    target.write_text(written(target.read_text(encoding="utf-8"), weights), encoding="utf-8")
+    write_atomic(target, written(target.read_text(encoding="utf-8"), weights))
     sys.stderr.write(f"{target}: written\n")
 
 

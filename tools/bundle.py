@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import shutil
 import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +30,7 @@ from tools.checkpoint import brief, locate, weight_files
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import write_atomic
-from tools.hub import store_of
+from tools.hub import size_of, store_of
 from tools.profiles.profile import Profile
 from tools.profiles.spec import Role, Roles
 
@@ -69,27 +73,28 @@ def pack(profile: Profile, bundle: Path) -> Manifest:
         folders.append(folder)
     manifest = Manifest(profile=profile.name, checkpoints=tuple(checkpoints))
     try:
-        partial = bundle.with_name(f"{bundle.name}.part")
-        with tarfile.open(partial, "w", dereference=True) as tar:
-            _add(tar, MANIFEST, manifest.model_dump_json(indent=1).encode())
-            for checkpoint, folder in zip(checkpoints, folders, strict=True):
-                for file in checkpoint.files:
-                    tar.add(
-                        (folder / file.name).resolve(), f"{checkpoint.role}/{file.name}", recursive=False, filter=_plain
-                    )
-        partial.replace(bundle)
+        with tempfile.TemporaryDirectory(prefix=".looktwice-pack-", dir=bundle.parent) as aside:
+            whole = Path(aside) / "bundle.tar"
+            with tarfile.open(whole, "w", dereference=True) as tar:
+                _add(tar, MANIFEST, manifest.model_dump_json(indent=1).encode())
+                for checkpoint, folder in zip(checkpoints, folders, strict=True):
+                    for file in checkpoint.files:
+                        stored = f"{checkpoint.role}/{file.name}"
+                        tar.add((folder / file.name).resolve(), stored, recursive=False, filter=_plain)
+            whole.replace(bundle)
     except OSError as error:
         raise InputError(f"{bundle}: cannot be written ({error.strerror}); give another file.") from error
     return manifest
 
 
 def unpack(bundle: Path, into: Path | None = None) -> Manifest:
-    """Puts the checkpoints of a bundle where profiles find them, each file checked against its digest.
+    """Puts the checkpoints of a bundle where profiles find them, once all of them are checked against their digests.
 
     What came from the Hub's cache goes into this machine's Hub cache, what came from folders into `into`.
 
     Raises:
-        InputError: it cannot be read, is no bundle, is damaged, or holds folders and `into` was not given.
+        InputError: it cannot be read, is no bundle, is damaged, holds folders and `into` was not given, there is no
+            room, or another file lies where one of its files belongs; nothing is placed then.
     """
     try:
         if not stat.S_ISREG(bundle.stat().st_mode):
@@ -98,13 +103,7 @@ def unpack(bundle: Path, into: Path | None = None) -> Manifest:
             manifest = check_bundle(bundle, tar)
         if into is None and any(c.revision is None for c in manifest.checkpoints):
             raise InputError(f"{bundle}: holds checkpoints of your own; say where they shall lie by --into FOLDER.")
-        with tarfile.open(bundle, "r:", tarinfo=Entry) as tar:
-            tar.next()
-            for checkpoint in manifest.checkpoints:
-                for file in checkpoint.files:
-                    _place(bundle, tar, checkpoint, file, into)
-                if checkpoint.revision is not None:
-                    _refer(checkpoint, checkpoint.revision)
+        _unpack(bundle, manifest, into)
     except FileNotFoundError as error:
         raise InputError(f"{bundle}: no such file; give the file that `looktwice models pack` wrote.") from error
     except InputError as error:
@@ -121,9 +120,12 @@ def unpack(bundle: Path, into: Path | None = None) -> Manifest:
 
 
 def _file(path: Path, folder: Path) -> BundledFile:
+    return BundledFile(name=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=_sha256(path))
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return BundledFile(name=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=digest)
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -141,41 +143,96 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _place(
-    bundle: Path, tar: tarfile.TarFile, checkpoint: BundledCheckpoint, file: BundledFile, into: Path | None
-) -> None:
-    """Writes one file, under its digest where it belongs to the Hub's cache."""
-    stream = tar.extractfile(next_entry(bundle, tar, checkpoint, file))
-    if stream is None:
-        raise InputError(f"{bundle}: lacks {checkpoint.role}/{file.name}; copy it again.")
+def _unpack(bundle: Path, manifest: Manifest, into: Path | None) -> None:
+    """Write every file into a temporary folder beside its place and check it; then move all of them into place."""
+    with ExitStack() as stack, tarfile.open(bundle, "r:", tarinfo=Entry) as tar:
+        tar.next()
+        moves: list[tuple[Path, BundledCheckpoint, BundledFile]] = []
+        roots: dict[Path, Path] = {}
+        for checkpoint in manifest.checkpoints:
+            root = _root(checkpoint, into)
+            if root not in roots:
+                _check_room(bundle, manifest, root)
+                root.mkdir(parents=True, exist_ok=True)
+                aside = stack.enter_context(tempfile.TemporaryDirectory(prefix=".looktwice-unpack-", dir=root))
+                roots[root] = Path(aside)
+            for file in checkpoint.files:
+                _check_place(bundle, checkpoint, file, root)
+                stream = tar.extractfile(next_entry(bundle, tar, checkpoint, file))
+                if stream is None:
+                    raise InputError(f"{bundle}: lacks {checkpoint.role}/{file.name}; copy it again.")
+                moves.append((roots[root] / str(len(moves)), checkpoint, file))
+                _write(bundle, stream, file, moves[-1][0])
+        for checked, checkpoint, file in moves:
+            _place(checked, checkpoint, file, _root(checkpoint, into))
+        for checkpoint in manifest.checkpoints:
+            if checkpoint.revision is not None:
+                _refer(checkpoint, checkpoint.revision)
+
+
+def _root(checkpoint: BundledCheckpoint, into: Path | None) -> Path:
+    """The folder below which a checkpoint is written: the Hub's cache, or the one that the user named."""
+    return store_of(checkpoint.source).parent if checkpoint.revision is not None or into is None else into
+
+
+def _check_room(bundle: Path, manifest: Manifest, root: Path) -> None:
+    needed = sum(file.size for checkpoint in manifest.checkpoints for file in checkpoint.files)
+    there = root
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise InputError(f"{bundle}: needs {size_of(needed)} in {root}, where {size_of(free)} are free; make room.")
+
+
+def _check_place(bundle: Path, checkpoint: BundledCheckpoint, file: BundledFile, root: Path) -> None:
+    """Refuse a place outside of the folder, and one where a file lies that this program did not write.
+
+    Raises:
+        InputError: a link leads elsewhere, or another file lies there.
+    """
     if checkpoint.revision is None:
-        if into is not None:
-            folder = into / checkpoint.role
-            _write(bundle, stream, file, below(folder, folder / file.name))
+        place = below(root / checkpoint.role, root / checkpoint.role / file.name)
+        ours = place.is_file() and not place.is_symlink() and _sha256(place) == file.sha256
+    else:
+        store = store_of(checkpoint.source)
+        below(store, store / "blobs" / file.sha256)
+        below(store, store / "refs" / checkpoint.branch)
+        place = below(store, store / "snapshots" / checkpoint.revision / file.name)
+        ours = place.is_symlink() or (place.is_file() and _sha256(place) == file.sha256)
+    if os.path.lexists(place) and not ours:
+        raise InputError(
+            f"{bundle}: {display_text(str(place))} exists already and differs; move it, or give another --into FOLDER."
+        )
+
+
+def _place(checked: Path, checkpoint: BundledCheckpoint, file: BundledFile, root: Path) -> None:
+    """Move one checked file into place, under its digest where it belongs to the Hub's cache."""
+    if checkpoint.revision is None:
+        place = root / checkpoint.role / file.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        checked.replace(place)
         return
     store = store_of(checkpoint.source)
-    blob = below(store, store / "blobs" / file.sha256)
-    link = below(store, store / "snapshots" / checkpoint.revision / file.name)
-    _write(bundle, stream, file, blob)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    link.symlink_to(blob)
+    blob, link = store / "blobs" / file.sha256, store / "snapshots" / checkpoint.revision / file.name
+    for path in (blob, link):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    checked.replace(blob)
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(blob)
 
 
 def _write(bundle: Path, stream: IO[bytes], file: BundledFile, path: Path) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
+    """Write one file and check its digest."""
     digest = hashlib.sha256()
-    partial.unlink(missing_ok=True)
-    with partial.open("xb") as out:
+    with path.open("xb") as out:
         for chunk in _chunks(stream):
             digest.update(chunk)
             out.write(chunk)
     if digest.hexdigest() != file.sha256:
-        partial.unlink()
         raise InputError(f"{bundle}: {file.name} is damaged (its digest differs); copy the bundle again.")
-    partial.replace(path)
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

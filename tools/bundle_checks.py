@@ -26,6 +26,8 @@ _HEADER_BYTES = 65_536
 """Largest accepted extended header, which holds a long name or a large size."""
 _MOST_FILES = 2_000
 """Files of one checkpoint."""
+MOST_BYTES = 200_000_000_000
+"""Bytes of all files of a bundle together; the checkpoints of the largest profile take a tenth."""
 _SLUG = r"[A-Za-z0-9](?!\S*\.\.)[A-Za-z0-9._-]{0,95}"
 _FOLDER_NAME = re.compile(r"[\w.+-][\w .+-]{0,199}")
 _HUB_ID = re.compile(rf"{_SLUG}/{_SLUG}")
@@ -169,6 +171,11 @@ def _check_names(bundle: Path, manifest: Manifest) -> None:
     """Refuse a manifest with a name that is not of its one accepted form, or with one name twice."""
     if display_text(manifest.profile) != manifest.profile:
         raise _refused(bundle, "profile", manifest.profile)
+    total = sum(file.size for checkpoint in manifest.checkpoints for file in checkpoint.files)
+    if total > MOST_BYTES:
+        raise InputError(
+            f"{bundle}: unpacks to {total:,} bytes; at most {MOST_BYTES:,} are accepted; pack fewer checkpoints."
+        )
     taken: set[str] = set()
     for checkpoint in manifest.checkpoints:
         in_cache = checkpoint.revision is not None

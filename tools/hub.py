@@ -90,12 +90,18 @@ def is_offline() -> bool:
 
 
 def verify(folder: Path) -> list[str]:
-    """Removes files of a checkpoint in the Hub's cache that their digest does not fit; gives their names."""
-    damaged = []
+    """Removes files of a checkpoint in the Hub's cache that their digest does not fit; gives their names.
+
+    A link that leads out of the repository's own blobs stays, and so does what it leads to.
+    """
+    damaged: list[str] = []
+    if folder.parent.name != "snapshots":
+        return damaged
+    blobs = (folder.parent.parent / "blobs").resolve()
     for path in sorted(p for p in folder.rglob("*") if p.is_symlink()):
         blob = path.resolve()
         stated = blob.name
-        if len(stated) not in (_SHA1, _SHA256) or not blob.is_file():
+        if blob.parent != blobs or not _HEX.fullmatch(stated) or not blob.is_file():
             continue
         if _digest(blob, stated) != stated:
             damaged.append(str(path.relative_to(folder)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -149,6 +150,8 @@ def find_images(directory: Path) -> list[Path]:
 def walk_images(directory: Path, leave_out: Path | None = None) -> Iterator[Path]:
     """The photos of `find_images`, in the same order, one at a time: no more than one folder's names are held.
 
+    A subfolder that may not be read is given itself, so that reading it as a photo says why, and the others go on.
+
     Args:
         directory: where to look.
         leave_out: a folder inside it that is not looked into.
@@ -157,8 +160,7 @@ def walk_images(directory: Path, leave_out: Path | None = None) -> Iterator[Path
         InputError: no such folder, or one that may not be read.
     """
     try:
-        with os.scandir(directory) as entries:
-            inner = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        inner = _entries(directory)
     except FileNotFoundError as error:
         raise InputError(f"{directory}: no such folder; check the path, or give a folder of photos.") from error
     except OSError as error:
@@ -169,19 +171,39 @@ def walk_images(directory: Path, leave_out: Path | None = None) -> Iterator[Path
         path = directory / entry.name
         if entry.is_dir(follow_symlinks=False):
             if leave_out is None or not _same(path, leave_out):
-                yield from walk_images(path, leave_out)
-        elif path.suffix.lower() in SUFFIXES and path.is_file():
+                try:
+                    yield from walk_images(path, leave_out)
+                except InputError:
+                    yield path
+        elif path.suffix.lower() in SUFFIXES and entry.is_file():
             yield path
 
 
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds, sorted by name, without what is hidden.
+
+    Raises:
+        OSError: it may not be read, or what it holds may not be opened.
+    """
+    with os.scandir(directory) as entries:
+        inner = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    if inner and not os.access(directory, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return inner
+
+
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121
+    except OSError:
+        return False
 
 
 def _head(path: Path) -> bytes:
     """The first bytes of a file that exists, is a file and may be read."""
     try:
         if path.is_dir():
+            _entries(path)
             raise InputError(f"{path}: is a folder, not a photo; name a file in it, such as {path}/photo.png.")
         if not path.is_file():
             kind = "is not a regular file" if path.exists() else "no such file"

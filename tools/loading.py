@@ -216,9 +216,9 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
         plain_where_packing_fails(model)
     safe = {"local_files_only": True, "trust_remote_code": False}
     if role not in ("features", "tracer"):
-        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)
+        processor = transformers.AutoProcessor.from_pretrained(folder, **safe)  # nosec B615  # a folder on disk
     elif (folder / "preprocessor_config.json").is_file():
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)  # nosec B615  # a folder on disk
     else:
         processor = None
     return model if "device_map" in options else model.to(device), processor

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.display_text import display_text
+
 RGB = NDArray[np.uint8]
 """An upright colour image: uint8, (H, W, 3), values in [0, 255]."""
 
@@ -98,8 +100,8 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """File name, or the first digits of the digest."""
-        return self.path.name if self.path else self.digest[:12]
+        """File name in characters that can be shown, or the first digits of the digest."""
+        return display_text(self.path.name) if self.path else self.digest[:12]
 
 
 @dataclass(frozen=True, eq=False)

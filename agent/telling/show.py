@@ -32,16 +32,21 @@ def write_report(report: InspectionReport, folder: Path) -> Path:
     """
     try:
         open_report(folder)
-        (folder / "report.json").write_text(report.to_json() + "\n", encoding="utf-8")
+        (folder / "report.json").write_bytes(_encoded(report.to_json() + "\n"))
         drawn = draw_report(report)
         # Photos hold few long repeats: looking for runs alone is five times as quick, and the files are smaller.
         Image.fromarray(drawn).save(folder / "overlay.png", compress_level=1, compress_type=zlib.Z_RLE)
-        (folder / "report.html").write_text(page(report, drawn), encoding="utf-8")
+        (folder / "report.html").write_bytes(_encoded(page(report, drawn)))
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); give --out a folder that you may write to."
         ) from error
     return folder
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, with escapes for what it cannot hold."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def draw_report(report: InspectionReport) -> RGB:

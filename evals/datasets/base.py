@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from evals.metrics.region import TruthRegion
+from tools.display_text import display_text
 from tools.types import Mask, Sample
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Case:
     counts: Callable[[], Mapping[str, int]] | None = None
     """How many of each noun's parts are to be seen, those that are missing as 0; None where nobody knows."""
 
+    def __post_init__(self) -> None:
+        """Make names of files printable: they go to JSON, CSV, pages and terminals."""
+        object.__setattr__(self, "id", display_text(self.id))
+        object.__setattr__(self, "defect", display_text(self.defect))
+
 
 @dataclass(frozen=True, eq=False)
 class Category:
@@ -56,6 +62,10 @@ class Category:
     references: Callable[[int, int], list[Sample]]
     """(shots, seed) -> that many photos of good ones, never among the cases."""
     cases: tuple[Case, ...]
+
+    def __post_init__(self) -> None:
+        """Make the name of a folder printable."""
+        object.__setattr__(self, "name", display_text(self.name))
 
 
 def choose(items: Sequence[T], count: int, seed: int) -> list[T]:
@@ -86,7 +96,7 @@ def noun(name: str) -> str:
     from prompts import load_yaml
 
     known: dict[str, str] = load_yaml("benchmarks")["products"]
-    return known.get(name, name.replace("_", " "))
+    return known.get(name, display_text(name.replace("_", " ")))
 
 
 def by_stem(paths: Sequence[Path]) -> dict[str, Path]:
@@ -121,7 +131,6 @@ def read_records(kind: type[T], path: Path, *, limit: int) -> T:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from tools.display_text import display_text
     from tools.errors import InputError
     from tools.files import read_bytes
 
@@ -144,7 +153,6 @@ def inside(root: Path, name: str, source: Path) -> Path:
     Raises:
         tools.errors.InputError: the name is absolute, holds `..`, or is a link that leads out of `root`.
     """
-    from tools.display_text import display_text
     from tools.errors import InputError
 
     stated, path = PureWindowsPath(name), root / name

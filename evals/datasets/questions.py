@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tools.display_text import display_text
 from tools.errors import InputError
 from tools.types import Sample
 
@@ -40,6 +41,11 @@ class Item:
     questions: tuple[Question, ...]
     templates: tuple[Callable[[], Sample], ...] = ()
     """Good ones to compare with; none on a zero-shot benchmark."""
+
+    def __post_init__(self) -> None:
+        """Make names of files and folders printable."""
+        object.__setattr__(self, "id", display_text(self.id))
+        object.__setattr__(self, "category", display_text(self.category))
 
 
 def spread(items: Sequence[Item], limit: int | None) -> list[Item]:

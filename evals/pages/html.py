@@ -11,9 +11,10 @@ from evals.metrics.bootstrap import Scored
 from evals.pages.charts import HEIGHT, WIDTH, Chart, histogram, reliability, roc_and_pr
 from evals.pages.pictures import Cases, Gallery, galleries, thumbnail
 from evals.pages.tables import about, label_of, lower_is_better, ordered
-from evals.results import Prediction, Results, write_text
+from evals.results import Prediction, Results
 from evals.summary import by_category, scored
 from prompts import render
+from tools.files import write_atomic
 from tools.types import Sample
 
 PAGE = "report.html"
@@ -138,7 +139,7 @@ def _write(results: Results, content: Content, out: Path) -> Path:
         width=WIDTH,
         height=HEIGHT,
     )
-    write_text(out / PAGE, text)
+    write_atomic(out / PAGE, text)
     return out / PAGE
 
 

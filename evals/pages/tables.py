@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from evals.results import Results
 from prompts import load_yaml
+from tools.display_text import csv_text
 
 LEADERBOARD = (
     "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "accuracy", "precision", "recall", "f1",
@@ -55,11 +56,11 @@ def csv_of(results: Results) -> str:
     """A line a metric: its mean, the interval where there is one, and each category's value."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["metric", "mean", "low_95", "high_95", *results.categories])
+    writer.writerow(["metric", "mean", "low_95", "high_95", *map(csv_text, results.categories)])
     for name in ordered(list(results.metrics)):
         low, high = results.intervals.get(name, ("", ""))
         values = [found.get(name, "") for found in results.categories.values()]
-        writer.writerow([name, results.metrics[name], low, high, *values])
+        writer.writerow([csv_text(name), results.metrics[name], low, high, *values])
     return stream.getvalue()
 
 

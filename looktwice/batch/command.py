@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -85,7 +86,7 @@ def inspect_many(
 
 
 def _check(images: Sequence[Path], options: BatchOptions) -> None:
-    if options.watch and not all(path.is_dir() for path in images):
+    if options.watch and not all(os.path.isdir(path) for path in images):  # noqa: PTH112
         raise InputError("--watch waits for photos in folders, but a file was named; name folders only.")
     if options.watch and options.ray is not None:
         raise InputError("--watch and --ray exclude each other; a cluster takes the photos that are there.")
@@ -109,12 +110,11 @@ def _observers(out: Path, options: BatchOptions) -> Observer:
 
 def _tell(speaker: Speaker, outcome: Outcome) -> None:
     from agent import InspectionReport
-    from looktwice.batch.naming import readable
 
     if outcome.report is not None:
         speaker.report(InspectionReport.model_validate(outcome.report))
     elif outcome.error is not None:
-        speaker.refuse(InputError(readable(outcome.error)))
+        speaker.refuse(InputError(outcome.error))
 
 
 def _summarise(tally: Tally, out: Path, workers: int) -> None:

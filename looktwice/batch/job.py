@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from looktwice.batch.naming import readable
+from tools.display_text import display_text
 
 Status = Literal["inspected", "refused", "failed"]
 """Inspected; refused for what the file holds; or failed for another reason, and tried again when the run resumes."""
@@ -41,6 +41,8 @@ class Outcome:
     """One sentence, of a photo that was not inspected."""
     detail: str = ""
     """A traceback for the log."""
+    disk_full: bool = False
+    """Whether the report could not be written for want of room, which every other photo would meet as well."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage: decode, the steps of the inspection, write."""
 
@@ -62,11 +64,11 @@ class Line(BaseModel):
     def of(cls, outcome: Outcome) -> Line:
         """The line of an outcome."""
         return cls(
-            file=readable(outcome.job.name),
+            file=display_text(outcome.job.name),
             digest=outcome.digest,
             status=outcome.status,
             folder=outcome.job.folder if outcome.status == "inspected" else None,
-            error=readable(outcome.error) if outcome.error is not None else None,
+            error=display_text(outcome.error) if outcome.error is not None else None,
             seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
             report=outcome.report,
         )

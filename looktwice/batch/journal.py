@@ -56,8 +56,10 @@ class Journal:
         """Writes one line, whole.
 
         Raises:
+            InputError: the file was removed or replaced since it was opened.
             OSError: the disk is full or gone; the file then is as it was before.
         """
+        self.check()
         whole = (line.model_dump_json() + "\n").encode("utf-8", errors="backslashreplace")
         os.lseek(self._file, self._end, os.SEEK_SET)
         try:
@@ -69,6 +71,22 @@ class Journal:
             os.ftruncate(self._file, self._end)
             raise
         self._end += len(whole)
+
+    def check(self) -> None:
+        """Prove that the open file still is the one at its path.
+
+        Raises:
+            InputError: it, or a folder above it, was removed or replaced, so what is written would be lost.
+        """
+        try:
+            kept = os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            kept = False
+        if not kept:
+            raise InputError(
+                f"{self.path}: was removed or replaced while the run wrote its results to it, so they are lost; leave "
+                "the --out folder in place, and call again."
+            )
 
     def lines(self) -> Iterator[Line]:
         """What has been written, one line at a time.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from looktwice.batch.naming import readable
+from looktwice.batch.naming import shown_name
 from tools.errors import InputError
 
 
@@ -22,22 +23,29 @@ class Found:
 def listed(inputs: Sequence[Path], out: Path | None) -> Iterator[Found]:
     """Photos of the inputs in order, one at a time; nothing of the output folder.
 
-    A folder that is named alone gives names below it, so that a run goes on where the folder was moved.
+    A folder that is named alone gives names below it, so that a run goes on where the folder was moved. One of several
+    that cannot be read, or holds no photos, is given itself: it is refused as a photo would be, and the others go on.
 
     Raises:
-        InputError: a folder cannot be read, or holds no photos.
+        InputError: the only folder cannot be read, or holds no photos.
     """
     from tools.images import ACCEPTED, walk_images
 
     for path in inputs:
-        if not path.is_dir():
-            yield Found(path, readable(str(path)))
+        if not os.path.isdir(path):  # noqa: PTH112  # a Path raises where a name is too long
+            yield Found(path, shown_name(str(path)))
             continue
         empty = True
-        for photo in walk_images(path, leave_out=out):
-            empty = False
-            yield Found(photo, readable(photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo)))
-        if empty:
+        try:
+            for photo in walk_images(path, leave_out=out):
+                empty = False
+                yield Found(photo, shown_name(photo.relative_to(path).as_posix() if len(inputs) == 1 else str(photo)))
+        except InputError:
+            if len(inputs) == 1:
+                raise
+        if empty and len(inputs) > 1:
+            yield Found(path, shown_name(str(path)))
+        elif empty:
             raise InputError(
                 f"{path}: holds no photos, nor do its subfolders; accepted are {ACCEPTED}; name the folder with them, "
                 "or wait for them with --watch."
@@ -91,7 +99,7 @@ class Watch:
                     self._given[key] = state
                     self.quiet_since = self._clock()
                     name = photo.relative_to(folder).as_posix() if len(self._folders) == 1 else key
-                    yield Found(photo, readable(name))
+                    yield Found(photo, shown_name(name))
                 else:
                     self.quiet_since = self._clock()
         self._seen = {key: state for key, state in seen.items() if self._given.get(key) != state}

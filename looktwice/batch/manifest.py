@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tools.errors import InputError
+from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from agent import Product
@@ -102,7 +103,12 @@ def claim(out: Path, manifest: Manifest) -> bool:
     if not path.exists():
         if (out / "results.jsonl").exists():
             raise InputError(f"{out}: has results.jsonl but no {MANIFEST}; give another --out folder.")
-        write_whole(path, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
+        try:
+            write_atomic(path, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror}); give --out a folder that you may write to."
+            ) from error
         return False
     try:
         before = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
@@ -115,27 +121,6 @@ def claim(out: Path, manifest: Manifest) -> bool:
             "another --out folder."
         )
     return True
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that a kill leaves either nothing or all of it.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    import os
-
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); give --out a folder that you may write to."
-        ) from error
 
 
 def _said(field: str, key: str) -> str:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
+
+from tools.display_text import display_text
 
 _TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
 """What a run writes beside the reports."""
 _LONGEST = 120
 """Characters of a report folder's name that come from the photo."""
+_DIGEST = re.compile(r"~[0-9a-f]{8}\Z")
+"""How a name ends that has escapes in it, before its suffix."""
 
 
-def readable(text: str) -> str:
-    """Text for one line: signs that steer a terminal, and bytes of file names that are no characters, are spelled out.
+def shown_name(name: str) -> str:
+    r"""Return a file name or path for results, on one line; two different ones are never shown alike.
 
-    >>> print(readable("a\\nb \\x1b[31mred"))
-    a\\nb \\x1b[31mred
+    A name with bytes or characters that must be escaped ends in a short digest of the name itself, and so does a name
+    that ends like that already.
+
+    >>> print(shown_name("part.png"), shown_name("\udcff.png"), shown_name("\\xff.png"))
+    part.png \xff~1fee893c.png \xff.png
     """
-    known = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in known)
+    try:
+        known = name.encode("utf-8", "surrogateescape").decode("utf-8")  # as read in another locale
+    except UnicodeError:
+        known = name
+    shown = display_text(known)
+    stem, suffix = os.path.splitext(shown)  # noqa: PTH122  # a Path would drop a leading "./"
+    if shown == known and not _DIGEST.search(stem):
+        return shown
+    digest = hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{stem}~{digest}{suffix}"
 
 
 class Names:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from looktwice.batch.journal import kind_of
+from tools.display_text import display_text
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class EventLog:
 
     def __init__(self, out: Path) -> None:
         self._path = out / LOG
+        self._told = False
 
     def started(self, batch: Batch, *, resumed: bool, done: int) -> None:
         """Start or resumption."""
@@ -84,7 +86,7 @@ class EventLog:
             "seconds": {stage: round(value, 4) for stage, value in outcome.seconds.items()},
         }
         if outcome.error is not None:
-            found |= {"error": outcome.error}
+            found |= {"error": display_text(outcome.error)}
         if outcome.detail:
             found |= {"detail": outcome.detail}
         self._write("photo", **found)
@@ -93,7 +95,10 @@ class EventLog:
         """Nothing: what is on its way changes all the time."""
 
     def ended(self, tally: Tally) -> None:
-        """The end, or the stop."""
+        """The end, or the stop; nothing where the log was removed, and no word where it cannot be written."""
+        self._told = True
+        if not self._path.exists():
+            return
         self._write(
             "ended",
             status=tally.status,
@@ -108,7 +113,11 @@ class EventLog:
             with self._path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(json.dumps({"at": at, "event": event, **values}, ensure_ascii=False) + "\n")
         except OSError as error:
-            sys.stderr.write(f"looktwice: {self._path}: not written ({error.strerror}); the run goes on.\n")
+            if not self._told:
+                self._told = True
+                sys.stderr.write(
+                    f"looktwice: {display_text(str(self._path))}: not written ({error.strerror}); the run goes on.\n"
+                )
 
 
 class Counters:

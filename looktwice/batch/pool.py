@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -52,6 +53,7 @@ class PoolRunner:
         self._patience = patience
         self._size = workers * (1 + QUEUED)
         self._jobs: dict[Future[Outcome], Job] = {}
+        self._begun: dict[Future[Outcome], float] = {}
         self._dropped = False
         self._stack = ExitStack()
         self._stack.enter_context(keeping_freed_memory())
@@ -71,7 +73,8 @@ class PoolRunner:
 
     def submit(self, job: Job) -> None:
         """Puts a photo in the queue."""
-        future = self._pool.schedule(_inspect, args=[job], timeout=self._patience)
+        # The pool's own timeout reads the wall clock, so a clock that is set forward would end every photo.
+        future = self._pool.schedule(_inspect, args=[job])
         self._jobs[future] = job
 
     def collect(self, seconds: float) -> list[Outcome]:
@@ -79,8 +82,8 @@ class PoolRunner:
         if not self._jobs:
             return []
         done, _ = wait(self._jobs, timeout=seconds, return_when=FIRST_COMPLETED)
-        found = [self._outcome(future, self._jobs.pop(future)) for future in done]
-        return [outcome for outcome in found if outcome is not None]
+        found = [self._outcome(future, self._pop(future)) for future in done]
+        return [outcome for outcome in (*found, *self._too_slow()) if outcome is not None]
 
     def drop(self) -> None:
         """Takes the photos that no process has begun out of the queue."""
@@ -95,6 +98,26 @@ class PoolRunner:
         self._pool.join()
         self._stack.close()
 
+    def _too_slow(self) -> list[Outcome]:
+        """The outcomes of photos whose time is over; their processes are ended."""
+        now = time.monotonic()
+        for future in self._jobs:
+            if future.running():
+                self._begun.setdefault(future, now)
+        late = [future for future, begun in self._begun.items() if now - begun > self._patience]
+        return [self._given_up(self._pop(future)) for future in late if future.cancel()]
+
+    def _pop(self, future: Future[Outcome]) -> Job:
+        self._begun.pop(future, None)
+        return self._jobs.pop(future)
+
+    def _given_up(self, job: Job) -> Outcome:
+        said = (
+            f"{job.path}: took longer than {self._patience:g} s and was given up; look at the photo, or allow more "
+            "with --patience."
+        )
+        return Outcome(job, "failed", None, error=said)
+
     def _outcome(self, future: Future[Outcome], job: Job) -> Outcome | None:
         """What became of a photo; None where it is tried once more, or was dropped."""
         from pebble import ProcessExpired
@@ -103,12 +126,6 @@ class PoolRunner:
             return future.result()
         except CancelledError:
             return None
-        except TimeoutError:
-            said = (
-                f"{job.path}: took longer than {self._patience:g} s and was given up; look at the photo, or allow more "
-                "with --patience."
-            )
-            return Outcome(job, "failed", None, error=said)
         except ProcessExpired as error:
             return self._again(job, error.exitcode)
         except Exception as error:

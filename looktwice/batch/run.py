@@ -80,8 +80,8 @@ def run_batch(
         on_outcome: told each outcome once its line is on disk.
 
     Raises:
-        InputError: the output folder cannot be written, is in use, or holds a run of another kind; or there is nothing
-            to inspect.
+        InputError: the output folder cannot be written, is full, in use, removed meanwhile, or holds a run of another
+            kind; or there is nothing to inspect.
     """
     from agent.telling.folder import remove_report
 
@@ -102,6 +102,8 @@ def run_batch(
         begun = time.perf_counter()
         try:
             run.go(_Source(batch, done, run.tally), start, stop)
+            results.check()
+            failures.check()
         finally:
             run.tally.wall = time.perf_counter() - begun
             if stop.signal is not None:
@@ -210,20 +212,25 @@ class _Run:
         self._observer.waiting(runner.pending)
 
     def _record(self, outcome: Outcome) -> None:
-        """Puts an outcome's line on disk, then counts and tells it."""
+        """Puts an outcome's line on disk, then counts and tells it.
+
+        Raises:
+            InputError: the disk is full, or the results were removed; the photo is tried again by the next call.
+        """
+        if outcome.disk_full:
+            raise InputError(outcome.error or "the disk is full; make room, and call again.")
         begun = time.perf_counter()
         line = Line.of(outcome)
         journal = self._failures if outcome.status == "failed" else self._results
         try:
             journal.append(line)
         except OSError as error:
-            said = (
-                f"{journal.path}: the line of {outcome.job.path} could not be written ({error.strerror}); make room, "
-            )
-            outcome = Outcome(outcome.job, "failed", outcome.digest, error=said + "and call again.")
-        else:
-            if outcome.status != "failed":
-                self._done.add(line)
+            raise InputError(
+                f"{journal.path}: cannot be written ({error.strerror}); the run stops, finished photos are kept; make "
+                "room, and call again."
+            ) from error
+        if outcome.status != "failed":
+            self._done.add(line)
         for stage, value in {**outcome.seconds, "line": time.perf_counter() - begun}.items():
             self.tally.seconds[stage] = self.tally.seconds.get(stage, 0.0) + value
         self.tally.kinds[kind_of(outcome.status, outcome.report)] += 1

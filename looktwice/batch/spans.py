@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from looktwice.batch.journal import kind_of
-from looktwice.batch.naming import readable
+from tools.display_text import display_text
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Spans:
         at = ended - sum(lengths.values())
         whole = self._tracer.start_span("looktwice.inspect", start_time=at, attributes=_attributes(outcome))
         if outcome.error is not None:
-            whole.set_status(Status(StatusCode.ERROR, readable(outcome.error)))
+            whole.set_status(Status(StatusCode.ERROR, display_text(outcome.error)))
         within = set_span_in_context(whole)
         for stage, length in lengths.items():
             step = self._tracer.start_span(f"looktwice.{stage}", within, start_time=at)
@@ -117,11 +117,11 @@ def _exporter(name: str) -> SpanExporter:
 def _attributes(outcome: Outcome) -> dict[str, str | float | int]:
     """What a span says of a photo."""
     kind = kind_of(outcome.status, outcome.report)
-    found: dict[str, str | float | int] = {"looktwice.file": readable(outcome.job.name), "looktwice.kind": kind}
+    found: dict[str, str | float | int] = {"looktwice.file": display_text(outcome.job.name), "looktwice.kind": kind}
     if outcome.report is not None:
         verdict = outcome.report["verdict"]
         found |= {
-            "looktwice.product": readable(outcome.report["product"]),
+            "looktwice.product": display_text(outcome.report["product"]),
             "looktwice.profile": outcome.report["profile"],
             "looktwice.verdict": verdict["word"],
             "looktwice.score": verdict["score"],

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from looktwice.batch.manifest import write_whole
 from looktwice.batch.work import Work
 from tools.errors import InputError
 
@@ -91,9 +90,9 @@ def _proposed(inspector: Inspector, work: Work, first: Sample, say: Callable[[st
         try:
             inspector.inspect(first, normal=work.normal, on_step=caught)
         except _ProposedError as found:
-            from agent.files import in_yaml
+            from agent.files import write_spec
 
-            write_whole(path, in_yaml(found.product.spec))
+            write_spec(found.product.spec, path)
             for note in found.product.notes:
                 say(note)
     return inspector.load(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from looktwice.batch.job import Job, Outcome
 from looktwice.batch.journal import file_digest
-from looktwice.batch.naming import readable
+from looktwice.batch.naming import shown_name
 from looktwice.batch.options import Reports
 from tools.errors import InputError, LookTwiceError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from tools.types import Sample
 
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Error numbers of a full disk and of a used-up quota."""
 Opener = Callable[[], "Inspector"]
 """Makes an inspector; it travels to worker processes, so it is a function of a module, or a partial of a class."""
 
@@ -57,7 +60,7 @@ def decode(job: Job) -> Decoded:
     try:
         if job.path.is_file():  # reading a pipe or a device might never end
             digest = file_digest(job.path)
-        sample = replace(load_sample(job.path), path=Path(readable(str(job.path))))
+        sample = replace(load_sample(job.path), path=Path(shown_name(str(job.path))))
     except (InputError, OSError, ValueError) as error:
         refusal = _unread(job, digest, error)
         return Decoded(job, digest, None, refusal, time.perf_counter() - start)
@@ -88,8 +91,8 @@ def keep(report: InspectionReport, work: Work, decoded: Decoded) -> Outcome:
     if job.folder is not None:
         try:
             save_whole(report, work.out / job.folder)
-        except Exception as error:  # a full disk, or a picture that cannot be drawn, is this photo's alone
-            return failure(job, decoded.digest, error)
+        except Exception as error:  # a picture that cannot be drawn is this photo's alone
+            return replace(failure(job, decoded.digest, error), disk_full=_is_disk_full(error))
     seconds = {"decode": decoded.seconds, **{k: v for k, v in report.seconds.items() if k != "total"}}
     seconds["write"] = time.perf_counter() - start
     values: dict[str, Any] = json.loads(report.to_json())
@@ -148,6 +151,15 @@ def _unread(job: Job, digest: str | None, error: Exception) -> Outcome:
     if not isinstance(error, InputError):
         return failure(job, digest, error)
     return Outcome(job, "failed" if digest is None else "refused", digest, error=str(error))
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is a disk or a quota that is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _make_room() -> None:

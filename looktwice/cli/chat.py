@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Looks, Profile
+from looktwice.cli.options import Device, Looks, Profile, given_text
 from tools.display_text import display_text
 from tools.files import exclusive
 
@@ -38,8 +38,10 @@ def chat(
     """
     from agent import Inspector
     from agent.chat.store import checked_thread, kept_report, refuse_other
+    from agent.text_limits import DESCRIPTION
     from looktwice.cli.learn import load_product
 
+    normal = given_text("--normal", normal, DESCRIPTION)
     if thread is not None:
         checked_thread(thread)
     kept = kept_report(store, thread) if thread is not None else None

@@ -155,18 +155,20 @@ def _shown(results: Results, out: Path, *, json: bool) -> None:
 
 
 def _print(console: Console, results: Results) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from evals.pages import ordered
+    from tools.display_text import display_text
 
     table = Table()
     for head in ("metric", "mean", "95 % interval", *results.categories):
-        table.add_column(head, no_wrap=head == "metric")
+        table.add_column(escape(display_text(head)), no_wrap=head == "metric")
     for name in ordered(list(results.metrics)):
         span = results.intervals.get(name)
         cells = (found.get(name) for found in results.categories.values())
         table.add_row(
-            name,
+            escape(display_text(name)),
             f"{results.metrics[name]:.3f}",
             f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
             *("" if v is None else f"{v:.3f}" for v in cells),
@@ -180,10 +182,12 @@ def _compare(runs: list[Path], *, json: bool) -> None:
     import json as json_format
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from evals.compare import compare
     from evals.pages import ordered
+    from tools.display_text import display_text
     from tools.errors import InputError
 
     if len(runs) != 2:
@@ -195,16 +199,24 @@ def _compare(runs: list[Path], *, json: bool) -> None:
         told = {"images": found.images, "notes": list(found.notes)}
         typer.echo(json_format.dumps(told | {"differences": [dataclasses.asdict(row) for row in rows]}))
         return
-    table = Table(title=f"A: {runs[0]}, B: {runs[1]}", title_justify="left")
+    table = Table(title=escape(display_text(f"A: {runs[0]}, B: {runs[1]}")), title_justify="left")
     for head in ("metric", "A", "B", "B - A", "95 % interval", "p", ""):
         table.add_column(head, no_wrap=True)
     for row in rows:
         span = f"{row.low:+.3f} to {row.high:+.3f}" if row.low is not None and row.high is not None else ""
         p = "" if row.p is None else f"{row.p:.3f}"
         sure = "sure" if row.sure else ""
-        table.add_row(row.metric, f"{row.first:.3f}", f"{row.second:.3f}", f"{row.change:+.3f}", span, p, sure)
+        table.add_row(
+            escape(display_text(row.metric)),
+            f"{row.first:.3f}",
+            f"{row.second:.3f}",
+            f"{row.change:+.3f}",
+            span,
+            p,
+            sure,
+        )
     console = Console(highlight=False)
     console.print(table)
     for note in found.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {display_text(note)}", markup=False)
     console.print(f"{found.images} photos in both; paired bootstrap, 1000 resamples", markup=False)

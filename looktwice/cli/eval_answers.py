@@ -120,11 +120,13 @@ def _graders(asked: Asked) -> Graders:
 def _gain(found: dict[str, Results], out: Path, *, json: bool) -> None:
     """Writes and prints the table of both respondents, with the agent's gain and its interval."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from evals.compare import compare
     from evals.pages import label_of, ordered
-    from evals.results import write_text
+    from tools.display_text import display_text
+    from tools.files import write_atomic
 
     differences = {d.metric: d for d in compare(out / "narrator", out / "agent").differences}
     rows = [differences[name] for name in ordered(list(differences))]
@@ -142,9 +144,9 @@ def _gain(found: dict[str, Results], out: Path, *, json: bool) -> None:
     lines = [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *told)]
     images = found["agent"].images
     title = f"{found['agent'].benchmark}, profile {found['agent'].profile}, {images} photos\n\n"
-    write_text(out / GAIN, title + "\n".join(lines) + "\n")
+    write_atomic(out / GAIN, title + "\n".join(lines) + "\n")
     if not json:
-        table = Table(*head, title=f"what the agent gains; {out / GAIN}")
+        table = Table(*head, title=escape(f"what the agent gains; {out / GAIN}"))
         for cells in told:
-            table.add_row(*cells)
+            table.add_row(*(escape(display_text(cell)) for cell in cells))
         Console(highlight=False).print(table)

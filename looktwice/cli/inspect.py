@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from looktwice.batch.naming import Names
+from looktwice.batch.naming import Names, shown_name
 from looktwice.batch.options import BatchOptions
-from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, refuse_nested, writable_folder
+from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, given_text, refuse_nested, writable_folder
 from looktwice.cli.traces import Tracer, policed
 
 if TYPE_CHECKING:
@@ -56,14 +58,18 @@ def inspect(
     ] = False,
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
+    from agent.text_limits import DESCRIPTION, QUESTION
     from looktwice.cli.say import Speaker
     from tools.errors import InputError
 
+    normal = given_text("--normal", normal, DESCRIPTION)
+    question = given_text("--question", question, QUESTION)
     batch = BatchOptions(workers, watch, every, idle, reports, patience, ray, metrics_port, spans)
     traced = trace or trace_out is not None
     if batch.asked and traced:
         raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")
-    many = (len(images) > 1 or images[0].is_dir() or batch.asked) and not traced
+    named_folder = os.path.isdir(images[0])  # noqa: PTH112  # a Path raises where a name is too long
+    many = (len(images) > 1 or named_folder or batch.asked) and not traced
     if batch.asked and out is None:
         raise InputError("a batch writes its results into a folder, and none was named; give --out DIR.")
     if out is not None:
@@ -126,7 +132,7 @@ def _inspect(
 ) -> InspectionReport:
     from tools.images import load_sample
 
-    sample = load_sample(photo)
+    sample = replace(load_sample(photo), path=Path(shown_name(str(photo))))
     return inspector.inspect(sample, product=known, normal=normal, question=question, on_step=on_step)
 
 

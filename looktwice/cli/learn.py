@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Profile
+from looktwice.cli.options import Device, Profile, given_text
 from tools.display_text import display_text
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def learn(
     device: Device = "auto",
 ) -> None:
     """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
+    from agent.text_limits import DESCRIPTION
     from tools.errors import InputError
     from tools.files import exclusive, write_atomic
 
@@ -49,6 +51,7 @@ def learn(
     if sum((edit, test, add, reject)) > 1:
         raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
     target = _file_of(name, products)
+    describe = given_text("--describe", describe, DESCRIPTION)
     if edit:
         _edit(target)
         return
@@ -113,7 +116,10 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
 def _found(paths: list[Path]) -> list[Path]:
     from tools.images import find_images
 
-    return [f.resolve() for path in paths for f in (find_images(path) if path.is_dir() else [path])]
+    found: list[Path] = []
+    for path in paths:
+        found += find_images(path) if os.path.isdir(path) else [path]  # noqa: PTH112
+    return [f.resolve() for f in found]
 
 
 def _summarise(product: Product, target: Path) -> None:
@@ -187,7 +193,7 @@ def product_file(name: str, products: Path = PRODUCTS) -> Path:
     from tools.errors import InputError
 
     path = Path(name) if name.endswith((".yaml", ".yml")) else _file_of(name, products)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  # a Path raises where a name is too long
         if name in ready_made():
             return ready_made()[name]
         known = ", ".join(sorted(p.stem for p in products.glob("*.yaml"))) or "none"
@@ -202,10 +208,12 @@ def _file_of(name: str, products: Path) -> Path:
     """The file of a product; a name cannot lead out of the folder.
 
     Raises:
-        tools.errors.InputError: the name is empty or has signs that a file name should not have.
+        tools.errors.InputError: the name is empty, too long, or has signs that a file name should not have.
     """
+    from agent.text_limits import NAME, checked_text
     from tools.errors import InputError
 
+    checked_text("product name", name, NAME)
     if not name.strip() or not all(c.isalnum() or c in " ._-" for c in name) or name.startswith("."):
         raise InputError(f"product name {name!r}: use letters, digits, spaces, '.', '_' and '-', such as 'tray-7'.")
     return products / f"{name}.yaml"

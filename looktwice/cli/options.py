@@ -22,6 +22,22 @@ FalseAlarm = Annotated[
 ]
 
 
+def given_text(option: str, text: str, limit: int) -> str:
+    """Return the text of an option, before any work.
+
+    Raises:
+        tools.errors.InputError: it is too long, or its bytes are not UTF-8.
+    """
+    from agent.text_limits import checked_text
+    from tools.errors import InputError
+
+    try:
+        known = text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise InputError(f"{option}: holds bytes that are not UTF-8; give text in UTF-8.") from error
+    return checked_text(option, known, limit)
+
+
 def writable_folder(folder: Path) -> Path:
     """Makes a folder and proves that it can be written, before any long work.
 

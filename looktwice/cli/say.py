@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from looktwice.batch.naming import readable
+from tools.display_text import display_text
 
 if TYPE_CHECKING:
     from agent import InspectionReport
@@ -32,7 +33,7 @@ class Speaker:
     def report(self, report: InspectionReport) -> None:
         """One report: a line of JSON, or the explanation."""
         if self._json:
-            sys.stdout.write(report.to_json() + "\n")
+            sys.stdout.write(_printable(report.to_json()) + "\n")
             sys.stdout.flush()
             return
         verdict = report.verdict
@@ -40,19 +41,19 @@ class Speaker:
         colour = "yellow" if verdict.word == "unsure" else "red" if verdict.anomalous else "green"
         word = f"unsure, on the {side} side" if verdict.word == "unsure" else side
         kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
-        name = readable(Path(report.image).name)
+        name = display_text(Path(report.image).name)
         self._out.print(
             f"[bold]{escape(name)}[/]: [{colour}]{word}{kinds}[/], score {verdict.score:.3f}, "
             f"{len(report.looks)} second looks, {report.seconds['total']:.1f} s"
         )
         for sentence in report.explanation[1:]:
-            self._out.print(f"   {escape(readable(sentence.text))} {escape(cited(sentence.cites))}")
+            self._out.print(f"   {escape(display_text(sentence.text))} {escape(cited(sentence.cites))}")
         if report.answer is not None:
-            self._out.print(f"   Answer: {escape(readable(' '.join(report.answer.split())))}")
+            self._out.print(f"   Answer: {escape(display_text(' '.join(report.answer.split())))}")
 
     def refuse(self, error: LookTwiceError) -> None:
         """One input that could not be inspected."""
-        self._err.print(f"looktwice: {escape(readable(str(error)))}")
+        self._err.print(f"looktwice: {escape(display_text(str(error)))}")
 
     def summary(self, inspected: int, anomalous: int, refused: int, out: Path | None) -> None:
         """The last line of a batch, on standard error."""
@@ -60,6 +61,15 @@ class Speaker:
             return
         where = f"; reports in {out}" if out is not None and inspected else ""
         self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
+
+
+def _printable(document: str) -> str:
+    """A JSON document, with escapes of JSON where standard output cannot show a character."""
+    try:
+        document.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(document))
+    return document
 
 
 def cited(ids: Sequence[str]) -> str:

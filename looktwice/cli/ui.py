@@ -11,21 +11,40 @@ from looktwice.cli.options import Device, FalseAlarm, Looks, Profile
 
 
 def ui(
-    host: Annotated[str, typer.Option(help="Address to listen on; by default this machine alone.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the default serves this machine alone.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     auth: Annotated[
-        Path | None, typer.Option(help="File of lines name:password; who is in it may use the page.")
+        Path | None,
+        typer.Option(
+            help="File of lines name:password, each password of at least 8 characters; only the people in it may use "
+            "the page. Other users must not be able to read the file (chmod 600)."
+        ),
     ] = None,
     without_password: Annotated[
-        bool, typer.Option("--without-password", help="Really let other machines in without a password.")
+        bool,
+        typer.Option(
+            "--without-password", help="Let other machines read and change everything on the page without a password."
+        ),
     ] = False,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="Further name that the page answers to, such as that of a proxy; may be given again."),
+        typer.Option(
+            metavar="<name>",
+            help="Further host name that the page answers to, such as that of a proxy; give it again for more names.",
+        ),
     ] = None,
-    share: Annotated[Literal["never"], typer.Option(help="Never: the page is not put on a public address.")] = "never",
-    mcp: Annotated[bool, typer.Option("--mcp", help="Offer inspect, ask and learn as MCP tools as well.")] = False,
-    language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
+    share: Annotated[Literal["never"], typer.Option(help="The page is never put on a public address.")] = "never",
+    mcp: Annotated[
+        bool,
+        typer.Option(
+            "--mcp",
+            help="Offer inspect, ask and learn as MCP tools as well; with --auth, MCP clients log in by HTTP basic "
+            "authentication.",
+        ),
+    ] = False,
+    language: Annotated[str, typer.Option(help="Language of the page: en or zh.")] = "en",
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = Path("products"),
     results: Annotated[Path, typer.Option(help="Folder of eval runs.")] = Path("results"),
     profile: Profile = "auto",

@@ -13,7 +13,6 @@ from gradio.events import api as gradio_api
 
 from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
-from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
 from looktwice.page.private import upload_folder
 from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
@@ -103,18 +102,10 @@ class Api:
         with tempfile.TemporaryDirectory() as folder:
             path = self._kept(photo, Path(folder), "photo")
             good = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
-            known: list[Product] = []
-
-            def on_step(name: str, update: Any) -> None:
-                del name
-                if "product" in update:
-                    known.append(update["product"])
-
-            report = self._page.engine.inspect(
-                path, product=product.strip() or None, references=good, normal=normal, on_step=on_step,
+            return self._page.engine.inspect(
+                path, product=product.strip() or None, references=good, normal=normal, on_step=lambda *_: None,
                 on_place=lambda ahead: None,
             )  # fmt: skip
-        return report, known[-1] if known else self._page.engine.product(product) if product.strip() else None
 
     def _ask(
         self, photo: str, question: str, product: str, references: list[str] | None, normal: str
@@ -131,23 +122,12 @@ class Api:
     def _learn(self, name: str, references: list[str], normal: str) -> dict[str, Any]:
         from agent.claims import say_briefly
 
-        shelf, name = self._page.engine.shelf, name.strip()
-        if shelf.path(name).exists():
-            raise InputError(f"product '{name}' is kept already; choose another name.")
-        if not references and not normal.strip():
-            raise InputError("there is nothing to learn from; give references, or say what good means in normal.")
-        checked_text("normal", normal, LONGEST_NORMAL)
+        self._page.engine.shelf.refuse_known(name)
         with tempfile.TemporaryDirectory() as folder:
             photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
-            refuse_many(photos)
-            with self._page.engine.queue.turn():
-                for photo in photos:
-                    photo_of(photo)
-                kept = shelf.keep_photos(name, photos)
-                product = self._page.engine.inspector.learn(name, kept, describe=normal)
-                shelf.keep(product)
+            product = self._page.engine.learn(name, photos, normal=normal)
         rules = [say_briefly(rule.claim) for rule in product.spec.rules]
-        return {"product": product.name, "rules": rules, "references": len(kept), "notes": list(product.notes)}
+        return {"product": product.name, "rules": rules, "references": len(photos), "notes": list(product.notes)}
 
     def _few(self, references: list[str] | None) -> list[str]:
         found = references or []

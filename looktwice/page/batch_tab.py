@@ -68,7 +68,7 @@ def _row(
 ) -> Row:
     thumbs: list[str] = []
     try:
-        report = page.engine.inspect(
+        report, _ = page.engine.inspect(
             path, product=product, references=[], normal=normal, on_step=lambda *_: say(""),
             on_place=lambda ahead: _tell(page, ahead, say),
             on_photo=lambda sample: thumbs.append(photo_uri(sample.image, THUMB)),

@@ -16,6 +16,7 @@ from tools.errors import InputError
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from agent.inspector import OnStep
+    from agent.state import Update
     from tools.types import Sample
 
 LARGEST_AREA = 40_000_000
@@ -28,6 +29,10 @@ LARGEST_GOOD = 400_000_000
 """Pixels of these together, since they are held at the same time."""
 LONGEST_NORMAL = 2_000
 """Characters of what good means."""
+LONGEST_NOUN = 60
+"""Characters of the noun that models are given."""
+MOST_KEPT = 8
+"""Products that stay in memory with what was measured on their good photos."""
 _INSTEAD = "make the photo smaller, or inspect it with `looktwice inspect`."
 
 
@@ -67,8 +72,10 @@ class Engine:
         if key not in self._kept:
             spec = self.shelf.read(name)
             self.shelf.refuse_foreign_photos(spec, name)
-            self._kept = {k: p for k, p in self._kept.items() if k[0] != name}
+            others = [(k, p) for k, p in self._kept.items() if k[0] != name]
+            self._kept = dict(others[-MOST_KEPT + 1 :])
             self._kept[key] = self.inspector.load(self.shelf.path(name))
+        self._kept[key] = self._kept.pop(key)
         return self._kept[key]
 
     def inspect(
@@ -81,16 +88,65 @@ class Engine:
         on_step: OnStep,
         on_place: Callable[[int], None],
         on_photo: Callable[[Sample], None] = lambda sample: None,
-    ) -> InspectionReport:
-        """One inspection, its photos decoded in its turn alone; what the callbacks raise ends it."""
+    ) -> tuple[InspectionReport, Product | None]:
+        """One inspection and the product it used, photos decoded in its turn alone; what the callbacks raise ends it.
+
+        Raises:
+            tools.errors.InputError: a photo, text or product is refused.
+        """
         checked_text("normal", normal, LONGEST_NORMAL)
         refuse_many(references)
+        used: list[Product] = []
+
+        def noting(name: str, update: Update) -> None:
+            if "product" in update:
+                used.append(update["product"])
+            on_step(name, update)
+
         with self.queue.turn(on_place):
             sample = photo_of(photo)
             on_photo(sample)
             known = self.product(product) if isinstance(product, str) else product
             samples = [] if known is not None else [photo_of(path) for path in references]
-            return self.inspector.inspect(sample, product=known, references=samples, normal=normal, on_step=on_step)
+            report = self.inspector.inspect(sample, product=known, references=samples, normal=normal, on_step=noting)
+        return report, used[-1] if used else known
+
+    def learn(
+        self,
+        name: str,
+        photos: Sequence[Path],
+        *,
+        normal: str,
+        noun: str = "",
+        on_place: Callable[[int], None] = lambda ahead: None,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> Product:
+        """Learns a product and keeps it; of several calls with one name, exactly one succeeds.
+
+        Raises:
+            tools.errors.InputError: the name is kept already, or a photo or text is refused.
+        """
+        name = name.strip()
+        self.shelf.refuse_known(name)
+        if not photos and not normal.strip():
+            raise InputError("there is nothing to learn from; give photos of good ones, or say what good means.")
+        checked_text("normal", normal, LONGEST_NORMAL)
+        checked_text("noun", noun, LONGEST_NOUN)
+        refuse_many(photos)
+        with self.queue.turn(on_place):
+            on_turn()
+            self.shelf.refuse_known(name)
+            for photo in photos:
+                photo_of(photo)
+            kept = self.shelf.keep_photos(name, photos)
+            try:
+                product = self.inspector.learn(name, kept, describe=normal, product=noun.strip() or None)
+                self.shelf.keep(product, new=True)
+            except BaseException:
+                for copy in kept:
+                    copy.unlink(missing_ok=True)
+                raise
+        return product
 
 
 def photo_of(path: Path | str | None) -> Sample:

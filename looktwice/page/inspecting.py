@@ -53,11 +53,7 @@ class Inspecting:
         yield Shown(view=live.html(), busy=True)
 
         def work(say: Callable[[bool], None]) -> tuple[InspectionReport, Product | None]:
-            known: list[Product] = []
-
             def on_step(name: str, update: Update) -> None:
-                if "product" in update:
-                    known.append(update["product"])
                 live.step(name, update)
                 say(True)
 
@@ -72,17 +68,14 @@ class Inspecting:
                 live.began()
                 say(True)
 
-            report = self._page.engine.inspect(
+            return self._page.engine.inspect(
                 photo, product=product or None, references=references, normal=normal, on_step=on_step,
                 on_place=on_place, on_photo=on_photo,
             )  # fmt: skip
-            return report, known[-1] if known else None
 
         for item in streamed(work, stop):
             if isinstance(item, Done):
                 report, known = item.result
-                if known is None and product:
-                    known = self._page.engine.product(product)
                 self._begin(visit, report, known, kept=bool(product))
                 yield Shown(view=report_html(report, words), chat=self.chat_html(visit))
             elif isinstance(item, Failed):

@@ -113,7 +113,8 @@ class PrivatePage:
             if path.rstrip("/") == f"{_API}upload":
                 receive = limited_upload(receive, headers.get(b"content-type", b""))
             else:
-                limit = LARGEST_FORM if path.rstrip("/") == "/login" else LARGEST_BODY
+                called = path.startswith(_API) and not path.startswith(_OPEN)
+                limit = LARGEST_BODY if called else LARGEST_FORM
                 content = await self._bodies.read(receive, limit)
                 receive = replayed(content, receive)
         beating = path.removeprefix(f"{_API}heartbeat/")

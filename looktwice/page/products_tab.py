@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from agent.text_limits import checked_text
 from looktwice.page import parts
 from looktwice.page.context import PageContext
-from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
+from looktwice.page.engine import LONGEST_NORMAL, LONGEST_NOUN, photo_of
 from looktwice.page.shelf import fresh, parse
 from looktwice.page.work import Done, Failed, streamed
 from prompts import render
@@ -24,32 +23,16 @@ if TYPE_CHECKING:
     from agent.learning.revise import Check
     from looktwice.page.visits import Visit
 
-LONGEST_NOUN = 60
-"""Characters of the noun that models are given."""
-
 
 def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path], describe: str, noun: str) -> Any:
     """Learns and keeps a product; a generator of what is said while it goes on, see `streamed`."""
     stop = visit.fresh_stop()
 
     def work(say: Callable[[str], None]) -> Product:
-        shelf = page.engine.shelf
-        target = shelf.path(name)
-        if target.exists():
-            raise InputError(f"product '{name}' is kept already; choose another name, or edit its file.")
-        if not photos and not describe.strip():
-            raise InputError("there is nothing to learn from; give photos of good ones, or say what good means.")
-        checked_text("normal", describe, LONGEST_NORMAL)
-        checked_text("noun", noun, LONGEST_NOUN)
-        refuse_many(photos)
-        with page.engine.queue.turn(lambda ahead: stop.check()):
-            say(page.words["learning_now"])
-            for photo in photos:
-                photo_of(photo)
-            kept = shelf.keep_photos(name, photos)
-            learned = page.engine.inspector.learn(name.strip(), kept, describe=describe, product=noun.strip() or None)
-            shelf.keep(learned)
-            return learned
+        return page.engine.learn(
+            name, photos, normal=describe, noun=noun, on_place=lambda ahead: stop.check(),
+            on_turn=lambda: say(page.words["learning_now"]),
+        )  # fmt: skip
 
     return streamed(work, stop)
 
@@ -162,7 +145,7 @@ class _ProductsTab:
         """Keeps the edited file, once it reads well."""
         words = self._words
         try:
-            spec = self._shelf.write(name or parse(text or "", "product").name, text)
+            spec = self._shelf.write(name or parse(text or "", "product").name, text or "", new=not name)
         except InputError as error:
             return self._page.box("trouble", words["spec_trouble"], str(error)), gr.skip()
         said = words("spec_fine", rules=len(spec.rules), parts=len(spec.parts))
@@ -173,9 +156,7 @@ class _ProductsTab:
         try:
             text = read_text(Path(path), limit=MAX_BYTES, what="product file")
             spec = parse(text, Path(path).name)
-            if self._shelf.path(spec.name).exists():
-                raise InputError(f"product '{spec.name}' is kept already; rename the one in the file and upload again.")
-            self._shelf.write(spec.name, text)
+            self._shelf.write(spec.name, text, new=True)
         except InputError as error:
             return self._page.trouble(str(error).replace(path, Path(path).name)), gr.skip(), gr.skip()
         return self._page.box("fine", self._words["spec_saved"], spec.name), *self._choices(spec.name)

@@ -70,17 +70,33 @@ class Shelf:
         """The specification of a product."""
         return parse(self.text(name), name)
 
-    def write(self, name: str, text: str) -> ProductSpec:
-        """Keeps an edited or uploaded file once it reads well.
+    def refuse_known(self, name: str) -> None:
+        """Refuses the name of a product that is kept.
 
         Raises:
-            tools.errors.InputError: it has a fault, or names photos that are not this product's.
+            tools.errors.InputError: it is kept, or no product can have that name.
+        """
+        if self.path(name).exists():
+            raise InputError(f"product '{name}' is kept already; choose another name, or edit its file on the page.")
+
+    def write(self, name: str, text: str, *, new: bool = False) -> ProductSpec:
+        """Keeps an edited or uploaded file once it reads well.
+
+        Args:
+            name: of the product.
+            text: of the file.
+            new: whether no product of that name may be kept yet.
+
+        Raises:
+            tools.errors.InputError: it has a fault, names photos that are not this product's, or the name is taken.
         """
         target = self.path(name)
         spec = parse(text, name)
         self.refuse_foreign_photos(spec, name)
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(target):
+            if new:
+                self.refuse_known(name)
             write_atomic(target, text)
         return spec
 
@@ -95,8 +111,16 @@ class Shelf:
             kept.append(target.resolve())
         return kept
 
-    def keep(self, product: Product) -> Path:
-        """Writes a product's file, its photos relative to the folder."""
+    def keep(self, product: Product, *, new: bool = False) -> Path:
+        """Writes a product's file, its photos relative to the folder.
+
+        Args:
+            product: what was learned.
+            new: whether no product of that name may be kept yet.
+
+        Raises:
+            tools.errors.InputError: the file cannot be written, or the name is taken.
+        """
         target = self.path(product.name)
         folder = self.folder.resolve()
         inside = tuple(
@@ -105,6 +129,8 @@ class Shelf:
         )
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(target):
+            if new:
+                self.refuse_known(product.name)
             product.spec.model_copy(update={"references": inside}).save(target)
         return target
 

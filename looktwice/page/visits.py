@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST = 64
 """Visitors whose things are kept; each may hold a photo, a report and a batch in memory."""
+LARGEST_HELD = 4_000_000_000
+"""Bytes of the decoded photos that all visitors hold together."""
 IDLE = 30 * 60.0
 """Seconds after which a visitor is forgotten who did nothing and whose page is closed."""
 OPEN_IDLE = 6 * 3600.0
@@ -50,7 +53,8 @@ class Visit:
     log: list[Said] = field(default_factory=list)
     batch: list[Row] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
-    seen: float = field(default_factory=time.monotonic)
+    seen: float = 0.0
+    """When the visitor last did something, in seconds of the clock of `Visits`."""
 
     def fresh_stop(self) -> Stop:
         """Ends what this visitor still has running, and gives the flag of what comes next."""
@@ -62,7 +66,13 @@ class Visit:
 class Visits:
     """All visitors, by Gradio's session."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Keep nothing yet.
+
+        Args:
+            clock: seconds, which never go back.
+        """
+        self._clock = clock
         self._root = Path(tempfile.mkdtemp(prefix="looktwice-page-"))
         self._lock = threading.Lock()
         self._visits: dict[str, Visit] = {}
@@ -73,12 +83,15 @@ class Visits:
         key = session or "nobody"
         with self._lock:
             self._forget_idle(key)
+            others = self._visits.keys() - {key}
+            while others and (len(others) >= MOST or self._held() > LARGEST_HELD):
+                idlest = min(others, key=lambda k: (self._beating[k] > 0, self._visits[k].seen))
+                self._drop(idlest)
+                others.remove(idlest)
             if key not in self._visits:
-                while len(self._visits) >= MOST:
-                    self._drop(min(self._visits, key=lambda k: (self._beating[k] > 0, self._visits[k].seen)))
                 self._visits[key] = Visit(Path(tempfile.mkdtemp(dir=self._root)))
             visit = self._visits[key]
-            visit.seen = time.monotonic()
+            visit.seen = self._clock()
             return visit
 
     def hold(self, session: str) -> None:
@@ -109,10 +122,19 @@ class Visits:
 
     def _forget_idle(self, key: str) -> None:
         """Drop those who were idle for too long, `key` not among them."""
-        now = time.monotonic()
+        now = self._clock()
         for old, visit in list(self._visits.items()):
             if old != key and now - visit.seen > (OPEN_IDLE if self._beating[old] > 0 else IDLE):
                 self._drop(old)
+
+    def _held(self) -> int:
+        """Bytes of the photos in memory; one that several visitors share counts once."""
+        sizes: dict[int, int] = {}
+        for visit in self._visits.values():
+            report, product = visit.report, visit.product
+            for sample in (*([report.sample] if report else []), *(product.references if product else ())):
+                sizes[id(sample)] = sample.image.nbytes
+        return sum(sizes.values())
 
     def _drop(self, key: str) -> None:
         visit = self._visits.pop(key)

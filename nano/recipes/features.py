@@ -22,6 +22,7 @@ from nano.recipes.card import save_folder
 from nano.recipes.loop import Run, arguments, run_of, train
 from nano.recipes.teacher import MEAN, STD, ResNet50V2, load_teacher
 from nano.world import TRAINED
+from tools.images import FORMATS
 from tools.patches.preact import PreActResNet, PreActResNetConfig, unit
 from tools.types import RGB
 
@@ -64,7 +65,7 @@ class Cropper:
 
     def __init__(self, photos: Path, per_family: int, seed: int) -> None:
         files = sorted(p for p in photos.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
-        self._photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
+        self._photos = [np.asarray(Image.open(p, formats=FORMATS).convert("RGB")) for p in files]
         self._rendered = scenes(TRAINED, seed=TRAIN_SEED, per_family=per_family)
         self._seed = seed
 

@@ -15,7 +15,7 @@ from nano.recipes.features import BATCH, COMPONENTS, KEPT
 from nano.recipes.loop import Run, trained
 from nano.recipes.scorer_figures import auroc
 from nano.world import HELDOUT, TRAINED
-from tools.images import find_images, load_sample, sample_from_array
+from tools.images import FORMATS, find_images, load_sample, sample_from_array
 from tools.loading import load_model
 from tools.patches import Bank, PatchMemory
 from tools.profiles.spec import ModelSpec
@@ -111,7 +111,7 @@ def _truth(scene: CachedScene) -> Mask:
 def _mask(path: Path, sample: Sample) -> Mask:
     if not path.exists():
         return np.zeros(sample.image.shape[:2], dtype=np.bool_)
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         return np.asarray(image.convert("L")) > 0
 
 

@@ -46,9 +46,11 @@ def build(folder: Path, start: Path | None = None) -> tuple[Any, Any]:
 
     tokenizer = kept_tokenizer(folder, LENGTH, frame=True, start=start)
     if start is not None:
-        return OwlViTForObjectDetection.from_pretrained(start, dtype=torch.float32), OwlViTProcessor.from_pretrained(
-            start
+        model = OwlViTForObjectDetection.from_pretrained(  # nosec B615  # a folder on disk
+            start, dtype=torch.float32, local_files_only=True
         )
+        processor = OwlViTProcessor.from_pretrained(start, local_files_only=True)  # nosec B615  # a folder on disk
+        return model, processor
     text = OwlViTTextConfig(
         vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=LENGTH, pad_token_id=0, bos_token_id=1,

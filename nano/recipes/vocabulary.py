@@ -17,10 +17,14 @@ def kept_tokenizer(folder: Path, length: int, *, frame: bool, start: Path | None
         frame: whether texts are put between the start and the end token.
         start: a finished checkpoint whose vocabulary a first run takes over.
     """
-    from transformers import PreTrainedTokenizerFast
-
     kept = folder / "tokenizer"
     if not kept.exists():
-        made = PreTrainedTokenizerFast.from_pretrained(start) if start else build_tokenizer(length, frame=frame)
+        made = build_tokenizer(length, frame=frame) if start is None else _local(start)
         made.save_pretrained(kept)
-    return PreTrainedTokenizerFast.from_pretrained(kept)
+    return _local(kept)
+
+
+def _local(folder: Path) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)  # nosec B615  # a folder on disk

@@ -79,5 +79,5 @@ def _compressed(pixels: RGB, quality: int) -> RGB:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
     buffer.seek(0)
-    with Image.open(buffer) as image:
+    with Image.open(buffer, formats=("JPEG",)) as image:
         return np.asarray(image.convert("RGB"), np.uint8).copy()

@@ -8,7 +8,7 @@ from pretend import Inspector, mask, parts_folder, picture, settings
 
 from evals.datasets import mmad, mvtec, open_benchmark, pairs, visa, visa_dr
 from evals.datasets.base import read_grey
-from evals.results import PREDICTIONS, Prediction, Refusal, claim, read_lines, read_results
+from evals.results import PREDICTIONS, Prediction, Refusal, claimed, read_lines, read_results
 from evals.runner import run
 from evals.told import products
 from tools.errors import InputError
@@ -24,7 +24,7 @@ READERS = {
     "group1/a.txt": pairs.open_pairs,
     "nut/defects_config.json": lambda root: [c.regions() for c in mvtec.open_mvtec(root)[0].cases],
     "pair/label.json": lambda root: list(products(root, 2)),
-    "settings.json": lambda root: claim(root, settings()),
+    "settings.json": lambda root: claimed(root, settings()).__enter__(),
     "predictions.jsonl": lambda root: read_lines(root / PREDICTIONS, Prediction),
     "results.json": read_results,
 }

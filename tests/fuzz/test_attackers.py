@@ -9,8 +9,8 @@ from PIL import Image
 
 from agent import Inspector
 from agent.evidence import Action
-from looktwice.batch.naming import readable
 from looktwice.cli.learn import _file_of
+from tools.display_text import display_text
 from tools.errors import InputError
 from tools.images import FORMATS
 
@@ -81,8 +81,8 @@ def test_a_product_name_cannot_lead_out_of_its_folder(name, tmp_path):
 
 
 def test_what_steers_a_terminal_is_spelled_out():
-    assert readable("a\x1b]0;title\x07b\r\n") == "a\\x1b]0;title\\x07b\\r\\n"
-    assert readable("plain, \N{GREEK SMALL LETTER ALPHA}") == "plain, \N{GREEK SMALL LETTER ALPHA}"
+    assert display_text("a\x1b]0;title\x07b\r\n") == "a\\x1b]0;title\\x07b\\r\\n"
+    assert display_text("plain, \N{GREEK SMALL LETTER ALPHA}") == "plain, \N{GREEK SMALL LETTER ALPHA}"
 
 
 def test_markup_in_names_and_words_is_text_on_the_page(tmp_path):

@@ -19,8 +19,9 @@ from agent.spec import ProductSpec
 from looktwice.batch.job import Job, Line, Outcome
 from looktwice.batch.journal import Journal
 from looktwice.batch.manifest import MANIFEST, Manifest, claim
-from looktwice.batch.naming import Names, readable
+from looktwice.batch.naming import Names
 from looktwice.cli.inspect import spread_refs
+from tools.display_text import display_text
 from tools.errors import InputError, ModelError
 from tools.images import load_sample
 from tools.profiles import load_profile
@@ -204,6 +205,6 @@ def test_a_photo_of_any_name_is_read_and_its_refusal_is_one_readable_line(tmp_pa
     path.write_text("no photo")
     with pytest.raises(InputError) as caught:
         load_sample(path)
-    said = readable(str(caught.value))
+    said = display_text(str(caught.value))
     assert said.isprintable()
     said.encode("utf-8")

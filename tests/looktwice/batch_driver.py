@@ -1,5 +1,6 @@
 """A batch with an inspector that takes milliseconds and breaks where a photo's name says so; also run as a program."""
 
+import errno
 import json
 import os
 import sys
@@ -45,6 +46,8 @@ class Report(InspectionReport):
     """Written as a folder of one file, without drawing anything."""
 
     def save(self, folder):
+        if "BATCH_DRIVER_FULL" in os.environ:
+            raise OSError(errno.ENOSPC, "No space left on device")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(self.to_json())
         return folder

@@ -191,6 +191,20 @@ def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_heigh
     assert [row.state(0.8) for row in rows] == ["good", "refused"]
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+@pytest.mark.parametrize("before", ["", " ", "\n", "\r", "\r\n", "\t", "\u00a0 ", "\u2028"])
+def test_no_cell_of_a_batch_is_a_formula_or_breaks_its_line(before, sign):
+    text = f"{before}{sign}HYPERLINK(1)\rnext\nline"
+    report = _report("x", 0.7)
+    report["findings"][0]["what"] = text
+    report["verdict"]["kinds"] = [text]
+    told = as_csv([Row(text, None, report), Row("b.png", None, None, text)], 0.5)
+    assert len(told.splitlines()) == 3 and "\r" not in told
+    first, second = csv.DictReader(io.StringIO(told))
+    for cell in (first["photo"], first["top_finding"], first["kinds"], second["refused"]):
+        assert cell.startswith("'") and "HYPERLINK" in cell
+
+
 def test_other_machines_are_let_in_only_with_a_password_or_in_so_many_words(tmp_path):
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
         with pytest.raises(InputError, match="--auth"):

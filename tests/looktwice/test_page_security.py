@@ -2,13 +2,11 @@
 
 import json
 import os
-import socket
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from page_server import served
+from page_server import called, cookie_of, function, named, raw, served, uploaded, visitor
 
 from looktwice import Inspector
 from looktwice.examples import examples
@@ -35,35 +33,6 @@ def ann(address):
 def bob(address):
     with visitor(address) as found:
         yield found
-
-
-@contextmanager
-def visitor(address):
-    opened = httpx.Client(base_url=address, timeout=60)
-    assert opened.get("/").status_code == 200
-    yield opened
-    opened.close()
-
-
-def uploaded(who, name="part.png", content=b"pixels"):
-    (path,) = who.post("/gradio_api/upload", files={"files": (name, content)}).json()
-    return path
-
-
-def raw(address, target, cookie="", host=None, method="GET", more=""):
-    """A request whose target reaches the server as it is written; only the status line's number and the body."""
-    parts = urlsplit(address)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
-        head = f"{method} {target} HTTP/1.1\r\nHost: {host or parts.netloc}\r\nCookie: {cookie}\r\n{more}"
-        line.sendall(f"{head}Connection: close\r\n\r\n".encode())
-        told = b""
-        while piece := line.recv(65536):
-            told += piece
-    return int(told.split()[1]), told.partition(b"\r\n\r\n")[2]
-
-
-def cookie_of(who):
-    return "; ".join(f"{name}={value}" for name, value in who.cookies.items())
 
 
 WAYS = [f"/gradio_api/file{rest}" for rest in ("={path}", "/{path}", "=/{path}", "=/proc/self/root{path}", "={encoded}",
@@ -93,21 +62,6 @@ def test_a_file_of_the_upload_folder_that_nobody_owns_is_not_served(address, ann
     assert ann.get("/gradio_api/file=http://192.0.2.1/x.png").status_code == 403
 
 
-def named(path):
-    return {"path": path, "meta": {"_type": "gradio.FileData"}}
-
-
-def function(who, name):
-    """The number of a private function of the page, and how many inputs it takes."""
-    config = who.get("/config").json()
-    texts = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
-    return next(
-        (d["id"], len(d["inputs"]))
-        for d in config["dependencies"]
-        if any(texts.get(t[0]) == name for t in d["targets"])
-    )
-
-
 def test_another_visitors_upload_is_no_input(address, ann, bob):
     path = uploaded(ann, "secret.png", b"of ann")
     number, inputs = function(bob, "inspect")
@@ -127,12 +81,6 @@ def test_the_functions_for_programs_take_no_path_of_an_upload(address, ann, bob)
     path = uploaded(ann, "photo.png", photo.read_bytes())
     told = called(bob, "inspect", [path, "", None, ""])
     assert "event: error" in told and "verdict" not in told
-
-
-def called(who, name, data):
-    answer = who.post(f"/gradio_api/call/{name}", json={"data": data})
-    assert answer.status_code == 200, answer.text
-    return who.get(f"/gradio_api/call/{name}/{answer.json()['event_id']}").text
 
 
 def test_a_session_is_its_visitors_alone(address, ann, bob):

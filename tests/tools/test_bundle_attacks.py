@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import tarfile
 import tracemalloc
 
@@ -153,3 +154,70 @@ def test_a_device_or_a_folder_is_no_bundle(cache, tmp_path):
     for path in (Path("/dev/zero"), tmp_path):
         with pytest.raises(InputError, match="not a regular file"):
             unpack(path)
+
+
+def test_one_wrong_digest_places_no_other_file(cache, tmp_path):
+    bad = {**CONTENT, "sub/more.txt": b"wordz"}
+    into = tmp_path / "into"
+    with pytest.raises(InputError, match="is damaged"):
+        unpack(write(tmp_path / "x.tar", manifest(), bad))
+    with pytest.raises(InputError, match="is damaged"):
+        unpack(write(tmp_path / "y.tar", manifest(source="own", revision=None), bad), into)
+    assert tree(cache) == tree(into) == []
+
+
+def test_a_file_of_the_user_is_neither_replaced_nor_removed(cache, tmp_path):
+    into = tmp_path / "into"
+    for mine in (into / "scorer" / "model.safetensors", into / "scorer" / "config.json.part"):
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text("mine")
+    path = write(tmp_path / "x.tar", manifest(source="own", revision=None))
+    assert "exists already" in refused(path, tmp_path, into)
+    (into / "scorer" / "model.safetensors").unlink()
+    for _ in range(2):
+        unpack(path, into)
+    assert (into / "scorer" / "config.json.part").read_text() == "mine"
+    snapshot = cache / "models--a--b" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("mine")
+    assert "exists already" in refused(write(tmp_path / "y.tar", manifest()), tmp_path)
+
+
+def test_a_bundle_that_unpacks_to_too_much_or_more_than_is_free_is_refused(cache, tmp_path, monkeypatch):
+    told = manifest()
+    told["checkpoints"][0]["files"][0]["size"] = 10**12
+    assert "at most 200,000,000,000" in refused(write(tmp_path / "x.tar", told), tmp_path)
+    monkeypatch.setattr("tools.bundle.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    assert "are free" in refused(write(tmp_path / "y.tar", manifest()), tmp_path)
+
+
+def test_a_bundle_is_packed_beside_a_file_that_bears_a_temporary_name(tmp_path):
+    from tools.bundle import pack
+    from tools.profiles import load_profile
+
+    mine = tmp_path / "nano.tar.part"
+    mine.write_text("mine")
+    pack(load_profile("nano"), tmp_path / "nano.tar")
+    assert mine.read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["nano.tar", "nano.tar.part"]
+
+
+def test_checking_a_checkpoint_removes_damaged_blobs_and_nothing_else(tmp_path):
+    from tools.hub import verify
+
+    mine = tmp_path / ("c" * 40)
+    mine.write_text("mine")
+    folder = tmp_path / "models--a--b" / "snapshots" / COMMIT
+    blob = tmp_path / "models--a--b" / "blobs" / ("d" * 64)
+    for path in (folder, blob.parent, tmp_path / "own"):
+        path.mkdir(parents=True)
+    blob.write_text("damaged")
+    for where in (folder, tmp_path / "own"):
+        (where / "a.json").symlink_to(mine)
+        (where / "b.json").symlink_to(blob)
+    assert verify(tmp_path / "own") == []
+    assert blob.exists()
+    assert verify(folder) == ["b.json"]
+    assert mine.read_text() == "mine"
+    assert (folder / "a.json").is_symlink()
+    assert not blob.exists()

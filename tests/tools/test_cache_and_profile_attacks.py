@@ -69,3 +69,16 @@ def test_a_profile_that_is_a_device_or_a_queue_is_refused_and_does_not_wait(tmp_
     for path in (link, queue):
         with pytest.raises(ModelError, match="not a regular file"):
             load_profile(path)
+
+
+def test_a_shelf_drops_banks_and_no_file_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.patches.shelf.KEPT", 1)
+    mine = tmp_path / "my-model.safetensors"
+    mine.write_text("mine")
+    old = tmp_path / f"{'a' * 64}.safetensors"
+    old.write_text("old")
+    for path in (mine, old):
+        os.utime(path, (1, 1))
+    Shelf(tmp_path).keep(bank())
+    assert mine.read_text() == "mine"
+    assert not old.exists()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ VARIABLE = "LOOKTWICE_CACHE"
 KEPT = 100
 """So many banks are kept; the one used longest ago goes first."""
 _log = logging.getLogger("looktwice")
+_NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+"""Names of the files that are dropped; others in the folder stay."""
 _VERSION = 2
 """Counts up whenever the same photos would give another bank."""
 
@@ -69,7 +72,8 @@ class Shelf:
         try:
             bank.save(aside)
             aside.replace(path)
-            for old in sorted(path.parent.glob("*.safetensors"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+            banks = [p for p in path.parent.iterdir() if _NAME.fullmatch(p.name)]
+            for old in sorted(banks, key=lambda p: p.stat().st_mtime)[:-KEPT]:
                 old.unlink(missing_ok=True)
         except (LookTwiceError, OSError) as error:
             with contextlib.suppress(OSError):

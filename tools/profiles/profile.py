@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,11 @@ class Profile(BaseModel):
         return spec.model_copy(update={"source": self._absolute(spec.source)})
 
     def _absolute(self, source: str) -> str:
-        written = Path(source).expanduser()
+        # A Path raises where a name is too long, holds a zero byte or begins with an unknown user.
+        written = Path(os.path.expanduser(source))  # noqa: PTH111
         folder = self.home / written
-        is_path = written.is_absolute() or source.startswith(".") or folder.is_dir() or len(written.parts) != 2
+        is_folder = os.path.isdir(folder)  # noqa: PTH112
+        is_path = written.is_absolute() or source.startswith(".") or is_folder or len(written.parts) != 2
         return str(folder) if is_path else source
 
 
