@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.inspector import Inspector
-    from agent.product import Product
-    from agent.report import InspectionReport
+    from agent.products.spec import Product
+    from agent.report.model import InspectionReport
 
 __all__ = ["InspectionReport", "Inspector", "Product"]
 
-_HOME = {"Inspector": "agent.inspector", "Product": "agent.product", "InspectionReport": "agent.report"}
+_HOME = {"Inspector": "agent.inspector", "Product": "agent.products.spec", "InspectionReport": "agent.report.model"}
 
 
 def __getattr__(name: str) -> object:

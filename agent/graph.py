@@ -11,8 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from agent import steps
-from agent.context import Context
-from agent.state import InspectionState, Request, Update
+from agent.state import Context, InspectionState, Request, Update
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver

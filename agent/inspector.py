@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from agent.product import Product
-from agent.report import InspectionReport
-from agent.spec import ProductSpec
+from agent.products.spec import Product, ProductSpec
+from agent.report.model import InspectionReport
 from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
 from agent.tracing import private_tracing
 from tools.errors import InputError
 from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
-    from agent.calibrate import Calibration
+    from agent.calibration.maps import Calibration
     from agent.chat import Chat
-    from agent.context import Context, Policy
-    from agent.learning.revise import Check
-    from agent.state import Update
+    from agent.products.revision import Check
+    from agent.state import Context, Policy, Update
 
 Photo = Path | str | RGB | Sample
 """A path, an RGB array (H, W, 3) uint8, or a sample decoded before."""
@@ -58,16 +56,16 @@ class Inspector:
             policy: how second looks are chosen: "fixed" takes what is worth most for its time, "chosen" lets the
                 narrator pick from what is worth its time, "none" takes none.
             debias: whether the narrator's leaning is taken out of its yes and no; off only to measure what that gives.
-            language: of the explanation, such as "en"; `agent.claims.languages()` lists them.
+            language: of the explanation, such as "en"; `agent.evidence.claims.languages()` lists them.
 
         Raises:
             tools.errors.InputError: prior, false_alarm, looks, policy or language out of range.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
-        from agent.calibrate import Calibration
-        from agent.claims import languages
-        from agent.context import POLICIES, Budget, Context
+        from agent.calibration.maps import Calibration
+        from agent.evidence.claims import languages
         from agent.graph import build_graph
+        from agent.state import POLICIES, Budget, Context
         from tools.profiles import resolve_profile
         from tools.toolbox import Toolbox
 
@@ -125,7 +123,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: no name, a text is too long, or a reference cannot be read.
         """
-        from agent.learning.learn import learn
+        from agent.products.learn import learn
 
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
@@ -149,7 +147,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: the file or one of its references cannot be read.
         """
-        from agent.learning.learn import remember
+        from agent.products.learn import remember
 
         spec = ProductSpec.load(Path(path))
         found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
@@ -161,7 +159,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: the photo cannot be read.
         """
-        from agent.learning.revise import check
+        from agent.products.revision import check
 
         return check(self._context.toolbox, product, _sample(photo))
 
@@ -171,7 +169,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: a photo cannot be read, or is a reference already.
         """
-        from agent.learning.revise import add
+        from agent.products.revision import add
 
         samples = [_sample(p) for p in photos]
         return add(self._context.toolbox, product, samples, self._context.calibration.measuring)
@@ -182,7 +180,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: a photo cannot be read, or the words contradict the product's rules.
         """
-        from agent.learning.revise import reject
+        from agent.products.revision import reject
 
         checked_text("description", describe, DESCRIPTION)
         return reject(self._context.toolbox, product, [_sample(p) for p in photos], describe)

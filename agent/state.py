@@ -1,17 +1,84 @@
-"""The state of one inspection; reducers stand in the annotations, evidence is only ever appended."""
+"""The state and the context of an inspection; evidence is only ever appended."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import add
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
-from agent.claims import Sentence
-from agent.evidence import Evidence, Hypothesis, Look, Verdict
-from agent.product import Product
-from agent.rules import Measured
-from tools.types import Region, Sample, ScoreMap, Source
+from agent.calibration.maps import Calibration
+from agent.evidence.claims import Sentence
+from agent.evidence.fusion import anomaly_llr
+from agent.evidence.types import Evidence, Hypothesis, Look, Verdict
+from agent.products.spec import Product
+from agent.rules import MeasuredParts
+from tools.types import AnomalyMap, Region, Sample, Source
+
+if TYPE_CHECKING:
+    from agent.evidence.types import Evidence
+    from agent.matchers.questions import Familiar
+    from agent.products.spec import Product
+    from tools.toolbox import Toolbox
+
+Policy = Literal["none", "fixed", "chosen"]
+"""No second look; the one worth most; or what the narrator chooses, by likelihood, of those worth their time."""
+POLICIES: tuple[Policy, ...] = ("none", "fixed", "chosen")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much looking again may cost."""
+
+    looks: int = 3
+    """Second looks at most."""
+    seconds: float = 30.0
+    """No second look starts after so many seconds of inspecting."""
+    decided: float = 4.0
+    """A log-odds this far from the threshold is not worth another look."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Tools, calibration and limits of one inspector; the same for all of its photos."""
+
+    toolbox: Toolbox
+    calibration: Calibration
+    budget: Budget = Budget()
+    prior: float = 0.5
+    """Probability of an anomaly before looking, in (0, 1)."""
+    false_alarm: float | None = None
+    """Share of good parts that may be called anomalous, in (0, 1); by default what is likelier anomalous is."""
+    policy: Policy = "fixed"
+    """How second looks are chosen."""
+    debias: bool = True
+    """Whether the narrator's leaning is taken out of its yes and no; only measuring what that is worth turns it off."""
+    language: str = "en"
+    """Of the explanation."""
+    profile: str = ""
+    """Name of the profile that the tools are from."""
+    familiar: dict[str, Familiar] = field(default_factory=dict)
+    """Whether the narrator knows a product, by its words and its first reference, so that a batch asks once."""
+    products: dict[str, Product] = field(default_factory=dict)
+    """Products proposed on the way, by digest of references and words, so that a batch learns once."""
+
+    @property
+    def prior_log_odds(self) -> float:
+        """What is added to all that the evidence says."""
+        return math.log(self.prior / (1 - self.prior))
+
+    def log_odds(self, evidence: Sequence[Evidence], product: Product) -> float:
+        """Log-odds of an anomaly by all evidence."""
+        fused = self.calibration.fusion(len(product.references))
+        return fused.worth(anomaly_llr(evidence)) + self.prior_log_odds
+
+    def threshold(self, product: Product) -> float:
+        """Log-odds of an anomaly above which a part is called anomalous."""
+        if self.false_alarm is None:
+            return 0.0
+        return self.calibration.fusion(len(product.references)).threshold(self.false_alarm) + self.prior_log_odds
 
 
 def add_seconds(left: dict[str, float], right: dict[str, float]) -> dict[str, float]:
@@ -23,23 +90,23 @@ def add_seconds(left: dict[str, float], right: dict[str, float]) -> dict[str, fl
 class Glance:
     """What the first look measured."""
 
-    maps: tuple[ScoreMap, ...]
+    maps: tuple[AnomalyMap, ...]
     """Against the references where there are any, patch by patch and as a whole, of the tracer where there is one, and
     against words."""
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
-    measured: Measured
-    layout: ScoreMap | None = None
+    measured: MeasuredParts
+    layout: AnomalyMap | None = None
     """Where parts are other than on the references, as the photo looks beside them; None without references."""
-    together: ScoreMap | None = None
+    together: AnomalyMap | None = None
     """What all matchers say of each place, added up; known once `match` has weighed them."""
 
     @property
-    def map(self) -> ScoreMap:
+    def map(self) -> AnomalyMap:
         """The map to show: of all matchers together, once they are weighed."""
         return self.together or self.maps[0]
 
-    def map_of(self, source: Source) -> ScoreMap | None:
+    def map_of(self, source: Source) -> AnomalyMap | None:
         """The map of one matcher, or None where it made none."""
         return next((m for m in self.maps if m.source == source), None)
 

@@ -63,8 +63,8 @@ def rules_page() -> str:
     """All kinds of rules with their fields, ranges and an example."""
     from agent.rules import Rule
     from agent.rules.base import RuleBase
-    from agent.rules.position import Zone
-    from agent.rules.surprise import Tolerance
+    from agent.rules.likelihood import Tolerance
+    from agent.rules.placement import Zone
 
     kinds = get_args(get_args(Rule)[0])
     examples = yaml.safe_load((DOCS / "rules_examples.yaml").read_text(encoding="utf-8"))
@@ -90,8 +90,8 @@ def rules_page() -> str:
 
 
 def _example(rule: Any) -> list[str]:
-    from agent.files import in_yaml
-    from agent.spec import PartSpec, ProductSpec
+    from agent.products.files import in_yaml
+    from agent.products.spec import PartSpec, ProductSpec
 
     labels = [label for label in rule.named if label != "any"]
     parts = tuple(PartSpec(label=label) for label in dict.fromkeys(labels))
@@ -170,8 +170,8 @@ def api_page() -> str:
     """The public classes, their methods and attributes, by their docstrings."""
     import looktwice
     from agent.chat import Chat
-    from agent.report import Finding, VerdictOut
-    from agent.spec import PartSpec, ProductSpec
+    from agent.products.spec import PartSpec, ProductSpec
+    from agent.report.model import Finding, VerdictOut
     from tools.errors import InputError, LookTwiceError, ModelError
 
     names = [n for n in looktwice.__all__ if not n.startswith("_")]

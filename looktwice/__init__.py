@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent.inspector import Inspector
-    from agent.product import Product
-    from agent.report import InspectionReport
+    from agent.products.spec import Product
+    from agent.report.model import InspectionReport
 
 __version__ = "0.1.0"
 __all__ = ["InspectionReport", "Inspector", "Product", "__version__"]

@@ -36,7 +36,7 @@ KEPT = 8
 """Inspections under way whose photos are kept in memory."""
 
 
-class Asked(TypedDict, total=False):
+class StudioInput(TypedDict, total=False):
     """What Studio asks for."""
 
     photo: str
@@ -48,7 +48,7 @@ class Asked(TypedDict, total=False):
     question: str
 
 
-class Shown(Asked, total=False):
+class StudioOutput(StudioInput, total=False):
     """What Studio shows; everything is plain JSON."""
 
     run: str
@@ -63,13 +63,13 @@ class Shown(Asked, total=False):
     seconds: Annotated[dict[str, float], add_seconds]
 
 
-def inspection() -> CompiledStateGraph[Shown, None, Asked, Shown]:
+def inspection() -> CompiledStateGraph[StudioOutput, None, StudioInput, StudioOutput]:
     """The compiled graph; models are loaded by the first step that needs them.
 
     Raises:
         tools.errors.ModelError: the profile's checkpoints are not on disk.
     """
-    graph = StateGraph(Shown, input_schema=Asked)
+    graph = StateGraph(StudioOutput, input_schema=StudioInput)
     for name in (*FIRST, "suspect", "look_again", "judge", "explain"):
         graph.add_node(name, _shown(name))
     for name, following in pairwise((START, *FIRST, "suspect")):
@@ -96,7 +96,7 @@ def _shown(name: str) -> Any:
     """A step of the inspection, told in plain JSON."""
     step = getattr(steps, name)
 
-    def run(state: Shown) -> Shown:
+    def run(state: StudioOutput) -> StudioOutput:
         started = name == FIRST[0]
         key = uuid4().hex if started else state["run"]
         before = _begun(state) if started else _found(key)
@@ -111,11 +111,11 @@ def _shown(name: str) -> Any:
     return run
 
 
-def _after_suspect(state: Shown) -> Literal["look_again", "judge"]:
+def _after_suspect(state: StudioOutput) -> Literal["look_again", "judge"]:
     return after_suspect(_found(state["run"]))
 
 
-def _begun(state: Shown) -> InspectionState:
+def _begun(state: StudioOutput) -> InspectionState:
     """The state before the first step.
 
     Raises:
@@ -149,11 +149,11 @@ def merged(state: InspectionState, update: Update) -> InspectionState:
     return replace(state, **changed)
 
 
-def plain(update: Update) -> Shown:
+def plain(update: Update) -> StudioOutput:
     """What a step found, as plain JSON."""
-    from agent.claims import say
+    from agent.evidence.claims import say
 
-    found = Shown()
+    found = StudioOutput()
     if "evidence" in update:
         found["evidence"] = [
             {

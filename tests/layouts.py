@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from tools.parts.arrange import Layout
-from tools.parts.describe import Descriptors
-from tools.parts.likeness import Scale
-from tools.parts.product import ProductPose
+from tools.parts.arrangement import Layout
+from tools.parts.descriptors import Descriptors, Scale
+from tools.parts.pose import ProductPose
 
 SIDE = 100
 SORTS = 3

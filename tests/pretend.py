@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image
 
-from evals.asking import Said
-from evals.results import Settings
+from evals.qa.respondents import GivenAnswer
+from evals.run.results import RunSettings
 from tools.errors import InputError
 
 
@@ -46,7 +46,7 @@ class Respondent:
     def meet(self, item):
         item.photo()
         self.met.append(item.id)
-        return SimpleNamespace(answer=lambda question: Said(*self.says(item, question)))
+        return SimpleNamespace(answer=lambda question: GivenAnswer(*self.says(item, question)))
 
 
 def settings(**changes):
@@ -54,7 +54,7 @@ def settings(**changes):
         "benchmark": "folder", "profile": "pretend", "shots": 1, "seed": 0, "limit": None, "split": "all",
         "style": "plain", "categories": ("parts",), "looks": 0, "words": False,
     }  # fmt: skip
-    return Settings(**{**plain, **changes})
+    return RunSettings(**{**plain, **changes})
 
 
 def picture(path, value=40, spot=None, size=(32, 24)):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tools.profiles.profile import Profile
-from tools.profiles.spec import FeaturesSpec, NarratorSpec, Proposes, Role
+from tools.profiles.catalog import Profile
+from tools.profiles.specification import FeaturesSpec, NarratorSpec, Proposes, Role
 
 if TYPE_CHECKING:
-    from tools.loading import Loaded
-    from tools.memory import Rung
-    from tools.narrate import Narrator
-    from tools.narrate.served import ServedNarrator
+    from tools.anomaly import PatchMemory, PatchScorer
+    from tools.anomaly.damage import PhotoTracer
+    from tools.models.loading import Loaded
+    from tools.models.memory import Rung
     from tools.parts import Discoverer, Grounder, Segmenter
-    from tools.patches import PatchMemory, PatchScorer
-    from tools.patches.trace import PhotoTracer
+    from tools.vlm import LocalVLM
+    from tools.vlm.server import ServerVLM
 
 
 class Toolbox:
@@ -26,7 +26,7 @@ class Toolbox:
         self._profile = profile
         self._device = device
         self._models: dict[Role, Loaded] = {}
-        self._served: ServedNarrator | None = None
+        self._served: ServerVLM | None = None
         self._lighter: list[Rung] = []
 
     @classmethod
@@ -37,7 +37,7 @@ class Toolbox:
             ModelError: a checkpoint is missing; the message says which and how to get it.
         """
         from tools.errors import ModelError
-        from tools.profiles.ready import readiness
+        from tools.profiles.catalog import readiness
 
         absent = [state for state in readiness(profile) if not state.ready]
         if absent:
@@ -50,7 +50,7 @@ class Toolbox:
     @cached_property
     def scorer(self) -> PatchScorer:
         """Scores patches by words."""
-        from tools.patches import PatchScorer
+        from tools.anomaly import PatchScorer
 
         spec = self._profile.roles.scorer
         return PatchScorer(self.model("scorer"), path=spec.path, layers=spec.layers)
@@ -58,13 +58,13 @@ class Toolbox:
     @cached_property
     def memory(self) -> PatchMemory:
         """Scores patches against references."""
-        from tools.patches import MemoryOptions, PatchMemory
-        from tools.patches.shelf import default_shelf
+        from tools.anomaly import MemoryOptions, PatchMemory
+        from tools.anomaly.bank_cache import default_bank_cache
 
         spec = self._profile.roles.features
         options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
         model = self.model(spec.shared or "features")
-        return PatchMemory(model, side=_side(spec), shelf=default_shelf(), options=options)
+        return PatchMemory(model, side=_side(spec), shelf=default_bank_cache(), options=options)
 
     @cached_property
     def grounder(self) -> Grounder:
@@ -83,26 +83,26 @@ class Toolbox:
     @cached_property
     def discoverer(self) -> Discoverer:
         """Finds parts without words."""
+        from tools.anomaly import PatchMemory
         from tools.parts import Discoverer, Proposer
-        from tools.parts.describe import CROP
-        from tools.patches import PatchMemory
+        from tools.parts.descriptors import CROP
 
         spec = self._profile.roles.features
         looks = PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
         return Discoverer(Proposer(self.segmenter, self.tracer), looks)
 
     @cached_property
-    def narrator(self) -> Narrator:
+    def narrator(self) -> LocalVLM:
         """Answers in words."""
-        from tools.narrate.served import ServedNarrator
-        from tools.narrate.sturdy import SturdyNarrator
+        from tools.vlm.memory_fallback import MemoryFallbackVLM
+        from tools.vlm.server import ServerVLM
 
         spec: NarratorSpec = self._profile.roles.narrator
         if spec.served is not None:
-            self._served = ServedNarrator(spec.served, image_size=spec.image_size)
+            self._served = ServerVLM(spec.served, image_size=spec.image_size)
             return self._served
         loaded = self.model("narrator")
-        return SturdyNarrator(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
+        return MemoryFallbackVLM(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @property
     def proposes(self) -> Proposes:
@@ -112,7 +112,7 @@ class Toolbox:
     @cached_property
     def tracer(self) -> PhotoTracer | None:
         """Traces edges and damage; None where the profile has no model for it."""
-        from tools.patches.trace import PhotoTracer
+        from tools.anomaly.damage import PhotoTracer
 
         return PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
 
@@ -139,8 +139,8 @@ class Toolbox:
         Raises:
             ModelError: it cannot be loaded, or there is no memory for it.
         """
-        from tools.loading import resolve_device
-        from tools.memory import ladder, load_lightest_needed
+        from tools.models.loading import resolve_device
+        from tools.models.memory import ladder, load_lightest_needed
 
         if role not in self._models:
             rungs = ladder(self._profile.role(role), role, resolve_device(self._device))

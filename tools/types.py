@@ -116,7 +116,7 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreMap:
+class AnomalyMap:
     """How anomalous each pixel looks to one matcher."""
 
     values: FloatMap

@@ -4,6 +4,6 @@ Every sentence cites evidence; words of a photo, a file name or a model are cont
 """
 
 from agent.chat.chat import Chat
-from agent.chat.reply import ChatTurn, Proposal, Reply
+from agent.chat.records import ChatTurn, PendingChange, Reply
 
-__all__ = ["Chat", "ChatTurn", "Proposal", "Reply"]
+__all__ = ["Chat", "ChatTurn", "PendingChange", "Reply"]

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 from langgraph.runtime import Runtime
 
 from agent import steps
-from agent.chat.parts import PartFact, facts_of
-from agent.context import Context
-from agent.evidence import Claim, Evidence, Hypothesis, Kind
-from agent.learning.learn import known_parts
-from agent.report import Finding, InspectionReport
-from agent.state import InspectionState, Update
+from agent.chat.records import PartFact, facts_of
+from agent.evidence.types import Claim, Evidence, Hypothesis, Kind
+from agent.products.learn import known_parts
+from agent.report.model import Finding, InspectionReport
+from agent.state import Context, InspectionState, Update
 from tools.errors import LookTwiceError
 from tools.types import Box, Region, Sample
 
 if TYPE_CHECKING:
-    from agent.product import Product
+    from agent.products.spec import Product
 
 ASKED = "M"
 """Ids of what was measured because somebody asked begin so; it says nothing for or against the part."""
@@ -175,7 +174,7 @@ class Case:
 
     def append(self, evidence: Sequence[Evidence]) -> tuple[str, ...]:
         """Adds evidence, ids given here, and fuses the verdict anew; raises like `state`."""
-        from agent.evidence import appended
+        from agent.evidence.types import appended
 
         state = self.state()
         more = appended(evidence, state.evidence)

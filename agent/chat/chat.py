@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agent.chat.case import Case
 from agent.chat.graph import build_chat_graph
-from agent.chat.parts import PartFact
-from agent.chat.reply import ChatTurn, Proposal, Reply, restored
+from agent.chat.records import ChatTurn, PartFact, PendingChange, Reply, restored
 from agent.chat.state import ChatContext, Question
 from agent.chat.store import checked_thread, close, damage_as_input_error, open_store, prune, refuse_other
-from agent.report import InspectionReport
-from agent.spec import ProductSpec
+from agent.products.spec import ProductSpec
+from agent.report.model import InspectionReport
 from agent.text_limits import QUESTION, checked_text
 from agent.tracing import private_tracing
 from tools.errors import InputError
@@ -25,8 +24,8 @@ from tools.files import exclusive
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-    from agent.product import Product
-    from tools.narrate import Narrator
+    from agent.products.spec import Product
+    from tools.vlm import LocalVLM
 
 WAIT = 600.0
 """Seconds to wait while another process answers in the same store."""
@@ -38,7 +37,7 @@ class Chat:
     """Questions about a report, answered from its evidence or by looking again; one question at a time."""
 
     def __init__(
-        self, case: Case, narrator: Callable[[], Narrator], *, store: Path | str | None = None, thread: str = "chat"
+        self, case: Case, narrator: Callable[[], LocalVLM], *, store: Path | str | None = None, thread: str = "chat"
     ) -> None:
         """Prefer `Inspector.chat`.
 
@@ -91,7 +90,7 @@ class Chat:
         return tuple(ChatTurn.of_dict(t) for t in self._values().get("turns", ()))
 
     @property
-    def proposal(self) -> Proposal | None:
+    def proposal(self) -> PendingChange | None:
         """The change that waits for a yes or a no."""
         return _proposal(self._values().get("pending"))
 
@@ -184,7 +183,7 @@ def _dumped(product: Product | None) -> dict[str, Any] | None:
     return None if product is None else product.spec.model_dump(mode="json")
 
 
-def _proposal(pending: dict[str, Any] | None) -> Proposal | None:
+def _proposal(pending: dict[str, Any] | None) -> PendingChange | None:
     if pending is None:
         return None
-    return Proposal(str(pending["words"]), ProductSpec.model_validate(pending["spec"]))
+    return PendingChange(str(pending["words"]), ProductSpec.model_validate(pending["spec"]))

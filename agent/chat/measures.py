@@ -1,4 +1,4 @@
-"""Answers from the measured parts: how many, which colour, how large, whether there, whether alike."""
+"""Answers from measured parts: how many, which colour, how large, whether present, whether the same."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agent.chat.case import Case
-from agent.chat.intent import Intent
-from agent.chat.parts import PartFact, around, likely
-from agent.chat.recall import Answer, meant, no_part
-from agent.chat.subject import Subject, called, names, strongest, where
-from agent.chat.words import line, worded
-from agent.claims import Sentence, in_words
-from agent.evidence import Fact
-from agent.fuse import log_odds, probability
-from agent.learning.confidence import FAINT
-from agent.report import Finding
+from agent.chat.records import PartFact, around, likely, line, worded
+from agent.chat.report_answers import Answer, meant, no_part
+from agent.chat.understanding import Intent, Subject, called, names, strongest, where
+from agent.evidence.claims import Sentence, in_words
+from agent.evidence.fusion import log_odds, probability
+from agent.evidence.types import Fact
+from agent.products.measurement import FAINT
+from agent.report.model import Finding
 from agent.rules import CountRule
 from tools.types import Box
 
@@ -204,7 +202,7 @@ def _colour_at(case: Case, box: Box, words: str) -> Sentence:
     import numpy as np
     from skimage.color import rgb2lab
 
-    from tools.parts.measure import colour_name
+    from tools.parts.measurement import colour_name
 
     sample = case.sample()
     x0, y0, x1, y1 = (int(v) for v in box.clipped(*sample.size))
@@ -250,7 +248,7 @@ def _sizes(case: Case, label: str) -> Sentence:
 
 
 def _size_of(case: Case, finding: Finding) -> Sentence:
-    from tools.rle import decode_rle
+    from tools.mask_encoding import decode_rle
 
     box, share = Box(*(finding.box or (0, 0, 0, 0))), ""
     if finding.mask is not None:

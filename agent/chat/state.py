@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 if TYPE_CHECKING:
     from agent.chat.case import Case
-    from tools.narrate import Narrator
+    from tools.vlm import LocalVLM
 
 
 @dataclass
@@ -71,5 +71,5 @@ class ChatContext:
     """What a conversation works with, apart from what it remembers."""
 
     case: Case
-    narrator: Callable[[], Narrator]
+    narrator: Callable[[], LocalVLM]
     """Loaded when first needed."""

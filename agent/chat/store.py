@@ -13,7 +13,7 @@ from tools.errors import InputError, LookTwiceError
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
-    from agent.report import InspectionReport
+    from agent.report.model import InspectionReport
 
 KEPT = 4
 """States of a thread that are kept; only the last is ever read."""
@@ -123,7 +123,7 @@ def kept_report(path: Path | str, thread: str) -> InspectionReport | None:
     Raises:
         InputError: as `open_store`.
     """
-    from agent.report import InspectionReport
+    from agent.report.model import InspectionReport
 
     if not Path(path).exists():
         return None

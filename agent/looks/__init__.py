@@ -1,13 +1,10 @@
-"""Ways to look again, one file each; each takes what is known and returns a look and what it found.
+"""Ways to look again; each takes a hypothesis and returns a look with its evidence.
 
-What an answer is worth is never decided here: the maps of agent/calibrate.py say it, given what the first look knew.
+The maps in agent/calibration decide what an answer is worth, given what the first look measured.
 """
 
-from agent.looks.base import Again, Found, able
-from agent.looks.compare import compare
-from agent.looks.menu import choose
-from agent.looks.narrator import ask
-from agent.looks.recount import recount
-from agent.looks.zoom import zoom
+from agent.looks.base import LookInput, LookResult, able, choose
+from agent.looks.questions import ask
+from agent.looks.views import compare, recount, zoom
 
-__all__ = ["Again", "Found", "able", "ask", "choose", "compare", "recount", "zoom"]
+__all__ = ["LookInput", "LookResult", "able", "ask", "choose", "compare", "recount", "zoom"]

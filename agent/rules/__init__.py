@@ -3,24 +3,15 @@
 A rule knows only parts and its own numbers: no image, no model.
 """
 
-from agent.rules.ask import AskRule
-from agent.rules.base import ANY, Measured, Outcome, PartCounts
-from agent.rules.colour import ColourRule
-from agent.rules.contradictions import contradiction
-from agent.rules.count import CountRule
-from agent.rules.direction import DirectionRule
-from agent.rules.each import EachRule
-from agent.rules.match import MatchRule
-from agent.rules.position import PositionRule, Zone
-from agent.rules.presence import PresenceRule
-from agent.rules.proportion import ProportionRule
-from agent.rules.ranks import RanksRule
-from agent.rules.relation import RelationRule
-from agent.rules.same import SameRule
-from agent.rules.size import SizeRule
-from agent.rules.surprise import Tolerance
-from agent.rules.union import Rule, evaluate, obeys
-from agent.rules.whole import WholeRule
+from agent.rules.attributes import ColourRule, RanksRule, SameRule, SizeRule
+from agent.rules.base import ANY, MeasuredParts, PartCounts, RuleOutcome
+from agent.rules.counting import CountRule, EachRule, PresenceRule, WholeRule
+from agent.rules.likelihood import Tolerance
+from agent.rules.mapping import MatchRule
+from agent.rules.placement import DirectionRule, PositionRule, Zone
+from agent.rules.question import AskRule
+from agent.rules.relation import ProportionRule, RelationRule
+from agent.rules.union import Rule, contradiction, evaluate, obeys
 
 __all__ = [
     "ANY",
@@ -30,8 +21,7 @@ __all__ = [
     "DirectionRule",
     "EachRule",
     "MatchRule",
-    "Measured",
-    "Outcome",
+    "MeasuredParts",
     "PartCounts",
     "PositionRule",
     "PresenceRule",
@@ -39,6 +29,7 @@ __all__ = [
     "RanksRule",
     "RelationRule",
     "Rule",
+    "RuleOutcome",
     "SameRule",
     "SizeRule",
     "Tolerance",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.evidence import Claim
-from agent.rules.surprise import doubtful, log_odds_of
+from agent.evidence.types import Claim
+from agent.rules.likelihood import doubtful, log_odds_of
 from tools.types import Part
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SAID = 0.05
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RuleOutcome:
     """How one photo stands to one rule."""
 
     log_odds: float
@@ -44,7 +44,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredParts:
     """The parts of one photo, by label."""
 
     parts: tuple[Part, ...]
@@ -90,7 +90,7 @@ class RuleBase(BaseModel, ABC):
         """What it demands, as a statement."""
 
     @abstractmethod
-    def evaluate(self, measured: Measured) -> Outcome | None:
+    def evaluate(self, measured: MeasuredParts) -> RuleOutcome | None:
         """How one photo stands to it; None where the photo has nothing to measure it by."""
 
     def worth(self, tail: float, far: float = 0.0) -> float:
@@ -149,11 +149,11 @@ class PartCounts:
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
 
-def count_of(measured: Measured, label: str) -> int:
+def count_of(measured: MeasuredParts, label: str) -> int:
     """The most likely number of parts of a label."""
     return PartCounts.from_scores([p.region.score for p in measured.of(label)]).most_likely
 
 
-def surest(measured: Measured, label: str) -> tuple[Part, ...]:
+def surest(measured: MeasuredParts, label: str) -> tuple[Part, ...]:
     """As many of the best detections of a label as there most likely are: what attributes are read from."""
     return measured.of(label)[: count_of(measured, label)]

@@ -1,17 +1,45 @@
-"""The relation rule: how parts stand to each other: beside, above, inside, touching, level."""
+"""Rules between two kinds of parts: beside, above, inside, touching, level, and their proportion."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.evidence import Claim, Fact, Topic
-from agent.rules.base import SAID, Measured, Outcome, RuleBase, surest
-from agent.rules.contact import touching
-from agent.rules.position import WANDER
-from agent.rules.surprise import Tolerance, unless_mistaken
-from tools.types import Part
+from agent.evidence.types import Claim, Fact, Topic
+from agent.rules.attributes import DIFFER
+from agent.rules.base import SAID, MeasuredParts, RuleBase, RuleOutcome, surest
+from agent.rules.likelihood import Tolerance, unless_mistaken
+from agent.rules.placement import WANDER
+from tools.types import Box, Mask, Part
+
+
+def touching(a: Part, b: Part) -> bool:
+    """Whether their masks touch (`tools.parts.measurement`); by their boxes where a mask is unknown."""
+    from tools.parts.measurement import CONTACT
+    from tools.parts.measurement import touching as masks_touch
+
+    near = _common(a.region.box, b.region.box, CONTACT)
+    if near is None:
+        return False
+    if a.region.mask is None or b.region.mask is None:
+        return True
+    one, other = _cut(a.region.mask, near), _cut(b.region.mask, near)
+    return bool(one.any() and other.any()) and masks_touch(one, other)
+
+
+def _common(a: Box, b: Box, reach: float) -> Box | None:
+    """Where two boxes that are wider by a reach overlap; nothing outside of it can touch the other."""
+    x0, y0 = max(a.x0, b.x0) - reach, max(a.y0, b.y0) - reach
+    x1, y1 = min(a.x1, b.x1) + reach, min(a.y1, b.y1) + reach
+    return Box(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _cut(mask: Mask, box: Box) -> Mask:
+    x0, y0 = max(0, int(box.x0)), max(0, int(box.y0))
+    return mask[y0 : int(box.y1) + 1, x0 : int(box.x1) + 1]
+
 
 Relation = Literal["left of", "right of", "above", "below", "touching", "level"]
 Side = Literal["left of", "right of", "above", "below"]
@@ -74,7 +102,7 @@ class RelationRule(RuleBase):
             )
         return facts
 
-    def evaluate(self, measured: Measured) -> Outcome | None:
+    def evaluate(self, measured: MeasuredParts) -> RuleOutcome | None:
         """How likely the relation is broken, by the pair that obeys it least."""
         parts, others = surest(measured, self.part), surest(measured, self.other)
         if not parts or not others:
@@ -85,7 +113,7 @@ class RelationRule(RuleBase):
             return self._level(parts, others)
         return self._beside(self.relation, parts, others)
 
-    def _beside(self, side: Side, parts: tuple[Part, ...], others: tuple[Part, ...]) -> Outcome | None:
+    def _beside(self, side: Side, parts: tuple[Part, ...], others: tuple[Part, ...]) -> RuleOutcome | None:
         found = least_margin(side, parts, others)
         if found is None:
             return None
@@ -94,7 +122,7 @@ class RelationRule(RuleBase):
         far = max(0.0, self.margin - margin) / WANDER
         return self._outcome(tail, held=margin > 0 or tail >= SAID, parts=(one, other), far=far)
 
-    def _touching(self, parts: tuple[Part, ...], others: tuple[Part, ...]) -> Outcome:
+    def _touching(self, parts: tuple[Part, ...], others: tuple[Part, ...]) -> RuleOutcome:
         counts = [sum(touching(p, o) for o in others if o is not p) for p in parts]
         wrong = [n for n, c in enumerate(counts) if c < self.low or (self.high is not None and c > self.high)]
         if not wrong:
@@ -103,7 +131,7 @@ class RelationRule(RuleBase):
         sure = parts[worst].region.score
         return self._outcome(1 - sure, held=False, parts=(parts[worst],), found=counts[worst])
 
-    def _level(self, parts: tuple[Part, ...], others: tuple[Part, ...]) -> Outcome | None:
+    def _level(self, parts: tuple[Part, ...], others: tuple[Part, ...]) -> RuleOutcome | None:
         found = [(u, p) for p in parts if (u := unevenness(p, others)) is not None]
         if not found:
             return None
@@ -113,13 +141,13 @@ class RelationRule(RuleBase):
 
     def _outcome(
         self, tail: float, *, held: bool, parts: tuple[Part, ...], far: float = 0.0, found: int | None = None
-    ) -> Outcome:
+    ) -> RuleOutcome:
         facts = self._facts()
         if found is not None:
             facts["found"] = found
         topic: Topic = self.relation if self.relation in ("touching", "level") else "beside"
         claim = Claim.check(topic, facts, holds=held)
-        return Outcome(self.worth(tail, far), claim, parts)
+        return RuleOutcome(self.worth(tail, far), claim, parts)
 
 
 def least_margin(side: Side, parts: tuple[Part, ...], others: tuple[Part, ...]) -> tuple[float, Part, Part] | None:
@@ -143,3 +171,51 @@ def _along(part: Part, axis: int) -> float | None:
     if part.measures is None or part.measures.place is None:
         return None
     return part.measures.place[axis]
+
+
+class ProportionRule(RuleBase):
+    """The area of all `part` over that of all `of` is fixed."""
+
+    kind: Literal["proportion"] = "proportion"
+    of: str = Field(min_length=1)
+    ratio: float = Field(gt=0)
+    tolerance: Tolerance
+    """Of the natural logarithm of the ratio: 0.1 is about 10 %."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Labels of all parts that the rule speaks of."""
+        return (self.part, self.of)
+
+    @property
+    def name(self) -> str:
+        """ "rice to salad"."""
+        return f"{self.part} to {self.of}"
+
+    @property
+    def claim(self) -> Claim:
+        """The ratio."""
+        return Claim("rule_proportion", {"part": self.part, "other": self.of, "expected": f"{self.ratio:.2f}"})
+
+    def evaluate(self, measured: MeasuredParts) -> RuleOutcome | None:
+        """How far the ratio is from the one it should be."""
+        ratio = area_ratio(measured, self.part, self.of)
+        if ratio is None:
+            return None
+        parts = surest(measured, self.part)
+        sure = min(p.region.score for p in (*parts, *surest(measured, self.of)))
+        off = abs(math.log(ratio / self.ratio))
+        tail = unless_mistaken(self.tolerance.tail(off), sure)
+        held = tail >= SAID
+        facts: dict[str, Fact] = {
+            "part": self.part, "other": self.of, "found": f"{ratio:.2f}", "expected": f"{self.ratio:.2f}",
+            "way": "more" if ratio > self.ratio else "less",
+        }  # fmt: skip
+        claim = Claim.check("proportion", facts, holds=held)
+        return RuleOutcome(self.worth(tail, off / DIFFER), claim, (*parts, *surest(measured, self.of)))
+
+
+def area_ratio(measured: MeasuredParts, part: str, of: str) -> float | None:
+    """Area of all of one kind over that of all of another; None where one of them is absent."""
+    areas = [sum(p.measures.area for p in surest(measured, x) if p.measures is not None) for x in (part, of)]
+    return areas[0] / areas[1] if min(areas) > 0 else None

@@ -3,13 +3,9 @@
 No step calls another; the wiring is in agent/graph.py.
 """
 
-from agent.steps.explain import explain
-from agent.steps.glance import glance
-from agent.steps.intake import intake
-from agent.steps.judge import judge
-from agent.steps.look_again import look_again
-from agent.steps.match import match
-from agent.steps.propose import propose
-from agent.steps.suspect import suspect
+from agent.matchers.matching import match
+from agent.steps.conclusion import explain, judge
+from agent.steps.first_look import glance, intake, propose
+from agent.steps.second_look import look_again, suspect
 
 __all__ = ["explain", "glance", "intake", "judge", "look_again", "match", "propose", "suspect"]

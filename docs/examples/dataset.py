@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import cast, get_args
 
-from evals.datasets.base import Case, Category, Label, no_mask, read_photo, references_of
+from evals.datasets.base import BenchmarkCase, Category, Label, no_mask, read_photo, references_of
 from tools.errors import InputError
 
 
@@ -25,7 +25,7 @@ def open_table(root: Path) -> list[Category]:
             raise InputError(f"{table}: line {number}: label '{row['label']}'; accepted are {known}.")
     pool = [root / row["file"] for row in rows if row["split"] == "train"]
     cases = tuple(
-        Case(row["file"], cast(Label, row["label"]), read_photo(root / row["file"]), no_mask)
+        BenchmarkCase(row["file"], cast(Label, row["label"]), read_photo(root / row["file"]), no_mask)
         for row in rows
         if row["split"] == "test"
     )

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from skimage.color import rgb2lab
 
-from agent.calibrate import MatcherMap
-from agent.evidence import Claim, Evidence
+from agent.calibration.maps import MatcherMap
+from agent.evidence.types import Claim, Evidence
 from tools.types import Sample
 
 MAP = MatcherMap(mean=3.0, spread=1.5, slope=0.8, offset=-0.5, limit=4.0)
-"""What a raw score is worth; for a matcher that stays, `python -m evals.calibration` fits these on unseen products."""
+"""Calibration of the raw score; for a matcher that stays, `python -m evals.fit.matcher_maps` fits it."""
 
 
 class ColourMatcher:

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from tools.types import FloatMap, Mask, Sample
 
 if TYPE_CHECKING:
+    from tools.anomaly import PatchMemory
     from tools.parts import Discoverer
-    from tools.patches import PatchMemory
 
 Array = NDArray[np.float64]
 KINDS = 8
@@ -155,7 +155,7 @@ class LogSad:
         """float32 (H, W): 1 less the cosine with the nearest good patch."""
         import torch
 
-        from tools.patches.pixels import upsampled
+        from tools.anomaly.features import upsampled
 
         if self._learned is None:
             raise ValueError("learn a product first")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tools.calls import clocked
+from tools.timing import clocked
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
-    from tools.loading import Loaded
-    from tools.narrate import Narrator
+    from tools.models.loading import Loaded
     from tools.types import RGB
+    from tools.vlm import LocalVLM
 
 Size = Literal["none", "large"]
 QUESTIONS = (
@@ -123,7 +123,7 @@ def bench_loop(
     import torch
 
     from agent import Inspector
-    from evals.benches.narrators import random_onevision
+    from evals.benches.full_size import random_onevision
 
     inspector = Inspector(profile, device=device)
     say("learning")
@@ -202,15 +202,15 @@ def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
 
 def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     """First and further questions, with what is kept and without."""
-    from tools.narrate import Narrator, Turn
+    from tools.vlm import LocalVLM, Turn
 
-    narrator = Narrator(loaded)
+    narrator = LocalVLM(loaded)
     rng = np.random.default_rng(SEED)
     photos = [rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(repeat + 1)]
     turns = [[Turn("user", q, images=1)] for q in QUESTIONS]
     answer_first, answer_second = (_answered(narrator, photos[-1], turns[n]) for n in (0, 2))
     spent = [[_spent(narrator, photo, t) for t in turns] for photo in photos[:-1]]
-    alone = _spent(Narrator(loaded), photos[repeat - 1], turns[-1])
+    alone = _spent(LocalVLM(loaded), photos[repeat - 1], turns[-1])
     tokens = len(narrator._prompt([photos[0]], turns[0]).ids)
     return QuestionRow(
         loaded.name, tokens, median(of[0][0] for of in spent), median(s for of in spent for s, _ in of[1:]), alone[0],
@@ -218,13 +218,13 @@ def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     )  # fmt: skip
 
 
-def _spent(narrator: Narrator, photo: RGB, turns: Any) -> tuple[float, float]:
+def _spent(narrator: LocalVLM, photo: RGB, turns: Any) -> tuple[float, float]:
     start = time.perf_counter()
     p = narrator.yes_no([photo], turns)
     return time.perf_counter() - start, p
 
 
-def _answered(narrator: Narrator, photo: RGB, turns: Any) -> float:
+def _answered(narrator: LocalVLM, photo: RGB, turns: Any) -> float:
     start = time.perf_counter()
     narrator.answer([photo], turns, max_new_tokens=4)
     return time.perf_counter() - start

@@ -1,13 +1,14 @@
-"""A whole profile at full size with random weights: seconds a stage, memory, how near decoding comes to its limit."""
+"""A whole profile at full size with random weights: seconds per stage, memory, and which profile fits which memory."""
 
 from __future__ import annotations
 
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,102 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from evals.benches.full_size import write_random
-from tools.errors import InputError
+from tools.errors import InputError, ModelError
+from tools.models.checkpoints import locate, weight_files
+from tools.models.loading import HALVED
 from tools.profiles import Profile, Role, load_profile
-from tools.profiles.spec import Roles
+from tools.profiles.specification import Roles
 
 if TYPE_CHECKING:
     from agent import Inspector
     from tools.toolbox import Toolbox
+
+GPUS = (8, 12, 16, 24, 48, 80)
+"""Memory of common GPUs in GiB."""
+SPARE, SPARE_GIB = 1.2, 1.0
+"""What a model computes comes on top of its weights: a fifth of them and 1 GiB, a rule of thumb."""
+BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
+"""Bytes of a weight; of 4 bits with one scale of 8 bits in 64 weights, and one of 32 bits in 256 scales (QLoRA, 3)."""
+FORMS = ("float32", "bfloat16", "8bit", "4bit")
+"""Forms of the narrator; scorer and features are in bfloat16 beside all but the first, the others in float32."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How many weights one checkpoint has."""
+
+    role: Role
+    source: str
+    matrices: int
+    """In the linear layers that are quantised."""
+    others: int
+
+    def gib(self, form: str) -> float:
+        """GiB of its weights in one of `FORMS` of the profile."""
+        if self.role == "narrator":
+            rest = "float32" if form == "float32" else "bfloat16"
+            return (self.matrices * BYTES[form] + self.others * BYTES[rest]) / 2**30
+        kept = "bfloat16" if form != "float32" and self.role in HALVED else "float32"
+        return (self.matrices + self.others) * BYTES[kept] / 2**30
+
+
+def profile_weights(profile: Profile) -> list[Weights]:
+    """The weights of each role's own checkpoint, from its files where they lie here, else from its known architecture.
+
+    A checkpoint of which neither is there is left out.
+    """
+    found = []
+    for name in Roles.model_fields:
+        role: Role = name  # type: ignore[assignment]  # the field names are the roles
+        if not getattr(getattr(profile.roles, name), "source", ""):
+            continue
+        spec = profile.role(role)
+        try:
+            matrices, others = _counted(_of_files(locate(spec)))
+        except ModelError:
+            try:
+                matrices, others = _counted(_of_architecture(spec.source))
+            except InputError:
+                continue
+        found.append(Weights(role, getattr(profile.roles, name).source, matrices, others))
+    return found
+
+
+def smallest_gpu(gib: float) -> int | None:
+    """The smallest of `GPUS` that holds weights and what is computed; None where none does.
+
+    >>> smallest_gpu(3.5), smallest_gpu(16.0), smallest_gpu(100.0)
+    (8, 24, None)
+    """
+    needed = gib * SPARE + SPARE_GIB
+    return next((size for size in GPUS if needed <= size), None)
+
+
+def _counted(tensors: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:
+    """Weights of matrices that bitsandbytes quantises, and of all else."""
+    matrices = others = 0
+    for name, shape in tensors:
+        quantised = (
+            len(shape) == 2 and name.endswith(".weight") and not any(part in name for part in ("embed", "lm_head"))
+        )
+        matrices += prod(shape) * quantised
+        others += prod(shape) * (not quantised)
+    return matrices, others
+
+
+def _of_files(folder: Path) -> Iterable[tuple[str, tuple[int, ...]]]:
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            yield from ((name, tuple(file.get_slice(name).get_shape())) for name in list(file.keys()))
+
+
+def _of_architecture(source: str) -> Iterable[tuple[str, tuple[int, ...]]]:
+    from evals.benches.full_size import shapes
+
+    return shapes(source)
+
 
 TINY = "tiny"
 """The profile of the same classes that a test can afford."""
@@ -101,7 +191,7 @@ def bench_models(
     Raises:
         InputError: no such profile, a served narrator, or no such device.
     """
-    from tools.loading import resolve_device
+    from tools.models.loading import resolve_device
 
     there = resolve_device(device)
     with tempfile.TemporaryDirectory(prefix="looktwice-bench-") as folder:
@@ -135,7 +225,7 @@ def _written(name: str, folder: Path, say: Callable[[str], None]) -> Profile:
 
 
 def _write_all(wanted: list[tuple[str, Path]]) -> None:
-    from tools.quiet import quiet
+    from tools.models.logging_filters import quiet
 
     with quiet():
         for source, folder in wanted:

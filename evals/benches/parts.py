@@ -17,7 +17,7 @@ from tools.images import sample_from_array
 from tools.types import Box
 
 if TYPE_CHECKING:
-    from tools.loading import Loaded
+    from tools.models.loading import Loaded
     from tools.parts import EncodedImage, Segmenter
 
 COUNTS = (1, 10, 40)
@@ -89,7 +89,7 @@ def bench_parts(
     """
     import torch
 
-    from tools.loading import resolve_device
+    from tools.models.loading import resolve_device
     from tools.parts import Grounder, Segmenter
 
     place = resolve_device(device)
@@ -164,8 +164,8 @@ def _tokenizer() -> Any:
 def _loaded(model: Any, processor: Any, name: str, device: str) -> Loaded:
     import torch
 
-    from tools.loading import Loaded
-    from tools.profiles.spec import ModelSpec
+    from tools.models.loading import Loaded
+    from tools.profiles.specification import ModelSpec
 
     return Loaded(
         model=model.eval().to(device), processor=processor, device=device, dtype=torch.float32, name=name,

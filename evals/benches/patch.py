@@ -11,16 +11,16 @@ from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from tools.anomaly.features import input_format, to_pixels
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
-from tools.patches.pixels import input_format, to_pixels
 
 if TYPE_CHECKING:
     import torch
 
-    from tools.loading import Loaded
-    from tools.patches import PatchScorer
-    from tools.profiles.spec import Path
+    from tools.anomaly import PatchScorer
+    from tools.models.loading import Loaded
+    from tools.profiles.specification import Path
     from tools.types import Sample
 
 PRODUCT = "metal nut"
@@ -30,7 +30,7 @@ MATRIX = 2048
 
 
 @dataclass(frozen=True)
-class Row:
+class PatchTiming:
     """One path at one batch size."""
 
     name: str
@@ -52,7 +52,7 @@ class PatchBench:
     threads: int
     peak_gflops: float
     """The best of square float32 products, in 1e9 operations a second."""
-    rows: tuple[Row, ...]
+    rows: tuple[PatchTiming, ...]
     parity: float | None
     """Largest difference of a window's unit embedding from the peer's; None where the peer is not installed."""
     peer: str
@@ -91,7 +91,7 @@ def bench_patch(
     peak = _peak(loaded.device, repeat)
     photos = _photos(loaded, batch)
     peer, peer_name = _peer(loaded)
-    rows: list[Row] = []
+    rows: list[PatchTiming] = []
     with torch.inference_mode():
         for name, run in _paths(loaded, peer):
             for count in dict.fromkeys((1, batch)):
@@ -99,7 +99,7 @@ def bench_patch(
                 shown = photos[:count]
                 seconds = _fastest(partial(run, shown), repeat, loaded.device) / count
                 gflop = _gflop(partial(run, shown)) / count
-                rows.append(Row(name, count, seconds, gflop, gflop / seconds / peak))
+                rows.append(PatchTiming(name, count, seconds, gflop, gflop / seconds / peak))
         parity = _parity(loaded, peer, _pixels(loaded, photos)) if peer is not None else None
     return PatchBench(model, loaded.device, torch.get_num_threads(), peak, tuple(rows), parity, peer_name)
 
@@ -113,10 +113,10 @@ def random_clip(name: str, device: str = "auto") -> Loaded:
     import open_clip
     import torch
 
-    from tools.linear import quicken
-    from tools.loading import ClipProcessor, Loaded, resolve_device
-    from tools.profiles.spec import ScorerSpec
-    from tools.quiet import quiet
+    from tools.models.loading import ClipProcessor, Loaded, resolve_device
+    from tools.models.logging_filters import quiet
+    from tools.models.onednn import quicken
+    from tools.profiles.specification import ScorerSpec
 
     if name not in open_clip.list_models():
         raise InputError(f"model '{name}': open_clip has no such architecture; try ViT-B-16-plus-240 or ViT-L-14-336.")
@@ -132,7 +132,7 @@ def random_clip(name: str, device: str = "auto") -> Loaded:
 
 def _paths(loaded: Loaded, peer: Any) -> Iterator[tuple[str, Callable[[list[Sample]], object]]]:
     """Each path as a function of photos, from their pixels to the maps."""
-    from tools.patches import PatchScorer
+    from tools.anomaly import PatchScorer
 
     paths: tuple[Path, ...] = ("dense", "windows")
     for path in paths:
@@ -167,7 +167,7 @@ def _peak(device: str, repeat: int) -> float:
     """GFLOP/s of the best square product by either library: the yardstick, so it gets more repetitions."""
     import torch
 
-    from tools.linear import linear
+    from tools.models.onednn import linear
 
     a, b = (torch.rand(MATRIX, MATRIX, device=device) for _ in range(2))
     with torch.inference_mode():
@@ -245,7 +245,7 @@ def _parity(loaded: Loaded, peer: Any, pixels: torch.Tensor) -> float:
     """Largest difference between our windows' unit embeddings and the peer's, over all scales."""
     from torch.nn import functional
 
-    from tools.patches.windows import window_embeddings
+    from tools.anomaly.clip_windows import window_embeddings
 
     _, theirs, _ = peer.encode_image(pixels)
     pairs = zip(window_embeddings(loaded.model.visual, pixels), theirs, strict=True)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from evals.benches.peers_photos import SPLITS, Shown, shown_products
-from evals.benches.peers_rows import TOPICS, Row, Skipped, Topic
+from evals.benches.peers_data import SPLITS, TOPICS, PeerRow, ProductPhotos, Skipped, Topic, shown_products
 from prompts import load_yaml, render
 
 if TYPE_CHECKING:
     from agent import Inspector
-    from evals.benches.peers_photos import Split
+    from evals.benches.peers_data import Split
 
 SEED = 20261125
 """Of what is rendered: neither a seed that models learned from nor one that maps were fitted on."""
@@ -36,7 +35,7 @@ class PeersBench:
     shots: int
     validation: int
     threads: int
-    rows: tuple[Row, ...]
+    rows: tuple[PeerRow, ...]
     skipped: tuple[Skipped, ...]
     command: str
 
@@ -94,14 +93,14 @@ def bench_peers(
     from tools.errors import InputError
 
     inspector = Inspector(profile, device=device)
-    rows: list[Row] = []
+    rows: list[PeerRow] = []
     skipped: dict[str, Skipped] = {}
     for split in splits:
         products = shown_products(split, seed=seed, limit=limit, shots=shots, validation=validation, families=families)
         for found in (
             _measured(products, split, inspector, profile, shots, topics, peer, model, say) if products else ()
         ):
-            if isinstance(found, Row):
+            if isinstance(found, PeerRow):
                 rows.append(found)
             else:
                 skipped[found.who] = found
@@ -123,14 +122,15 @@ def bench_peers(
 
 
 def _measured(
-    products: Sequence[Shown], split: Split, inspector: Inspector, profile: str, shots: int, topics: Sequence[Topic],
+    products: Sequence[ProductPhotos], split: Split, inspector: Inspector,
+    profile: str, shots: int, topics: Sequence[Topic],
     peer: str, model: str | None, say: Callable[[str], None],
-) -> list[Row | Skipped]:  # fmt: skip
+) -> list[PeerRow | Skipped]:  # fmt: skip
     from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows, rule_rows
     from evals.benches.peers_patch import RANDOM, patch_rows
 
     toolbox = inspector.context.toolbox
-    found: list[Row | Skipped] = []
+    found: list[PeerRow | Skipped] = []
     if "patches" in topics:
         found += patch_rows(products, split, toolbox, profile, peer=peer, model=model or RANDOM, say=say)
     if "logic" in topics:
@@ -146,7 +146,7 @@ def _measured(
     return found
 
 
-def cells(row: Row, topic: str) -> list[str]:
+def cells(row: PeerRow, topic: str) -> list[str]:
     """A row of the table, column by column; empty where there is nothing to say."""
     figures = [f"{row.metrics[name]:.3f}" if name in row.metrics else "" for name in COLUMNS]
     memory = f"{row.peak_mib:.0f}" if row.peak_mib is not None else ""

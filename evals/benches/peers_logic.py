@@ -8,25 +8,26 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from evals.benches.logsad import LogSad, Scores, Sight, Usual, discovered
-from evals.benches.peers_photos import Shown, Split
-from evals.benches.peers_rows import Row, Said, metrics_of
+from evals.benches.peers_data import ContenderScores, PeerRow, ProductPhotos, Split, metrics_of
 from tools.types import Sample
 
 if TYPE_CHECKING:
     from agent import Inspector
-    from agent.evidence import Evidence
+    from agent.evidence.types import Evidence
     from tools.toolbox import Toolbox
 
 Say = Callable[[str], None]
 
 
-def agent_rows(products: Sequence[Shown], split: Split, inspector: Inspector, shots: int, say: Say) -> Iterator[Row]:
+def agent_rows(
+    products: Sequence[ProductPhotos], split: Split, inspector: Inspector, shots: int, say: Say
+) -> Iterator[PeerRow]:
     """The whole agent with so many references and no sentence; with any, also what its evidence on parts says alone."""
     say(f"the whole agent with {shots} references on {split} families")
     whole, parts = [], []
     for product in products:
         known = inspector.learn(product.name, product.good[:shots], product=product.noun)
-        said, logical = Said(decisions=[], maps=[]), Said()
+        said, logical = ContenderScores(decisions=[], maps=[]), ContenderScores()
         for photo in product.photos:
             found: list[Evidence] = []
 
@@ -51,14 +52,14 @@ def agent_rows(products: Sequence[Shown], split: Split, inspector: Inspector, sh
 
 def _logical(evidence: Sequence[Evidence]) -> float:
     """Log-odds of the strongest hypothesis about parts; 0 where there is none."""
-    from agent.fuse import by_hypothesis
+    from agent.evidence.fusion import by_hypothesis
 
     return next((w.llr for w in by_hypothesis(evidence) if w.kind == "logical"), 0.0)
 
 
 def logsad_rows(
-    products: Sequence[Shown], split: Split, toolbox: Toolbox, say: Say, *, true_parts: bool = False
-) -> Iterator[Row]:
+    products: Sequence[ProductPhotos], split: Split, toolbox: Toolbox, say: Say, *, true_parts: bool = False
+) -> Iterator[PeerRow]:
     """LogSAD's rules as its code fuses them, and what its override and its histogram do.
 
     With `true_parts` its instances and segments are the true parts, so that only its rules can err.
@@ -88,7 +89,7 @@ def logsad_rows(
     note = f"and {len(products[0].validation)} good photos to validate with"
     for number, (who, way) in enumerate(ways):
         said = [
-            Said([way(usual, raw) for raw in found], None, shown if number == 0 else None, spent)
+            ContenderScores([way(usual, raw) for raw in found], None, shown if number == 0 else None, spent)
             for usual, found, shown, spent in zip(usuals, raws, maps, seconds, strict=True)
         ]
         yield _row(
@@ -96,16 +97,16 @@ def logsad_rows(
         )
 
 
-def rule_rows(products: Sequence[Shown], split: Split, say: Say) -> Iterator[Row]:
+def rule_rows(products: Sequence[ProductPhotos], split: Split, say: Say) -> Iterator[PeerRow]:
     """Our rules over the true parts: induced from the references, the most surprising one counts."""
-    from agent.induce import induce
     from agent.rules import evaluate
-    from evals.measuring import TRUTH
+    from agent.rules.induction import induce
+    from evals.fit.part_tolerances import TRUTH
 
     say(f"rules on {split} families, true parts")
     found = []
     for product in products:
-        rules, said = induce([r.measured for r in product.references], TRUTH), Said()
+        rules, said = induce([r.measured for r in product.references], TRUTH), ContenderScores()
         for photo in product.photos:
             start = time.perf_counter()
             outcomes = [o for rule in rules if (o := evaluate(rule, photo.measured)) is not None]
@@ -116,23 +117,23 @@ def rule_rows(products: Sequence[Shown], split: Split, say: Say) -> Iterator[Row
     yield _row("true parts", "looktwice, rules", split, len(products[0].references), products, found, note)
 
 
-def _true(products: Sequence[Shown]) -> Sight:
+def _true(products: Sequence[ProductPhotos]) -> Sight:
     """The true parts of all photos, by what is in the photo."""
     known = {p.sample.digest: p.parts for one in products for p in (*one.references, *one.validation, *one.photos)}
     return lambda sample: (known[sample.digest], known[sample.digest])
 
 
-def narrator_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say: Say) -> Iterator[Row]:
+def narrator_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Toolbox, say: Say) -> Iterator[PeerRow]:
     """The narrator asked one question about the photo: its answer in words, parsed, and the likelihood of its Yes."""
     from evals.metrics.answers import yes_or_no
     from prompts import questions
-    from tools.narrate import Turn
+    from tools.vlm import Turn
 
     say(f"the bare narrator on {split} families")
     narrator, parsed, likely, unread = toolbox.narrator, [], [], 0
     for product in products:
         asked = [Turn("user", questions()["detect"].format(product=product.noun), images=1)]
-        words, yes = Said(decisions=[]), Said(decisions=[])
+        words, yes = ContenderScores(decisions=[]), ContenderScores(decisions=[])
         for photo in product.photos:
             image = _image(photo.sample)
             start = time.perf_counter()
@@ -154,15 +155,16 @@ def narrator_rows(products: Sequence[Shown], split: Split, toolbox: Toolbox, say
 
 
 def _image(photo: Sample) -> Any:
-    from evals.asking import fitted
+    from evals.qa.respondents import fitted
 
     return fitted(photo)
 
 
 def _row(
-    topic: Any, who: str, split: Split, shots: int, products: Sequence[Shown], said: Sequence[Said], note: str = "",
-    of: Sequence[Said] | None = None,
-) -> Row:  # fmt: skip
+    topic: Any, who: str, split: Split,
+    shots: int, products: Sequence[ProductPhotos], said: Sequence[ContenderScores], note: str = "",
+    of: Sequence[ContenderScores] | None = None,
+) -> PeerRow:  # fmt: skip
     spent = [s for one in of or said for s in one.seconds]
     count = sum(len(p.photos) for p in products)
-    return Row(topic, who, split, shots, count, metrics_of(products, said), median(spent), None, note)
+    return PeerRow(topic, who, split, shots, count, metrics_of(products, said), median(spent), None, note)

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import evals
-from evals.benches.peers_photos import Shown, Split
-from evals.benches.peers_rows import Row, Said, Skipped, metrics_of
+from evals.benches.peers_data import ContenderScores, PeerRow, ProductPhotos, Skipped, Split, metrics_of
 
 if TYPE_CHECKING:
-    from tools.loading import Loaded
+    from tools.models.loading import Loaded
     from tools.toolbox import Toolbox
 
 RANDOM = "ViT-B-16-plus-240"
@@ -55,7 +54,7 @@ CONTENDERS = (
 
 
 def patch_rows(
-    products: Sequence[Shown],
+    products: Sequence[ProductPhotos],
     split: Split,
     toolbox: Toolbox,
     profile: str,
@@ -64,7 +63,7 @@ def patch_rows(
     model: str = RANDOM,
     contenders: Sequence[Contender] = CONTENDERS,
     say: Callable[[str], None] = lambda _: None,
-) -> Iterator[Row | Skipped]:
+) -> Iterator[PeerRow | Skipped]:
     """Measures every contender that can be had.
 
     Args:
@@ -110,7 +109,7 @@ def missing_peer(python: str) -> str:
     return ""
 
 
-def _write(folder: Path, products: Sequence[Shown], toolbox: Toolbox, profile: str, model: str | None) -> bool:
+def _write(folder: Path, products: Sequence[ProductPhotos], toolbox: Toolbox, profile: str, model: str | None) -> bool:
     """Writes photos and weights for the processes, of windows where `model` is given; says whether these are random."""
     from safetensors.torch import save_file
 
@@ -153,7 +152,7 @@ def _windowed(toolbox: Toolbox, model: str) -> tuple[Loaded, bool]:
 
 
 def _form(loaded: Loaded, side: int | None) -> dict[str, Any]:
-    from tools.patches.pixels import input_format
+    from tools.anomaly.features import input_format
 
     form = input_format(loaded, side)
     return {"size": form.size, "mean": form.mean, "std": form.std}
@@ -163,7 +162,7 @@ def _trace(loaded: Loaded, size: tuple[int, int], path: Path) -> int:
     """Writes the backbone's stages as a program that needs none of our classes; says how many there are."""
     import torch
 
-    from tools.patches.features import stages
+    from tools.anomaly.features import stages
 
     class Stages(torch.nn.Module):
         def __init__(self) -> None:
@@ -182,11 +181,11 @@ def _trace(loaded: Loaded, size: tuple[int, int], path: Path) -> int:
         return len(program(photo))
 
 
-def _few(product: Shown) -> Shown:
+def _few(product: ProductPhotos) -> ProductPhotos:
     return replace(product, photos=product.photos[:FEW])
 
 
-def _task(folder: Path, products: Sequence[Shown], few: bool) -> None:
+def _task(folder: Path, products: Sequence[ProductPhotos], few: bool) -> None:
     """What the next process is to score."""
     shared = json.loads((folder / "shared.json").read_text(encoding="utf-8"))
     names = [p.name for p in products]
@@ -207,19 +206,21 @@ def _run(folder: Path, contender: Contender, peer: str) -> str:
     return "" if ended.returncode == 0 else (ended.stderr.strip().splitlines() or ["no message"])[-1]
 
 
-def _row(folder: Path, contender: Contender, split: Split, products: Sequence[Shown], is_random: bool) -> Row:
+def _row(
+    folder: Path, contender: Contender, split: Split, products: Sequence[ProductPhotos], is_random: bool
+) -> PeerRow:
     about = json.loads((folder / f"{contender.key}.json").read_text(encoding="utf-8"))
     with np.load(folder / f"{contender.key}.npz") as found:
         scores, maps = found["scores"], found["maps"]
     said, start = [], 0
     for product in products:
         end = start + len(product.photos)
-        said.append(Said(scores[start:end].tolist(), maps=list(maps[start:end])))
+        said.append(ContenderScores(scores[start:end].tolist(), maps=list(maps[start:end])))
         start = end
     metrics = {} if is_random else metrics_of(products, said)
     version = f"anomalib {about['version']}" if contender.peer else ""
     notes = [n for n in (version, "random weights: speed and memory alone" if is_random else "") if n]
     shots = len(products[0].references) if contender.references else 0
-    return Row(
+    return PeerRow(
         "patches", contender.who, split, shots, start, metrics, about["seconds"], about["peak_mib"], "; ".join(notes)
     )

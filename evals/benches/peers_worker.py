@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tools.images import sample_from_array
-from tools.types import Sample, ScoreMap
+from tools.types import AnomalyMap, Sample
 
-Score = Callable[[Sample], ScoreMap]
+Score = Callable[[Sample], AnomalyMap]
 Prepare = Callable[[list[Sample], str], Score]
 
 
@@ -55,7 +55,7 @@ def _toolbox(task: dict[str, Any]) -> Any:
 
 def _memory(_: Path, task: dict[str, Any], __: str) -> Prepare:
     """The profile's memory of reference patches; nothing is taken from what earlier runs kept."""
-    from tools.patches import PatchMemory
+    from tools.anomaly import PatchMemory
 
     made = _toolbox(task).memory
     memory = PatchMemory(made._loaded, side=made._side, options=made._options)
@@ -78,7 +78,7 @@ def _windows(folder: Path, task: dict[str, Any], contender: str) -> Prepare:
     from safetensors.torch import load_file
 
     from evals.benches.patch import random_clip
-    from tools.patches import PatchScorer
+    from tools.anomaly import PatchScorer
 
     loaded = random_clip(task["scorer"]["name"], "cpu")
     loaded.model.load_state_dict(load_file(folder / "scorer.safetensors"))

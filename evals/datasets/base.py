@@ -26,7 +26,7 @@ LARGEST_TABLE = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class BenchmarkCase:
     """One labelled photo; pixels are read when they are asked for."""
 
     id: str
@@ -61,7 +61,7 @@ class Category:
     """What good means, in words; may be empty."""
     references: Callable[[int, int], list[Sample]]
     """(shots, seed) -> that many photos of good ones, never among the cases."""
-    cases: tuple[Case, ...]
+    cases: tuple[BenchmarkCase, ...]
 
     def __post_init__(self) -> None:
         """Make the name of a folder printable."""

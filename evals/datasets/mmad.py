@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals.datasets.base import inside, noun, read_photo, read_records
-from evals.datasets.questions import Item, Question
+from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
 from tools.display_text import display_text
 from tools.errors import InputError
 
@@ -18,7 +18,7 @@ MERGED = {"Object Structure": "Object Analysis", "Object Details": "Object Analy
 """Types that the benchmark's own tables count as another."""
 
 
-class Asked(BaseModel):
+class MmadQuestion(BaseModel):
     """One question of a photo's conversation."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -35,12 +35,12 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     image_path: str = ""
-    conversation: tuple[Asked, ...]
+    conversation: tuple[MmadQuestion, ...]
     similar_templates: tuple[str, ...] = ()
     random_templates: tuple[str, ...] = ()
 
 
-def open_mmad(root: Path, shots: int = 1) -> list[Item]:
+def open_mmad(root: Path, shots: int = 1) -> list[PhotoQuestions]:
     """Every photo with its questions; each question is asked on its own.
 
     Args:
@@ -60,7 +60,7 @@ def open_mmad(root: Path, shots: int = 1) -> list[Item]:
     return [_item(root, name, record, shots) for name, record in records.items()]
 
 
-def _item(root: Path, name: str, record: Record, shots: int) -> Item:
+def _item(root: Path, name: str, record: Record, shots: int) -> PhotoQuestions:
     if len(record.random_templates) < shots:
         raise InputError(
             f"{root / FILE}: {display_text(name, 80)} has {len(record.random_templates)} random_templates, {shots} are "
@@ -75,10 +75,10 @@ def _item(root: Path, name: str, record: Record, shots: int) -> Item:
     product = noun(parts[1]) if len(parts) > 2 else "object"
     questions = tuple(_question(root, name, asked) for asked in record.conversation)
     shown, *templates = (read_photo(path) for path in photos)
-    return Item(name, parts[0], product, shown, questions, tuple(templates))
+    return PhotoQuestions(name, parts[0], product, shown, questions, tuple(templates))
 
 
-def _question(root: Path, name: str, asked: Asked) -> Question:
+def _question(root: Path, name: str, asked: MmadQuestion) -> BenchmarkQuestion:
     letter = asked.Answer.strip().rstrip(".:)").upper()
     options = {key.strip().upper(): text for key, text in asked.Options.items()}
     if letter not in options:
@@ -86,4 +86,4 @@ def _question(root: Path, name: str, asked: Asked) -> Question:
             f"{root / FILE}: {display_text(name, 80)}: the answer '{display_text(asked.Answer, 40)}' is none of the "
             f"options {display_text(', '.join(options), 80)}; copy the file from the benchmark again."
         )
-    return Question("choose", asked.Question, MERGED.get(asked.type, asked.type), letter, options)
+    return BenchmarkQuestion("choose", asked.Question, MERGED.get(asked.type, asked.type), letter, options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals.datasets.base import (
-    Case,
+    BenchmarkCase,
     Category,
     Label,
     by_stem,
@@ -19,7 +19,7 @@ from evals.datasets.base import (
     read_photo,
     read_records,
     references_of,
-)  # fmt: skip
+)
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.images import find_images
@@ -70,11 +70,11 @@ def _photos(folder: Path) -> list[Path]:
     return sorted(by_stem(find_images(folder)).values())
 
 
-def _case(folder: Path, defect: str, photo: Path) -> Case:
+def _case(folder: Path, defect: str, photo: Path) -> BenchmarkCase:
     label: Label = "good" if defect == "good" else "logical" if defect == "logical_anomalies" else "structural"
     read = read_photo(photo)
     truth, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
-    return Case(f"{defect}/{photo.name}", label, read, truth, regions, "" if label == "good" else defect)
+    return BenchmarkCase(f"{defect}/{photo.name}", label, read, truth, regions, "" if label == "good" else defect)
 
 
 def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -> Callable[[], Mask | None]:

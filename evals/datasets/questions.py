@@ -15,7 +15,7 @@ Kind = Literal["detect", "tell", "choose"]
 
 
 @dataclass(frozen=True)
-class Question:
+class BenchmarkQuestion:
     """One question and its right answer."""
 
     kind: Kind
@@ -29,7 +29,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class PhotoQuestions:
     """One photo and the conversation about it; the questions are asked in turn."""
 
     id: str
@@ -38,7 +38,7 @@ class Item:
     product: str
     """Noun phrase that models are told."""
     photo: Callable[[], Sample]
-    questions: tuple[Question, ...]
+    questions: tuple[BenchmarkQuestion, ...]
     templates: tuple[Callable[[], Sample], ...] = ()
     """Good ones to compare with; none on a zero-shot benchmark."""
 
@@ -48,7 +48,7 @@ class Item:
         object.__setattr__(self, "category", display_text(self.category))
 
 
-def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+def spread(items: Sequence[PhotoQuestions], limit: int | None) -> list[PhotoQuestions]:
     """At most `limit` items, spread over all of them so that every category and answer stays."""
     if limit is None or limit >= len(items):
         return list(items)
@@ -56,7 +56,7 @@ def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
     return [items[int(n * step)] for n in range(limit)]
 
 
-def of_categories(items: Sequence[Item], categories: Sequence[str] | None) -> list[Item]:
+def of_categories(items: Sequence[PhotoQuestions], categories: Sequence[str] | None) -> list[PhotoQuestions]:
     """The items of some categories, or all.
 
     Raises:

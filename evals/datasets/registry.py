@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from evals.datasets.base import Category
-from evals.datasets.folder import open_folder
-from evals.datasets.medleys import open_medleys
+from evals.datasets.folder import open_folder, open_pairs
 from evals.datasets.mvtec import open_mvtec
-from evals.datasets.pairs import open_pairs
 from evals.datasets.visa import open_visa
-from evals.datasets.world import Split, open_world
+from evals.datasets.world import Split, open_medleys, open_world
 from tools.errors import InputError
 
 Benchmark = Literal["world", "medleys", "mvtec-ad", "mvtec-loco", "visa", "pairs", "folder"]

@@ -1,15 +1,90 @@
-"""The nano world, rendered as it is measured: no files, any seed."""
+"""The nano world and medleys (products that no model has seen), rendered as they are measured; no files, any seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import cycle, islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from evals.datasets.base import Case, Category, Label, alternating
+from evals.datasets.base import BenchmarkCase, Category, Label, alternating
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.types import Mask, Sample
+
+if TYPE_CHECKING:
+    from nano.world.medley_photo import Shot
+
+UNSEEN = 1_000_000
+"""Recipes train on the first few thousand medleys; from this number on none was trained on."""
+MEDLEY_REFERENCES_FROM = 1_000_000
+"""References are photos from this index on, so that none is a case."""
+SIDE = 256
+"""Pixels along a side of a photo."""
+
+
+def open_medleys(*, first: int, count: int, per_category: int) -> list[Category]:
+    """Medleys from a number on, each with half of its cases good and the others over its defects.
+
+    Args:
+        first: counted from the first that no model was trained on.
+        count: how many.
+        per_category: cases of each.
+    """
+    return [_medley_category(UNSEEN + first + n, per_category) for n in range(count)]
+
+
+def _medley_category(number: int, cases: int) -> Category:
+    from nano.world.medley import medley
+
+    family = medley(number).family
+    kinds: list[tuple[Label, str]] = [("logical", d) for d in family.logical]
+    # Every medley can have every structural defect; they start at another one each, so that a few cases show all.
+    turned = [family.structural[(number + k) % len(family.structural)] for k in range(len(family.structural))]
+    kinds += [("structural", d) for d in turned]
+    plan: list[tuple[Label, str | None]] = [("good", None)] * (cases // 2)
+    plan += list(islice(cycle(alternating(kinds)), cases - cases // 2))
+
+    def references(shots: int, seed: int) -> list[Sample]:
+        return [_medley_photo(number, MEDLEY_REFERENCES_FROM + 1000 * seed + n, None)() for n in range(shots)]
+
+    return Category(
+        family.name,
+        "product",
+        "",
+        references,
+        tuple(
+            BenchmarkCase(
+                f"{index:04d}-{defect or 'good'}", label, _medley_photo(number, index, defect),
+                _medley_mask(number, index, defect),
+                defect=defect or "",
+            )
+            for index, (label, defect) in enumerate(plan)
+        ),
+    )  # fmt: skip
+
+
+def _medley_photo(number: int, index: int, defect: str | None) -> Callable[[], Sample]:
+    def take() -> Sample:
+        from tools.images import sample_from_array
+
+        return sample_from_array(_shot(number, index, defect).image)
+
+    return take
+
+
+def _medley_mask(number: int, index: int, defect: str | None) -> Callable[[], Mask | None]:
+    return lambda: _shot(number, index, defect).mask
+
+
+@lru_cache(maxsize=4)
+def _shot(number: int, index: int, defect: str | None) -> Shot:
+    """A photo with its truth, kept for the moment in which both are asked for."""
+    from nano.world.medley import medley
+    from nano.world.medley_photo import photo
+
+    return photo(medley(number), index, defect=defect, size=SIDE)
+
 
 Split = Literal["trained", "heldout", "all"]
 REFERENCES_FROM = 1_000_000
@@ -48,7 +123,7 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
         return [_photo(name, seed + reference_seed, REFERENCES_FROM + n, None, style)() for n in range(shots)]
 
     cases = tuple(
-        Case(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
+        BenchmarkCase(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
              _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style), defect or "",
              counts=_counts(name, seed, index, defect, style))
         for index, (label, defect) in enumerate(plan)

@@ -49,7 +49,7 @@ class Sbert:
         Raises:
             tools.errors.ModelError: the library or the weights are not there; says how to get them.
         """
-        from tools.quiet import quiet
+        from tools.models.logging_filters import quiet
 
         try:
             from sentence_transformers import SentenceTransformer

@@ -6,9 +6,9 @@ It decides what is inspected, where, and what is written; it knows nothing of ho
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from looktwice.batch.run import Batch, Tally, run_batch
+    from looktwice.batch.run import BatchPlan, Tally, run_batch
 
-__all__ = ["Batch", "Tally", "run_batch"]
+__all__ = ["BatchPlan", "Tally", "run_batch"]
 
 
 def __getattr__(name: str) -> object:

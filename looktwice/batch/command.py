@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from looktwice.batch.options import BatchOptions
-from looktwice.batch.work import Work
+from looktwice.batch.records import BatchOptions
+from looktwice.batch.workers import Work
 from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
-    from looktwice.batch.job import Outcome
-    from looktwice.batch.observe import Observer
+    from looktwice.batch.observers import Observer
+    from looktwice.batch.records import PhotoOutcome
     from looktwice.batch.run import Tally
-    from looktwice.cli.say import Speaker
+    from looktwice.cli.output import Speaker
 
 
 def inspect_many(
@@ -49,12 +49,11 @@ def inspect_many(
     Raises:
         InputError: an input, an option or the output folder cannot be used.
     """
-    from agent.spec import ProductSpec
+    from agent.products.spec import ProductSpec
     from looktwice.batch.manifest import describe_run, product_digest
-    from looktwice.batch.run import Batch, run_batch
+    from looktwice.batch.run import BatchPlan, SignalStop, run_batch
     from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
-    from looktwice.batch.stop import Stop
-    from tools.loading import resolve_device
+    from tools.models.loading import resolve_device
     from tools.profiles import resolve_profile
 
     _check(images, options)
@@ -69,11 +68,11 @@ def inspect_many(
         product_digest(known, normal, None if product is None else ProductSpec.load(product)),
         {**named, "profile": inspector.profile, "device": device, "normal": normal, "question": question},
     )
-    batch = Batch(tuple(images), out, manifest, options.every if options.watch else None, options.idle)
+    batch = BatchPlan(tuple(images), out, manifest, options.every if options.watch else None, options.idle)
     work = Work(open_inspector, known, normal, question, out, options.reports)
     how = How(workers, options.patience, options.ray)
 
-    with Stop() as stop:
+    with SignalStop() as stop:
         tally = run_batch(
             batch,
             starter(inspector, work, how, _say),
@@ -96,19 +95,19 @@ def _check(images: Sequence[Path], options: BatchOptions) -> None:
 
 
 def _observers(out: Path, options: BatchOptions) -> Observer:
-    from looktwice.batch.observe import Counters, EventLog, Several
+    from looktwice.batch.observers import Counters, EventLog, Several
 
     told: list[Observer] = [EventLog(out)]
     if options.metrics_port is not None:
         told.append(Counters(options.metrics_port))
     if options.spans:
-        from looktwice.batch.spans import Spans
+        from looktwice.batch.observers import Spans
 
         told.append(Spans())
     return Several(told)
 
 
-def _tell(speaker: Speaker, outcome: Outcome) -> None:
+def _tell(speaker: Speaker, outcome: PhotoOutcome) -> None:
     from agent import InspectionReport
 
     if outcome.report is not None:

@@ -17,8 +17,8 @@ from tools.files import write_atomic
 
 if TYPE_CHECKING:
     from agent import Product
-    from agent.spec import ProductSpec
-    from tools.profiles.profile import Profile
+    from agent.products.spec import ProductSpec
+    from tools.profiles.catalog import Profile
 
 MANIFEST = "manifest.json"
 PACKAGES = ("looktwice", "torch", "transformers", "open_clip_torch", "numpy", "pillow")
@@ -26,7 +26,7 @@ PACKAGES = ("looktwice", "torch", "transformers", "open_clip_torch", "numpy", "p
 Value = str | int | float | bool | None
 
 
-class Manifest(BaseModel):
+class RunManifest(BaseModel):
     """Everything that an answer depends on, apart from the photo."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -39,7 +39,7 @@ class Manifest(BaseModel):
     """By role: the digest of its checkpoint."""
     versions: dict[str, str]
 
-    def differences(self, other: Manifest) -> list[str]:
+    def differences(self, other: RunManifest) -> list[str]:
         """What `other` has otherwise, in words."""
         found = []
         for field in ("options", "product", "models", "versions"):
@@ -50,15 +50,15 @@ class Manifest(BaseModel):
         return found
 
 
-def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[str, Value]) -> Manifest:
+def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[str, Value]) -> RunManifest:
     """The manifest of a run on this machine.
 
     Raises:
         tools.errors.ModelError: a checkpoint is not on disk.
     """
-    from tools.profiles.digests import digests
+    from tools.profiles.catalog import digests
 
-    return Manifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
+    return RunManifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
 
 
 def product_digest(product: Product | None, normal: str, saved: ProductSpec | None = None) -> dict[str, str]:
@@ -72,7 +72,7 @@ def product_digest(product: Product | None, normal: str, saved: ProductSpec | No
         normal: what good means, in the user's words.
         saved: the file of a product that the call names.
     """
-    from agent.files import in_yaml
+    from agent.products.files import in_yaml
 
     content = hashlib.sha256(json.dumps(normal).encode())
     if saved is not None:
@@ -93,7 +93,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def claim(out: Path, manifest: Manifest) -> bool:
+def claim(out: Path, manifest: RunManifest) -> bool:
     """Makes a folder this run's own; whether it already was.
 
     Raises:
@@ -111,7 +111,7 @@ def claim(out: Path, manifest: Manifest) -> bool:
             ) from error
         return False
     try:
-        before = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        before = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not the manifest of a batch; give another --out folder.") from error
     differing = before.differences(manifest)

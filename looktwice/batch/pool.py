@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
-from looktwice.batch.heap import keeping_freed_memory
-from looktwice.batch.job import Job, Outcome
-from looktwice.batch.work import Work, decode, failure, inspect_decoded, keep
+from looktwice.batch.records import InspectionJob, PhotoOutcome
+from looktwice.batch.workers import Work, decode, failure, inspect_decoded, keep, keeping_freed_memory
 
 if TYPE_CHECKING:
     from agent import Inspector
@@ -52,8 +51,8 @@ class PoolRunner:
 
         self._patience = patience
         self._size = workers * (1 + QUEUED)
-        self._jobs: dict[Future[Outcome], Job] = {}
-        self._begun: dict[Future[Outcome], float] = {}
+        self._jobs: dict[Future[PhotoOutcome], InspectionJob] = {}
+        self._begun: dict[Future[PhotoOutcome], float] = {}
         self._dropped = False
         self._stack = ExitStack()
         self._stack.enter_context(keeping_freed_memory())
@@ -71,13 +70,13 @@ class PoolRunner:
         """Photos that have a process, or wait for one."""
         return len(self._jobs)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: InspectionJob) -> None:
         """Puts a photo in the queue."""
         # The pool's own timeout reads the wall clock, so a clock that is set forward would end every photo.
         future = self._pool.schedule(_inspect, args=[job])
         self._jobs[future] = job
 
-    def collect(self, seconds: float) -> list[Outcome]:
+    def collect(self, seconds: float) -> list[PhotoOutcome]:
         """The outcomes of processes that have finished a photo, or ended with it."""
         if not self._jobs:
             return []
@@ -98,7 +97,7 @@ class PoolRunner:
         self._pool.join()
         self._stack.close()
 
-    def _too_slow(self) -> list[Outcome]:
+    def _too_slow(self) -> list[PhotoOutcome]:
         """The outcomes of photos whose time is over; their processes are ended."""
         now = time.monotonic()
         for future in self._jobs:
@@ -107,18 +106,18 @@ class PoolRunner:
         late = [future for future, begun in self._begun.items() if now - begun > self._patience]
         return [self._given_up(self._pop(future)) for future in late if future.cancel()]
 
-    def _pop(self, future: Future[Outcome]) -> Job:
+    def _pop(self, future: Future[PhotoOutcome]) -> InspectionJob:
         self._begun.pop(future, None)
         return self._jobs.pop(future)
 
-    def _given_up(self, job: Job) -> Outcome:
+    def _given_up(self, job: InspectionJob) -> PhotoOutcome:
         said = (
             f"{job.path}: took longer than {self._patience:g} s and was given up; look at the photo, or allow more "
             "with --patience."
         )
-        return Outcome(job, "failed", None, error=said)
+        return PhotoOutcome(job, "failed", None, error=said)
 
-    def _outcome(self, future: Future[Outcome], job: Job) -> Outcome | None:
+    def _outcome(self, future: Future[PhotoOutcome], job: InspectionJob) -> PhotoOutcome | None:
         """What became of a photo; None where it is tried once more, or was dropped."""
         from pebble import ProcessExpired
 
@@ -131,7 +130,7 @@ class PoolRunner:
         except Exception as error:
             return failure(job, None, error)
 
-    def _again(self, job: Job, status: int | None) -> Outcome | None:
+    def _again(self, job: InspectionJob, status: int | None) -> PhotoOutcome | None:
         """Another try for a photo whose process ended."""
         if self._dropped:
             return None
@@ -143,7 +142,7 @@ class PoolRunner:
             f"{job.path}: {TRIES} processes ended while they inspected it ({how}; 9 is often want of memory); the "
             "others go on; call again with fewer --workers."
         )
-        return Outcome(job, "failed", None, error=said)
+        return PhotoOutcome(job, "failed", None, error=said)
 
 
 def _start(work: Work, threads: int) -> None:
@@ -156,7 +155,7 @@ def _start(work: Work, threads: int) -> None:
     _here = _Process(work)
 
 
-def _inspect(job: Job) -> Outcome:
+def _inspect(job: InspectionJob) -> PhotoOutcome:
     """Decodes, inspects and writes one photo."""
     if _here is None:
         raise RuntimeError("the worker process was not started by `_start`")
@@ -167,7 +166,7 @@ def _inspect(job: Job) -> Outcome:
         _here.inspector = _here.work.open()
         _here.inspector.warm()
     found = inspect_decoded(_here.inspector, _here.work, decoded)
-    return found if isinstance(found, Outcome) else keep(found, _here.work, decoded)
+    return found if isinstance(found, PhotoOutcome) else keep(found, _here.work, decoded)
 
 
 def _end_with_parent() -> None:

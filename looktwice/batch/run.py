@@ -1,28 +1,89 @@
-"""The run: photos in, a line a photo out; it goes on where it was stopped, and stops between two photos."""
+"""The run of a batch: photos in, one line per photo out; it resumes, and stops between photos on a signal."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from looktwice.batch.job import Job, Line, Outcome
-from looktwice.batch.journal import FAILURES, RESULTS, Done, Journal, Kind, file_digest, kind_of
-from looktwice.batch.listing import Found, Watch, listed, monotonic
-from looktwice.batch.manifest import Manifest, claim
-from looktwice.batch.naming import Names
-from looktwice.batch.runner import Runner
-from looktwice.batch.stop import Stop
-from looktwice.batch.work import decode
+from looktwice.batch.inputs import ListedPhoto, Watch, listed, monotonic
+from looktwice.batch.manifest import RunManifest, claim
+from looktwice.batch.records import (
+    FAILURES,
+    RESULTS,
+    FinishedPhotos,
+    InspectionJob,
+    Journal,
+    Kind,
+    Names,
+    PhotoOutcome,
+    ResultLine,
+    file_digest,
+    kind_of,
+)
+from looktwice.batch.workers import Runner, decode
 from tools.errors import InputError
 
 if TYPE_CHECKING:
-    from looktwice.batch.observe import Observer
+    from looktwice.batch.observers import Observer
     from tools.types import Sample
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class SignalStop:
+    """While it is open, the first SIGINT or SIGTERM is remembered, and the second ends the process."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._before: dict[int, Any] = {}
+        self.signal: int | None = None
+        """The signal that came, if one came."""
+
+    def __enter__(self) -> Self:
+        """Takes over the signals, where this is the thread that may."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run should stop."""
+        return self._event.is_set()
+
+    @property
+    def status(self) -> int:
+        """Exit status of a stopped process: 128 and the signal's number."""
+        return 128 + (self.signal or 0)
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, but not longer than until a signal comes."""
+        self._event.wait(seconds)
+
+    def ask(self) -> None:
+        """Asks for a stop without a signal."""
+        self._event.set()
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            os._exit(128 + number)
+        self.signal = number
+        self._event.set()
+
 
 TICK = 0.5
 """Seconds after which a run that waits looks whether it should stop, or whether photos have come."""
@@ -31,12 +92,12 @@ Start = Callable[["Sample"], Runner]
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchPlan:
     """What is inspected, and where results go."""
 
     inputs: tuple[Path, ...]
     out: Path
-    manifest: Manifest
+    manifest: RunManifest
     watch: float | None = None
     """Seconds between two looks for new photos; None ends with the photos that are there."""
     idle: float | None = None
@@ -68,7 +129,7 @@ class Tally:
 
 
 def run_batch(
-    batch: Batch, start: Start, *, stop: Stop, observer: Observer, on_outcome: Callable[[Outcome], None]
+    batch: BatchPlan, start: Start, *, stop: SignalStop, observer: Observer, on_outcome: Callable[[PhotoOutcome], None]
 ) -> Tally:
     """Inspects every photo that has no line yet.
 
@@ -83,7 +144,7 @@ def run_batch(
         InputError: the output folder cannot be written, is full, in use, removed meanwhile, or holds a run of another
             kind; or there is nothing to inspect.
     """
-    from agent.telling.folder import remove_report
+    from agent.report.files import remove_report
 
     with ExitStack() as stack:
         stack.enter_context(_alone(batch.out))
@@ -94,7 +155,7 @@ def run_batch(
         stack.callback(results.close)
         stack.callback(failures.close)
         failures.clear()
-        done = Done()
+        done = FinishedPhotos()
         for line in results.lines():
             done.add(line)
         observer.started(batch, resumed=resumed, done=len(done))
@@ -115,12 +176,12 @@ def run_batch(
 class _Source:
     """Jobs in the order of the listing, as far as they are not done."""
 
-    def __init__(self, batch: Batch, done: Done, tally: Tally) -> None:
+    def __init__(self, batch: BatchPlan, done: FinishedPhotos, tally: Tally) -> None:
         self._batch, self._done, self._tally = batch, done, tally
         self._names = Names(done.folders, batch.out)
         self.ended = False
 
-    def jobs(self) -> Iterator[Job | None]:
+    def jobs(self) -> Iterator[InspectionJob | None]:
         """One job after the other; None where there is none at the moment."""
         batch = self._batch
         if batch.watch is None:
@@ -137,7 +198,7 @@ class _Source:
                     yield job
             yield None
 
-    def _open(self, found: Found) -> Job | None:
+    def _open(self, found: ListedPhoto) -> InspectionJob | None:
         """The job of a photo; None where it has its line."""
         if self._done.has_name(found.name):
             try:
@@ -147,7 +208,7 @@ class _Source:
             if kind is not None:
                 self._tally.before[kind] += 1
                 return None
-        return Job(found.path, found.name, self._names.fresh(found.path))
+        return InspectionJob(found.path, found.name, self._names.fresh(found.path))
 
 
 class _Run:
@@ -157,15 +218,15 @@ class _Run:
         self,
         results: Journal,
         failures: Journal,
-        done: Done,
+        done: FinishedPhotos,
         tally: Tally,
         observer: Observer,
-        on_outcome: Callable[[Outcome], None],
+        on_outcome: Callable[[PhotoOutcome], None],
     ) -> None:
         self._results, self._failures, self._done = results, failures, done
         self.tally, self._observer, self._on_outcome = tally, observer, on_outcome
 
-    def go(self, source: _Source, start: Start, stop: Stop) -> None:
+    def go(self, source: _Source, start: Start, stop: SignalStop) -> None:
         """Inspects until the source ends or the run is stopped."""
         jobs = source.jobs()
         runner: Runner | None = None
@@ -193,7 +254,7 @@ class _Run:
             if runner is not None:
                 runner.close()
 
-    def _submit(self, job: Job, runner: Runner | None, start: Start) -> Runner | None:
+    def _submit(self, job: InspectionJob, runner: Runner | None, start: Start) -> Runner | None:
         """Gives a job to the runner; the first photo that can be read starts it."""
         if runner is None:
             decoded = decode(job)
@@ -211,7 +272,7 @@ class _Run:
             self._record(outcome)
         self._observer.waiting(runner.pending)
 
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, outcome: PhotoOutcome) -> None:
         """Puts an outcome's line on disk, then counts and tells it.
 
         Raises:
@@ -220,7 +281,7 @@ class _Run:
         if outcome.disk_full:
             raise InputError(outcome.error or "the disk is full; make room, and call again.")
         begun = time.perf_counter()
-        line = Line.of(outcome)
+        line = ResultLine.of(outcome)
         journal = self._failures if outcome.status == "failed" else self._results
         try:
             journal.append(line)

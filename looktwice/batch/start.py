@@ -1,4 +1,4 @@
-"""Chooses how a batch is inspected: in this process, in several, or on a Ray cluster."""
+"""Chooses how a batch runs: in this process, in several processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from looktwice.batch.work import Work
+from looktwice.batch.workers import Work
 from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
     from agent.state import Update
-    from looktwice.batch.runner import Runner
+    from looktwice.batch.workers import Runner
     from tools.types import Sample
 
 PRODUCT = "product.yaml"
@@ -55,7 +55,7 @@ def starter(
     def start(first: Sample) -> Runner:
         known = work if work.product is not None else replace(work, product=_proposed(inspector, work, first, say))
         if how.ray is not None:
-            from looktwice.batch.ray_data import RayRunner
+            from looktwice.batch.ray_workers import RayRunner
 
             return RayRunner(known, address=how.ray, workers=how.workers)
         if how.workers > 1 or how.threads is not None:
@@ -63,7 +63,7 @@ def starter(
 
             threads = how.threads or _threads(how.workers)
             return PoolRunner(known, workers=how.workers, threads=threads, patience=how.patience)
-        from looktwice.batch.serial import SerialRunner
+        from looktwice.batch.workers import SerialRunner
 
         return SerialRunner(inspector, known)
 
@@ -90,7 +90,7 @@ def _proposed(inspector: Inspector, work: Work, first: Sample, say: Callable[[st
         try:
             inspector.inspect(first, normal=work.normal, on_step=caught)
         except _ProposedError as found:
-            from agent.files import write_spec
+            from agent.products.files import write_spec
 
             write_spec(found.product.spec, path)
             for note in found.product.notes:
@@ -130,7 +130,7 @@ def at_least(inputs: Sequence[Path], out: Path, number: int) -> int:
     """
     from itertools import islice
 
-    from looktwice.batch.listing import listed
+    from looktwice.batch.inputs import listed
 
     return sum(1 for _ in islice(listed(inputs, out), number))
 

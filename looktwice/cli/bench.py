@@ -1,8 +1,9 @@
-"""`looktwice bench`: speed on this machine, beside what it could reach and beside a peer."""
+"""`looktwice bench`: speed and memory on this machine, and other systems on the same photos."""
 
 from __future__ import annotations
 
 import json as json_format
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,75 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from looktwice.cli.options import Device
+from looktwice.cli.output import Device
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from evals.benches.parts import PartBench
     from evals.benches.patch import PatchBench
+
+
+def show_models(profile: str, device: str, json: bool, say: Callable[[str], None]) -> None:
+    """Measures a profile at full size and prints what it takes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from evals.benches.models import bench_models
+
+    found = bench_models(profile, device=device, say=say)
+    if json:
+        typer.echo(json_format.dumps([variant.as_dict() for variant in found]))
+        return
+    out = Console(highlight=False)
+    for variant in found:
+        out.print(
+            f"[bold]{variant.profile}[/], narrator {variant.variant}, {variant.device}, {variant.threads} threads"
+        )
+        table = Table("role", "checkpoint", "bits", "parameters", "weights MiB", "s to load")
+        for cost in variant.roles:
+            table.add_row(
+                cost.role, cost.source, cost.quantisation, f"{cost.parameters / 1e6:.0f} M", f"{cost.weights_mib:.0f}",
+                f"{cost.load_seconds:.1f}",
+            )  # fmt: skip
+        out.print(table)
+        steps = Table("step", "s")
+        steps.add_row("learn (2 references)", f"{variant.learn_seconds:.1f}")
+        for step, seconds in variant.steps.items():
+            steps.add_row(step, f"{seconds:.2f}")
+        out.print(steps)
+        out.print(
+            f"{variant.inspections_per_minute:.2f} inspections/min; {variant.tokens_per_second:.1f} tokens/s, "
+            f"{variant.of_bandwidth:.0%} of what {variant.bandwidth_gbs:.0f} GB/s allow; "
+            f"at most {variant.peak_mib:.0f} MiB"
+        )
+
+
+def show_peers(
+    profile: str, *, limit: int, seed: int, shots: int, peer: str | None, out: Path | None, json: bool, device: str,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Measures and prints; with `out` both forms are written there as well.
+
+    Raises:
+        tools.errors.LookTwiceError: as `bench_peers`; or `out` cannot be written.
+    """
+    from evals.benches.peers import bench_peers
+    from tools.errors import InputError
+
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out}: cannot be made a folder ({error}); give another --out.") from error
+    found = bench_peers(
+        profile, limit=limit, seed=seed, shots=shots, device=device, peer=peer or sys.executable, say=say
+    )
+    plain, table = json_format.dumps(found.as_dict(), indent=2), found.markdown()
+    if out is not None:
+        (out / "peers.json").write_text(plain + "\n", encoding="utf-8")
+        (out / "peers.md").write_text(table, encoding="utf-8")
+    typer.echo(plain if json else table)
 
 
 def bench(
@@ -64,12 +127,8 @@ def bench(
         progress.print(f"measuring {what} ...")
 
     if name == "models":
-        from looktwice.cli.bench_models import show_models
-
         show_models("edge" if model == "ViT-B-16-plus-240" else model, device, json, say)
     elif name == "peers":
-        from looktwice.cli.bench_peers import show_peers
-
         show_peers(profile, limit=limit, seed=seed, shots=shots, peer=peer, out=out, json=json, device=device, say=say)
     elif name == "loop":
         _loop(model, repeat, device, json, say)
@@ -168,7 +227,7 @@ def _show_patch(out: Console, found: PatchBench) -> None:
 
 def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, console: Console) -> None:
     from agent import Inspector
-    from looktwice.batch.speed import bench_batch
+    from looktwice.batch.benchmark import bench_batch
 
     opener = partial(Inspector, "nano", device=device)
     found = bench_batch(opener, images=images, workers=workers, ray=ray, say=console.print)
@@ -185,7 +244,7 @@ def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, 
 
 
 def _soak(images: int, turns: int, device: str, json: bool, console: Console) -> None:
-    from evals.benches.soak import bench_soak
+    from evals.benches.memory import bench_soak
 
     found = bench_soak(images=images, turns=turns, device=device, say=console.print)
     if json:

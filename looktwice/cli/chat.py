@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Looks, Profile, given_text
+from looktwice.cli.output import Device, Looks, Profile, given_text
 from tools.display_text import display_text
 from tools.files import exclusive
 
@@ -125,7 +125,7 @@ def _opening(conversation: Chat, asked: bool) -> None:
 
 def _print(reply: Reply) -> None:
     """An answer, a sentence a line, with the ids of what it rests on."""
-    from looktwice.cli.say import cited
+    from looktwice.cli.output import cited
 
     for sentence in reply.sentences:
         told = f"{sentence.text} {cited(sentence.cites)}" if sentence.cites else sentence.text
@@ -138,6 +138,6 @@ def _aside(text: str) -> None:
 
 
 def _worded(key: str, **facts: str | int) -> str:
-    from agent.chat.words import worded
+    from agent.chat.records import worded
 
     return worded(key, **facts)

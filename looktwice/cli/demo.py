@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Profile, writable_folder
+from looktwice.cli.output import Device, Profile, writable_folder
 
 
 def demo(
@@ -17,7 +17,7 @@ def demo(
 ) -> None:
     """Inspect the shipped photos (rendered by the nano world) and write a report for each."""
     from agent import Inspector
-    from looktwice.cli.say import Speaker
+    from looktwice.cli.output import Speaker
     from looktwice.examples import examples
 
     writable_folder(out)

@@ -14,9 +14,9 @@ def doctor() -> None:
     from rich.console import Console
 
     import looktwice
-    from looktwice.cli.say import say_profiles
+    from looktwice.cli.output import say_profiles
     from tools.errors import ModelError
-    from tools.profiles.choose import best_profile
+    from tools.profiles.selection import best_profile
 
     console = Console(highlight=False)
     console.print(f"looktwice {looktwice.__version__}, Python {platform.python_version()}, {platform.platform()}")

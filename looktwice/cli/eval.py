@@ -1,18 +1,161 @@
-"""`looktwice eval`: a benchmark, measured on the reports that users get; and two runs compared."""
+"""`looktwice eval`: runs a benchmark, or compares two runs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from looktwice.cli.options import Device, Looks, Profile, writable_folder
+from looktwice.cli.output import Device, Looks, Profile, writable_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evals.results import Results
+    from evals.datasets.questions import PhotoQuestions
+    from evals.qa.grading import Graders
+    from evals.qa.respondents import By
+    from evals.run.results import Results
+
+GAIN = "gain.md"
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """What the command line said."""
+
+    bench: str
+    root: Path | None
+    categories: list[str] | None
+    shots: int
+    limit: int | None
+    seed: int
+    by: Literal["both", "narrator", "agent"]
+    sbert: str
+    judge: str
+    judge_model: str
+    profile: str
+    device: str
+    looks: int
+
+
+def ask(asked: AnswerOptions, out: Path, *, json: bool) -> dict[str, Results]:
+    """Runs one or both respondents, each in a folder of its own; of both, writes what the agent gains as one table.
+
+    Raises:
+        tools.errors.InputError: the data set is not what it should be, or a folder holds another run.
+        tools.errors.ModelError: a checkpoint is missing, or the judge cannot be reached.
+    """
+    import gc
+
+    from evals.qa.respondents import respondent
+    from evals.qa.runner import answer_all
+    from evals.run.results import RunSettings
+    from tools.profiles import resolve_profile
+    from tools.profiles.catalog import digests
+
+    items = _items(asked)
+    graders = _graders(asked)
+    profile = resolve_profile(asked.profile)
+    models = digests(profile)
+    found: dict[str, Results] = {}
+    for by in _who(asked.by):
+        settings = RunSettings(
+            benchmark=asked.bench, profile=profile.name, shots=asked.shots, seed=asked.seed, limit=asked.limit,
+            split="test", style="plain", categories=tuple(sorted({item.category for item in items})),
+            looks=asked.looks if by == "agent" else 0, words=False, by=by,
+            models=models if by == "agent" else {"narrator": models.get("narrator", "")},
+        )  # fmt: skip
+        with Progress(f"asking the {by}") as progress:
+            found[by] = answer_all(
+                respondent(by, asked.profile, asked.device, asked.looks), items, settings, out / by,
+                graders=graders, device=asked.device, progress=progress.tell,
+            )  # fmt: skip
+        # The narrator's weights go before the agent's own copy comes.
+        gc.collect()
+    if len(found) == 2:
+        _gain(found, out, json=json)
+    return found
+
+
+def _who(by: str) -> tuple[By, ...]:
+    return ("narrator", "agent") if by == "both" else (cast("By", by),)
+
+
+def _items(asked: AnswerOptions) -> list[PhotoQuestions]:
+    from evals.datasets.mmad import open_mmad
+    from evals.datasets.questions import of_categories, spread
+    from evals.datasets.registry import data_folder
+    from evals.datasets.visa import open_visa_dr
+    from tools.errors import InputError
+
+    root = data_folder(asked.bench, asked.root)
+    if asked.bench == "visa-dr" and asked.shots:
+        raise InputError(
+            f"--shots is {asked.shots}, but visa-dr is zero-shot; leave it out, or use visa for references."
+        )
+    items = open_mmad(root, asked.shots) if asked.bench == "mmad" else open_visa_dr(root)
+    return spread(of_categories(items, asked.categories), asked.limit)
+
+
+def _graders(asked: AnswerOptions) -> Graders:
+    """Those that are there; one that was asked for by name must be."""
+    from evals.metrics.judge import Judge
+    from evals.metrics.text import SBERT, Sbert
+    from evals.qa.grading import Graders
+    from tools.errors import ModelError
+
+    if asked.bench == "mmad":
+        return Graders()
+    skipped: list[str] = []
+    sbert = None
+    try:
+        sbert = Sbert.open(asked.sbert or SBERT)
+    except ModelError as error:
+        if asked.sbert:
+            raise
+        skipped.append(f"sbert is left out: {error}")
+    judge = Judge.open(asked.judge, asked.judge_model) if asked.judge else None
+    if judge is None:
+        skipped.append("judge is left out: no server was named by --judge.")
+    return Graders(sbert, judge, tuple(skipped))
+
+
+def _gain(found: dict[str, Results], out: Path, *, json: bool) -> None:
+    """Writes and prints the table of both respondents, with the agent's gain and its interval."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from evals.reports import label_of, ordered
+    from evals.run.compare import compare
+    from tools.display_text import display_text
+    from tools.files import write_atomic
+
+    differences = {d.metric: d for d in compare(out / "narrator", out / "agent").differences}
+    rows = [differences[name] for name in ordered(list(differences))]
+    head = ("metric", "bare narrator", "whole agent", "gain", "95 % interval")
+    told = [
+        (
+            label_of(d.metric),
+            f"{d.first:.3f}",
+            f"{d.second:.3f}",
+            f"{d.change:+.3f}",
+            f"{d.low:+.3f} to {d.high:+.3f}" if d.low is not None and d.high is not None else "",
+        )
+        for d in rows
+    ]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *told)]
+    images = found["agent"].images
+    title = f"{found['agent'].benchmark}, profile {found['agent'].profile}, {images} photos\n\n"
+    write_atomic(out / GAIN, title + "\n".join(lines) + "\n")
+    if not json:
+        table = Table(*head, title=escape(f"what the agent gains; {out / GAIN}"))
+        for cells in told:
+            table.add_row(*(escape(display_text(cell)) for cell in cells))
+        Console(highlight=False).print(table)
+
 
 COMPARE = "compare"
 
@@ -64,9 +207,7 @@ def evaluate(
 
     writable_folder(out)
     if bench in QUESTIONED:
-        from looktwice.cli.eval_answers import Asked, ask
-
-        asked = Asked(
+        asked = AnswerOptions(
             bench, root, category, shots if shots is not None else {"mmad": 1}.get(bench, 0), limit, seed, by, sbert,
             judge, judge_model, profile, device, looks,
         )  # fmt: skip
@@ -75,15 +216,15 @@ def evaluate(
         return
     from agent import Inspector
     from evals.datasets import open_benchmark
-    from evals.runner import Settings, run
+    from evals.run.runner import RunSettings, run
     from tools.profiles import resolve_profile
-    from tools.profiles.digests import digests
+    from tools.profiles.catalog import digests
 
     if bench == "world" and category:
         split = "all"
     categories = open_benchmark(bench, root=root, categories=category, split=split, seed=seed, limit=limit, style=style)
     inspector = Inspector(profile, device=device, looks=looks)
-    settings = Settings(
+    settings = RunSettings(
         benchmark=bench, profile=inspector.profile, shots=shots if shots is not None else {"pairs": 1}.get(bench, 4),
         seed=seed, limit=limit, split=split, style=style, categories=tuple(c.name for c in categories), looks=looks,
         words=words, models=digests(resolve_profile(profile)),
@@ -158,7 +299,7 @@ def _print(console: Console, results: Results) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from evals.pages import ordered
+    from evals.reports import ordered
     from tools.display_text import display_text
 
     table = Table()
@@ -185,8 +326,8 @@ def _compare(runs: list[Path], *, json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from evals.compare import compare
-    from evals.pages import ordered
+    from evals.reports import ordered
+    from evals.run.compare import compare
     from tools.display_text import display_text
     from tools.errors import InputError
 

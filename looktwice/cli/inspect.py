@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from looktwice.batch.naming import Names, shown_name
-from looktwice.batch.options import BatchOptions
-from looktwice.cli.options import Device, FalseAlarm, Looks, Profile, given_text, refuse_nested, writable_folder
-from looktwice.cli.traces import Tracer, policed
+from looktwice.batch.records import BatchOptions, Names, shown_name
+from looktwice.cli.output import (
+    Device,
+    FalseAlarm,
+    Looks,
+    Profile,
+    StepPrinter,
+    given_text,
+    policed,
+    refuse_nested,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -59,7 +67,7 @@ def inspect(
 ) -> None:
     """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
     from agent.text_limits import DESCRIPTION, QUESTION
-    from looktwice.cli.say import Speaker
+    from looktwice.cli.output import Speaker
     from tools.errors import InputError
 
     normal = given_text("--normal", normal, DESCRIPTION)
@@ -108,7 +116,7 @@ def inspect(
         )
         raise typer.Exit(status)
     inspector = open_inspector()
-    tracer = Tracer(printed=trace, file=trace_out)
+    tracer = StepPrinter(printed=trace, file=trace_out)
     known = _known(inspector, product, ref or [], normal)
     names = Names(set(), out)
     refused = anomalous = 0
@@ -148,7 +156,7 @@ def _known(inspector: Inspector, name: str | None, references: list[str], normal
 
 def _photos(images: list[Path], out: Path | None) -> Iterator[Path]:
     """The photos named, and those in the folders named, but for those of the output folder."""
-    from looktwice.batch.listing import listed
+    from looktwice.batch.inputs import listed
 
     return (found.path for found in listed(images, out))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.options import Device, Profile, given_text
+from looktwice.cli.output import Device, Profile, given_text
 from tools.display_text import display_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def learn(
     from tools.files import exclusive, write_atomic
 
     if schema:
-        from agent.spec import ProductSpec
+        from agent.products.spec import ProductSpec
 
         typer.echo(ProductSpec.schema_text())
         return
@@ -123,7 +123,7 @@ def _found(paths: list[Path]) -> list[Path]:
 
 
 def _summarise(product: Product, target: Path) -> None:
-    from agent.claims import say_briefly
+    from agent.evidence.claims import say_briefly
 
     spec = product.spec
     lines = [f"{target}: {len(product.references)} references, {len(spec.rules)} rules"]
@@ -155,8 +155,8 @@ def _edit(target: Path) -> None:
     import shlex
     import subprocess
 
-    from agent.learning.revise import changes
-    from agent.spec import ProductSpec
+    from agent.products.revision import changes
+    from agent.products.spec import ProductSpec
     from tools.errors import InputError
 
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")

@@ -1,4 +1,4 @@
-"""`looktwice models`: what each profile needs, how to get it, and whether it is sound and fits."""
+"""`looktwice models`: lists, fetches, checks and packs the checkpoints of profiles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,40 @@ import typer
 
 if TYPE_CHECKING:
     from tools.profiles import Profile, Role
+
+
+def show_fits(profile: Profile, measured: dict[str, int]) -> None:
+    """Prints the weights of each role in several forms, and the smallest GPU for each form.
+
+    Args:
+        profile: whose checkpoints.
+        measured: bytes of the tensors of each model that was loaded, by role.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from evals.benches.models import FORMS, SPARE, SPARE_GIB, profile_weights, smallest_gpu
+
+    out = Console(highlight=False, soft_wrap=True)
+    weights = profile_weights(profile)
+    if not weights:
+        return
+    out.print(f"GiB of weights, computed{'; measured as loaded here' if measured else ''}:")
+    out.print("  " + f"{'role':<10}{'weights':>9}" + "".join(f"{form:>10}" for form in FORMS) + f"{'measured':>10}")
+    for row in weights:
+        count = (row.matrices + row.others) / 1e6
+        forms = "".join(f"{row.gib(form):>10.2f}" for form in FORMS)
+        loaded = f"{measured[row.role] / 2**30:>10.2f}" if row.role in measured else f"{'-':>10}"
+        out.print(f"  {row.role:<10}{count:>7.0f} M{forms}{loaded}  {escape(row.source)}")
+    totals = {form: sum(row.gib(form) for row in weights) for form in FORMS}
+    out.print(f"  {'all':<10}{'':>9}" + "".join(f"{total:>10.2f}" for total in totals.values()))
+    gpus = {form: smallest_gpu(total) for form, total in totals.items()}
+    out.print(f"  {'GPU, GB':<10}{'':>9}" + "".join(f"{gpu or 'none':>10}" for gpu in gpus.values()))
+    out.print(
+        f"columns: the narrator's form; GPU: the smallest of common ones for the weights, {SPARE - 1:.0%} more and "
+        f"{SPARE_GIB:.0f} GiB, computed, not tried"
+    )
+
 
 models = typer.Typer(help="What each profile needs, how to get it, whether it is sound and fits.", no_args_is_help=True)
 
@@ -25,9 +59,9 @@ def list_models(
     from rich.console import Console
     from rich.markup import escape
 
-    from tools.hub import size_of
-    from tools.inventory import inventory
+    from tools.models.hub import size_of
     from tools.profiles import available_profiles, load_profile
+    from tools.profiles.inventory import inventory
 
     out = Console(highlight=False, soft_wrap=True)
     for name in (profile,) if profile else available_profiles():
@@ -49,11 +83,11 @@ def list_models(
 @models.command()
 def pull(profile: ProfileName) -> None:
     """Fetch what a profile misses; what arrived before is kept, every digest is checked."""
-    from tools.checkpoint import is_hub_id
     from tools.errors import ModelError
-    from tools.hub import fetch, is_offline, size_of
-    from tools.inventory import inventory
+    from tools.models.checkpoints import is_hub_id
+    from tools.models.hub import fetch, is_offline, size_of
     from tools.profiles import load_profile
+    from tools.profiles.inventory import inventory
 
     chosen = load_profile(profile)
     for item in inventory(chosen):
@@ -76,7 +110,6 @@ def check(
     profile: ProfileName = "nano", device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
 ) -> None:
     """Check digests, load each checkpoint, say what fits which memory; of nano, measure the stored figures again."""
-    from looktwice.cli.fits import show_fits
     from tools.profiles import load_profile
 
     chosen = load_profile(profile)
@@ -90,8 +123,8 @@ def pack(
     profile: ProfileName, bundle: Annotated[Path, typer.Argument(help="The tar file to write, such as edge.tar.")]
 ) -> None:
     """Write the checkpoints of a profile into one file, for a machine without a network."""
-    from tools.bundle import pack as write
-    from tools.hub import size_of
+    from tools.models.bundle import pack as write
+    from tools.models.hub import size_of
     from tools.profiles import load_profile
 
     manifest = write(load_profile(profile), bundle)
@@ -106,7 +139,7 @@ def unpack(
     into: Annotated[Path | None, typer.Option(help="Where checkpoints go that lay in folders of your own.")] = None,
 ) -> None:
     """Put the checkpoints of a bundle where profiles find them; every digest is checked."""
-    from tools.bundle import unpack as read
+    from tools.models.bundle import unpack as read
 
     manifest = read(bundle, into)
     for checkpoint in manifest.checkpoints:
@@ -123,11 +156,11 @@ def _check_loads(profile: Profile, device: str) -> dict[str, int]:
     Raises:
         ModelError: a file is damaged, or a checkpoint cannot be loaded.
     """
-    from tools.checkpoint import locate
     from tools.errors import ModelError
-    from tools.hub import verify
-    from tools.inventory import inventory
-    from tools.loading import load_model
+    from tools.models.checkpoints import locate
+    from tools.models.hub import verify
+    from tools.models.loading import load_model
+    from tools.profiles.inventory import inventory
 
     items = inventory(profile)
     here = [item for item in items if item.state == "on disk"]

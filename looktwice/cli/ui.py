@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from looktwice.cli.options import Device, FalseAlarm, Looks, Profile
+from looktwice.cli.output import Device, FalseAlarm, Looks, Profile
 
 
 def ui(
@@ -53,14 +53,16 @@ def ui(
     false_alarm: FalseAlarm = None,
 ) -> None:
     """Open the page: inspect photos, chat about them, learn products, run batches, read evals."""
-    from looktwice.page import Settings, build_page, serve
+    from looktwice.page import PageSettings, build_page, serve
     from looktwice.page.app import refuse_exposure
 
     del share
-    settings = Settings(host, port, auth, without_password, products, results, language, mcp, tuple(allow_host or ()))
+    settings = PageSettings(
+        host, port, auth, without_password, products, results, language, mcp, tuple(allow_host or ())
+    )
     refuse_exposure(settings)
     from agent import Inspector
-    from agent.claims import languages
+    from agent.evidence.claims import languages
 
     # Made at once, so that a missing checkpoint is told before the page opens; its weights are loaded when first used.
     told = language if language in languages() else "en"

@@ -1,5 +1,5 @@
 """Renders the shipped examples anew."""
 
-from looktwice.examples.catalogue import render_examples
+from looktwice.examples import render_examples
 
 render_examples()

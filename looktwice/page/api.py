@@ -13,7 +13,7 @@ from gradio.events import api as gradio_api
 
 from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
-from looktwice.page.private import upload_folder
+from looktwice.page.security import upload_folder
 from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
 from tools.images import ACCEPTED, decoded_bytes
@@ -120,7 +120,7 @@ class Api:
         return {"text": reply.text, "sentences": sentences, "verdict": verdict}
 
     def _learn(self, name: str, references: list[str], normal: str) -> dict[str, Any]:
-        from agent.claims import say_briefly
+        from agent.evidence.claims import say_briefly
 
         self._page.engine.shelf.refuse_known(name)
         with tempfile.TemporaryDirectory() as folder:

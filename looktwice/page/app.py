@@ -31,7 +31,7 @@ UNUSED = 3600
 
 
 @dataclass(frozen=True)
-class Settings:
+class PageSettings:
     """What a page is served with."""
 
     host: str = "127.0.0.1"
@@ -48,7 +48,7 @@ class Settings:
     """Further names that the page answers to, such as that of a proxy in front of it."""
 
 
-def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blocks:
+def build_page(inspector: Callable[[], Inspector], settings: PageSettings) -> gr.Blocks:
     """The page as Gradio blocks; `inspector` makes the inspector when it is first needed.
 
     Raises:
@@ -57,18 +57,18 @@ def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blo
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     _own_upload_folder()
     from looktwice.page.api import add_api
-    from looktwice.page.batch_tab import build_batch_tab
     from looktwice.page.context import PageContext
     from looktwice.page.engine import Engine
-    from looktwice.page.evals_tab import build_evals_tab
-    from looktwice.page.inspect_tab import build_inspect_tab
-    from looktwice.page.products_tab import build_products_tab
-    from looktwice.page.shelf import Shelf
-    from looktwice.page.visits import Visits
+    from looktwice.page.sessions import Visits
+    from looktwice.page.tabs.batch import build_batch_tab
+    from looktwice.page.tabs.evals import build_evals_tab
+    from looktwice.page.tabs.inspect import build_inspect_tab
+    from looktwice.page.tabs.products import build_products_tab
+    from looktwice.products import ProductStore
     from prompts import render
 
     words = words_in(settings.language)
-    page = PageContext(Engine(inspector, Shelf(settings.products)), Visits(), words, settings.results)
+    page = PageContext(Engine(inspector, ProductStore(settings.products)), Visits(), words, settings.results)
     with gr.Blocks(title="LookTwice", analytics_enabled=False, delete_cache=(UNUSED // 4, UNUSED)) as blocks:
         gr.HTML(render("page/head.html.jinja", words=words), elem_classes="lt-head", apply_default_css=False)
         with gr.Tabs():
@@ -93,7 +93,7 @@ def build_page(inspector: Callable[[], Inspector], settings: Settings) -> gr.Blo
     return cast("gr.Blocks", blocks)
 
 
-def serve(blocks: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
+def serve(blocks: gr.Blocks, settings: PageSettings, *, block: bool = True) -> str:
     """Serves a page and gives its address.
 
     Args:
@@ -105,11 +105,10 @@ def serve(blocks: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
         tools.errors.InputError: the host would show the page to others unasked, the file of passwords has a fault, or
             the port is taken.
     """
-    from looktwice.page.hosts import Hosts
+    from looktwice.page.access import Hosts, Owners
     from looktwice.page.logins import Logins, password_check
-    from looktwice.page.owners import Owners
-    from looktwice.page.private import Rules, middleware, upload_folder
-    from looktwice.page.theme import css, head, theme
+    from looktwice.page.security import Rules, middleware, upload_folder
+    from looktwice.page.widgets import css, head, theme
 
     logins = Logins(password_check(settings.auth)) if settings.auth is not None else None
     refuse_exposure(settings)
@@ -165,7 +164,7 @@ def _let_mcp_call(blocks: gr.Blocks, address: str, key: str) -> None:
     """Make Gradio's MCP server call the page at its own address, and as itself, whatever its clients' headers say."""
     from gradio_client import Client  # type: ignore[import-untyped]
 
-    from looktwice.page.private import MCP_KEY
+    from looktwice.page.security import MCP_KEY
 
     @cache
     def client() -> Any:
@@ -188,7 +187,7 @@ def _reach_itself_without_proxy(host: str) -> None:
         os.environ[name] = ",".join([*kept, *more])
 
 
-def refuse_exposure(settings: Settings) -> None:
+def refuse_exposure(settings: PageSettings) -> None:
     """Refuses to show the page to other machines without a password, unless told so.
 
     Raises:

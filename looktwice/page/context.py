@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from looktwice.page.engine import Engine
-from looktwice.page.visits import Visits
+from looktwice.page.sessions import Visits
 from looktwice.page.words import Words
 from prompts import render
 

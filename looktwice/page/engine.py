@@ -1,16 +1,17 @@
-"""The inspector behind the page: one for all visitors, its models used by one of them at a time."""
+"""The page's inspector: one inspection at a time in turn, limits on photos, and products in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.text_limits import checked_text
-from looktwice.page.queue import FairQueue
-from looktwice.page.shelf import Shelf
+from looktwice.products import ProductStore
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,51 @@ if TYPE_CHECKING:
     from agent.inspector import OnStep
     from agent.state import Update
     from tools.types import Sample
+
+CHECKED = 0.25
+"""Seconds between two looks at whether a visitor who waits has gone."""
+
+
+class FairQueue:
+    """A lock whose order is the order of arrival; long work takes a turn for each of its pieces."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._line: deque[object] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many are in the line, the one at work included."""
+        with self._changed:
+            return len(self._line)
+
+    @contextmanager
+    def turn(self, on_place: Callable[[int], None] = lambda ahead: None) -> Iterator[None]:
+        """Waits for a turn and holds it.
+
+        Args:
+            on_place: told how many are ahead, whenever that changes and at least every quarter of a second; an
+                exception that it raises leaves the line.
+        """
+        ticket = object()
+        with self._changed:
+            self._line.append(ticket)
+        try:
+            while (ahead := self._ahead(ticket)) > 0:
+                on_place(ahead)
+                with self._changed:
+                    if self._line[0] is not ticket:
+                        self._changed.wait(CHECKED)
+            yield
+        finally:
+            with self._changed:
+                self._line.remove(ticket)
+                self._changed.notify_all()
+
+    def _ahead(self, ticket: object) -> int:
+        with self._changed:
+            return self._line.index(ticket)
+
 
 LARGEST_AREA = 40_000_000
 """Pixels of a photo that the page takes; one visitor's photo must not take the machine's memory."""
@@ -39,7 +85,7 @@ _INSTEAD = "make the photo smaller, or inspect it with `looktwice inspect`."
 class Engine:
     """Makes inspections for visitors, in order of arrival."""
 
-    def __init__(self, inspector: Callable[[], Inspector], shelf: Shelf) -> None:
+    def __init__(self, inspector: Callable[[], Inspector], shelf: ProductStore) -> None:
         """Nothing is loaded yet.
 
         Args:

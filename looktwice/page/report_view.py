@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.crop import crop_box, crop_pair
-from looktwice.page.pictures import map_uri, mask_uri, photo_uri, square_uri
+from agent.crops import crop_box, crop_pair
+from looktwice.page.widgets import map_uri, mask_uri, photo_uri, square_uri
 from looktwice.page.words import Words
 from prompts import render
-from tools.draw import PALETTE
-from tools.rle import Rle, decode_rle
+from tools.drawing import PALETTE
+from tools.mask_encoding import Rle, decode_rle
 from tools.types import Box
 
 if TYPE_CHECKING:
-    from agent.report import Finding, InspectionReport
+    from agent.report.model import Finding, InspectionReport
 
 CITED = 4
 """Citations that stand behind a sentence; the others fold away."""

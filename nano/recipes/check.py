@@ -21,12 +21,12 @@ from nano.recipes.cache import EVALUATION_SEED
 from nano.world import TRAINED, Scene, family, render
 from tools.errors import ModelError
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.profiles.spec import ModelSpec, Role
+from tools.models.loading import load_model
+from tools.profiles.specification import ModelSpec, Role
 from tools.types import RGB, Box
 
 if TYPE_CHECKING:
-    from tools.loading import Loaded
+    from tools.models.loading import Loaded
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 KEY = "check"
@@ -116,7 +116,7 @@ def cut(image: RGB, box: Box, factor: float) -> RGB:
 
 
 def _scorer(loaded: Loaded) -> float:
-    from tools.patches import PatchScorer
+    from tools.anomaly import PatchScorer
 
     scorer, right, count = PatchScorer(loaded), 0, 0
     for scene in scenes():
@@ -129,7 +129,7 @@ def _scorer(loaded: Loaded) -> float:
 
 
 def _features(loaded: Loaded) -> float:
-    from tools.patches import PatchMemory
+    from tools.anomaly import PatchMemory
 
     memory, inside, count = PatchMemory(loaded), 0.0, 0
     for scene in scenes():
@@ -167,9 +167,9 @@ def _segmenter(loaded: Loaded) -> float:
 
 
 def _narrator(loaded: Loaded) -> float:
-    from tools.narrate import Narrator, Turn
+    from tools.vlm import LocalVLM, Turn
 
-    narrator, said = Narrator(loaded), list[float]()
+    narrator, said = LocalVLM(loaded), list[float]()
     for scene in scenes():
         if scene.defects:
             other = render(scene.family, seed=EVALUATION_SEED, index=FIRST + 2).image
@@ -180,7 +180,7 @@ def _narrator(loaded: Loaded) -> float:
 
 
 def _tracer(loaded: Loaded) -> float:
-    from tools.patches.trace import PhotoTracer
+    from tools.anomaly.damage import PhotoTracer
 
     tracer, ranks = PhotoTracer(loaded), list[float]()
     for scene in scenes():

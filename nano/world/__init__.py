@@ -6,7 +6,7 @@ Same arguments, same bytes, on every machine. It may use tools and prompts, and 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nano.world.names import FAMILIES, HELDOUT, TRAINED
+from nano.world.words import FAMILIES, HELDOUT, TRAINED
 
 if TYPE_CHECKING:
     from nano.world.gallery import write_gallery

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nano.world.chance import Chance
-from nano.world.field import Field
+from nano.world.chance import Chance, Field
 from nano.world.shapes import Shape, turn
 from nano.world.texture import MAKERS
 from tools.types import Mask

@@ -1,16 +1,17 @@
-"""Chance that is the same on every machine: named streams of numbers and of noise bytes."""
+"""Random numbers and noise that are the same on every machine: named streams from a seed."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nano.world.field import Field
+Field = NDArray[np.floating[Any]]
+"""A value for each pixel of a sheet, (H, W); float32 throughout, which NumPy's stubs cannot follow."""
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from nano.world.make import family, render
-from nano.world.names import FAMILIES, HELDOUT
 from nano.world.scene import Scene
+from nano.world.words import FAMILIES, HELDOUT
 from tools.errors import InputError
 from tools.types import RGB
 

@@ -9,14 +9,12 @@ from typing import cast
 import numpy as np
 
 from nano.world import structural
-from nano.world.camera import Camera, photographed
+from nano.world.annotations import asked
+from nano.world.camera import Camera, Lamp, lit, photographed
 from nano.world.canvas import OVERSAMPLING
-from nano.world.light import Lamp, lit
-from nano.world.names import FAMILIES
-from nano.world.questions import asked
 from nano.world.scene import Family, Scene, SceneDefect, ScenePart, Style
 from nano.world.stage import Stage
-from nano.world.words import families, place, story
+from nano.world.words import FAMILIES, families, place, story
 from tools.errors import InputError
 from tools.types import Box, Mask
 

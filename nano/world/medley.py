@@ -13,8 +13,8 @@ from typing import Literal
 
 from nano.world.chance import Chance
 from nano.world.decor import Decor, decors
-from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED, reach
 from nano.world.scene import Family, Style
+from nano.world.shapes import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED, reach
 from nano.world.stage import At
 from nano.world.structural import PAINTERS
 
@@ -71,7 +71,7 @@ class Sort:
 
 
 @dataclass(frozen=True)
-class Item:
+class MedleyPart:
     """One part of one product."""
 
     sort: Sort

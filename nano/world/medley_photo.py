@@ -1,24 +1,62 @@
-"""Photos of medleys: their parts laid out afresh on each, and what was done wrong on purpose."""
+"""Photos of medleys: parts laid out afresh on each, strewn or in order, with what was done wrong on purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import cos, hypot, inf, radians, sin
 
-from nano.world.camera import Camera, photographed
+from nano.world.camera import Camera, Lamp, lit, photographed
 from nano.world.chance import Chance
 from nano.world.decor import adorn
 from nano.world.families import fasteners
-from nano.world.forms import FASTENERS, FORMS, marking, outline, reach
-from nano.world.light import Lamp, lit
 from nano.world.make import parts_of
-from nano.world.medley import COLOURS, ODD, Item, Medley, Sort
+from nano.world.medley import COLOURS, ODD, Medley, MedleyPart, Sort
 from nano.world.scene import ScenePart
-from nano.world.shapes import block, disc, path
+from nano.world.shapes import FASTENERS, FORMS, block, disc, marking, outline, path, reach
 from nano.world.stage import At, Stage
-from nano.world.strewn import Lying, strewn
 from nano.world.structural import strike
 from tools.types import RGB, Mask
+
+TRIES = 40
+"""Places that are tried for a part; the first that keeps the gap is taken, or the one that is freest."""
+Lying = tuple[At, float, float]
+"""Where a part lies, half its length, along its angle, and half its width, units."""
+
+
+def strewn(
+    c: Chance, lying: Sequence[Lying], part: tuple[float, float, float], room: tuple[float, float], gap: float
+) -> At:
+    """A place for one more part.
+
+    Args:
+        c: drawn from.
+        lying: the parts that lie already.
+        part: its angle, half its length and half its width.
+        room: half of the width and height within which middles lie, units.
+        gap: how far parts keep from each other, units; below 0 they may lie over each other.
+    """
+    angle, along, across = part
+    covered = [one for other in lying for one in _rounds(*other)]
+    best, most = At(0.0, 0.0, angle), -inf
+    for _ in range(TRIES):
+        at = At(c.uniform(-room[0], room[0]), c.uniform(-room[1], room[1]), angle)
+        here = _rounds(at, along, across)
+        free = min((hypot(x - a, y - b) - r - s for x, y, r in here for a, b, s in covered), default=inf)
+        if free > most:
+            best, most = at, free
+        if most >= gap:
+            break
+    return best
+
+
+def _rounds(at: At, along: float, across: float) -> list[tuple[float, float, float]]:
+    """(x, y, radius) of discs in a line that cover about what the part covers."""
+    count = max(1, round(along / across))
+    x, y = cos(radians(at.angle)), sin(radians(at.angle))
+    steps = [(2 * k - count + 1) * across for k in range(count)]
+    squeezed = (along - across) / max(across * (count - 1), 1e-9) if count > 1 else 0.0
+    return [(at.x + squeezed * step * x, at.y + squeezed * step * y, across) for step in steps]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +104,7 @@ def photo(product: Medley, index: int, *, defect: str | None = None, size: int =
     return Shot(image, mask, tuple(parts.values()), tuple(_kinds(product, items)[number - 1] for number in parts))
 
 
-def _laid_out(stage: Stage, product: Medley) -> list[Item]:
+def _laid_out(stage: Stage, product: Medley) -> list[MedleyPart]:
     c = stage.chance
     one = c.choice(("grey", "yellow", "red", "blue"))
     free = c.shuffled(product.homes[0]) if product.order == "scattered" else []
@@ -82,11 +120,11 @@ def _laid_out(stage: Stage, product: Medley) -> list[Item]:
             j = product.jitter
             x, y = place.x + slide + c.uniform(-j, j), place.y + c.uniform(-j, j)
             at = At(x, y, sort.angle + c.uniform(-1, 1) * sort.turns)
-            items.append(Item(sort, at, one if product.shared else c.choice(sort.colours)))
+            items.append(MedleyPart(sort, at, one if product.shared else c.choice(sort.colours)))
     return items
 
 
-def _strewn(stage: Stage, product: Medley, one: str) -> list[Item]:
+def _strewn(stage: Stage, product: Medley, one: str) -> list[MedleyPart]:
     """The larger sorts first, so that the others find room beside them."""
     c = stage.chance
     sorts = [sort for sort, count in zip(product.sorts, product.counts, strict=True) for _ in range(count)]
@@ -96,13 +134,13 @@ def _strewn(stage: Stage, product: Medley, one: str) -> list[Item]:
     for sort, angle in sorted(zip(sorts, angles, strict=True), key=lambda each: -each[0].size):
         at = strewn(c, lying, (angle, *reach(sort.form, sort.size)), product.room, product.gap)
         lying.append((at, *reach(sort.form, sort.size)))
-        items.append(Item(sort, at, one if product.shared else c.choice(sort.colours)))
+        items.append(MedleyPart(sort, at, one if product.shared else c.choice(sort.colours)))
     return items
 
 
 def _spoiled(
-    stage: Stage, product: Medley, items: list[Item], wires: list[tuple[int, int, str]]
-) -> tuple[list[Item], list[tuple[int, int, str]]]:
+    stage: Stage, product: Medley, items: list[MedleyPart], wires: list[tuple[int, int, str]]
+) -> tuple[list[MedleyPart], list[tuple[int, int, str]]]:
     """The items and cables with the logical defect worked in."""
     t = stage.trouble
     k = t.integer(0, len(items) - 1)
@@ -154,7 +192,7 @@ def _spoiled(
     return items, wires
 
 
-def _spare(stage: Stage, product: Medley, items: Sequence[Item], part: Item) -> At:
+def _spare(stage: Stage, product: Medley, items: Sequence[MedleyPart], part: MedleyPart) -> At:
     """A place where no part lies."""
     t = stage.trouble
     if product.order == "strewn":
@@ -163,7 +201,7 @@ def _spare(stage: Stage, product: Medley, items: Sequence[Item], part: Item) -> 
     return t.choice(product.spares) if product.spares else At(t.uniform(-92, 92), t.choice((-92.0, 92.0)))
 
 
-def _kinds(product: Medley, items: Sequence[Item]) -> list[int]:
+def _kinds(product: Medley, items: Sequence[MedleyPart]) -> list[int]:
     """The kind of every part that was put up, by its number."""
     colours = [item.colour for item in items]
     found = [0] if product.panel is not None else []
@@ -187,7 +225,7 @@ def _adorned(stage: Stage, product: Medley, at: At, reach: float, within: int | 
             adorn(stage, decor, number, at, reach, within)
 
 
-def _put(stage: Stage, product: Medley, step: int, item: Item) -> At:
+def _put(stage: Stage, product: Medley, step: int, item: MedleyPart) -> At:
     sort, at, size = item.sort, item.at, item.sort.size * item.scale
     part = stage.part(sort.noun, item.colour, length=2 * size, width=2 * size)
     paint = stage.paint(item.colour, sort.surface, (sort.noun, step))

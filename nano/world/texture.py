@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nano.world.chance import Chance
-from nano.world.field import Field
+from nano.world.chance import Chance, Field
 
 
 def _steps(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray, Field]:

@@ -1,4 +1,4 @@
-"""The world's words: families and defects as data, places and severities as sentences."""
+"""The world's words: families, which of them may be trained on, and defects as sentences."""
 
 from __future__ import annotations
 
@@ -11,12 +11,33 @@ import numpy as np
 from nano.world.scene import Family
 from tools.types import Mask
 
+TRAINED = (
+    "tray",
+    "connector",
+    "bottle",
+    "meal_box",
+    "pin_grid",
+    "blister",
+    "memory_module",
+    "metal",
+    "gear",
+    "wood",
+    "fabric",
+)
+"""Recipes train on these."""
+
+HELDOUT = ("fastener_bag", "circuit_board", "leather", "nut")
+"""No recipe may read these: they are the zero-shot test."""
+
+FAMILIES = TRAINED + HELDOUT
+"""All of them."""
+
 MASS = {"rice", "salad", "juice", "leather", "cloth"}
 """Nouns that are not counted."""
 _HERE = Path(__file__).parent
 
 
-class Story(NamedTuple):
+class DefectWords(NamedTuple):
     """What is said about one defect."""
 
     words: str
@@ -50,14 +71,14 @@ def families() -> dict[str, Family]:
     }
 
 
-def story(defect: str, words: str, noun: str) -> Story:
+def story(defect: str, words: str, noun: str) -> DefectWords:
     """The defect told; structural painters hand over "tone|noun", families whole phrases."""
     entry = _data("defects")[defect]
     if "words" in entry and "|" in words:
         tone, part = words.split("|")
         words = with_article(entry["words"].format(tone=with_unit(tone), part=part))
     rest = (entry[key].format(part=noun) for key in ("cause", "consequence", "advice"))
-    return Story(words, *rest)
+    return DefectWords(words, *rest)
 
 
 def with_unit(tone: str) -> str:

@@ -19,10 +19,10 @@ import yaml
 from PIL import Image
 
 import prompts
-from nano.world import records
+from nano.world import annotations as records
 from nano.world.make import family, render, share
-from nano.world.names import FAMILIES, HELDOUT, TRAINED
 from nano.world.scene import Scene
+from nano.world.words import FAMILIES, HELDOUT, TRAINED
 from tools.errors import InputError
 
 Split = Literal["train", "heldout", "all"]
@@ -37,7 +37,7 @@ BYTES_A_PIXEL = 2.6
 
 
 @dataclass(frozen=True)
-class Job:
+class RenderJob:
     """One photo to write."""
 
     family: str
@@ -154,9 +154,9 @@ def _folders(name: str) -> list[tuple[int, str, tuple[str, ...]]]:
     return [entry for entry in folders if entry[2] or entry[1].endswith("good")]
 
 
-def _plan(name: str, count: int) -> list[Job]:
+def _plan(name: str, count: int) -> list[RenderJob]:
     return [
-        Job(name, folder, number, first + number, defects[number % len(defects)] if defects else None)
+        RenderJob(name, folder, number, first + number, defects[number % len(defects)] if defects else None)
         for first, folder, defects in _folders(name)
         for number in range(count)
     ]
@@ -181,7 +181,7 @@ class _Written:
 
 def _render_all(
     root: Path,
-    jobs: list[Job],
+    jobs: list[RenderJob],
     setting: _Setting,
     progress: Callable[[int, int], None] | None,
     workers: int | None,
@@ -218,7 +218,7 @@ def _render_all(
         (root / name / "defects_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
-def _mapped(root: Path, batches: list[list[Job]], setting: _Setting, workers: int) -> Iterator[list[_Written]]:
+def _mapped(root: Path, batches: list[list[RenderJob]], setting: _Setting, workers: int) -> Iterator[list[_Written]]:
     if workers <= 1:
         yield from (_write_batch(root, batch, setting) for batch in batches)
         return
@@ -232,11 +232,11 @@ def _mapped(root: Path, batches: list[list[Job]], setting: _Setting, workers: in
                 future.cancel()
 
 
-def _write_batch(root: Path, batch: list[Job], setting: _Setting) -> list[_Written]:
+def _write_batch(root: Path, batch: list[RenderJob], setting: _Setting) -> list[_Written]:
     return [_write(root, job, setting) for job in batch]
 
 
-def _write(root: Path, job: Job, setting: _Setting) -> _Written:
+def _write(root: Path, job: RenderJob, setting: _Setting) -> _Written:
     scene = render(
         job.family,
         seed=setting.seed,
@@ -249,12 +249,12 @@ def _write(root: Path, job: Job, setting: _Setting) -> _Written:
     Image.fromarray(scene.image).save(root / path, compress_level=1)
     masks = _write_truth(root, job, scene)
     reference = f"{job.family}/train/good/{job.number:03d}.png" if job.folder.startswith("test/") else None
-    asked = records.asked(path, scene, masks, reference, prompts.questions())
+    asked = records.question_record(path, scene, masks, reference, prompts.questions())
     greys = [(d.name, d.pixel_value, share(d)) for d in scene.defects]
     return _Written(job.family, asked, records.listed(path, scene, masks), greys)
 
 
-def _write_truth(root: Path, job: Job, scene: Scene) -> list[str]:
+def _write_truth(root: Path, job: RenderJob, scene: Scene) -> list[str]:
     paths = []
     for number, defect in enumerate(scene.defects):
         label = job.folder.removeprefix("test/")

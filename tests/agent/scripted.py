@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from agent.calibrate import Calibration, LookMap, Looks, MatcherMap
-from agent.context import Budget, Context
+from agent.calibration.maps import Calibration, LookMap, Looks, MatcherMap
+from agent.state import Budget, Context
+from tools.anomaly.damage import ReferenceComparison, Traces
 from tools.images import sample_from_array
 from tools.parts import pose_of
-from tools.patches.trace import Beside, Traces
-from tools.types import Box, Part, Region, ScoreMap
+from tools.types import AnomalyMap, Box, Part, Region
 
 SIZE = 64
 GOOD = 0.10
@@ -27,7 +27,7 @@ def blob(peak, at=(40, 24)):
     raw = np.full((SIZE, SIZE), GOOD / 2, dtype=np.float32)
     x, y = at
     raw[y - 4 : y + 4, x - 4 : x + 4] = peak
-    return ScoreMap(raw / (raw + GOOD), float((raw / (raw + GOOD)).max()), "reference", raw, float(raw.max()))
+    return AnomalyMap(raw / (raw + GOOD), float((raw / (raw + GOOD)).max()), "reference", raw, float(raw.max()))
 
 
 def spotted(usual, spot, source):
@@ -35,7 +35,7 @@ def spotted(usual, spot, source):
     raw = np.full((SIZE, SIZE), usual, dtype=np.float32)
     raw[40:48, 8:16] = spot
     odds = 1 / (1 + np.exp(-raw))
-    return ScoreMap(odds, float(odds.max()), source, raw=raw, raw_score=float(raw.max()))
+    return AnomalyMap(odds, float(odds.max()), source, raw=raw, raw_score=float(raw.max()))
 
 
 def parts(label, *scores):
@@ -108,7 +108,7 @@ class Toolbox:
 
     def beside(self, tokens, good, size):
         assert tokens not in good and size == (SIZE, SIZE)
-        return Beside(*(spotted(0.0, value, "differ") for value in self.differs or (0.0, 0.0)))
+        return ReferenceComparison(*(spotted(0.0, value, "differ") for value in self.differs or (0.0, 0.0)))
 
     def _flaws(self, sample):
         usual, spot = self.traced
@@ -127,7 +127,7 @@ class Toolbox:
     def score(self, shown, against, defects=(), references=None):
         if isinstance(shown, list | tuple):
             plain = np.full((SIZE, SIZE), 0.5, dtype=np.float32)
-            return [ScoreMap(plain, 0.5, "text") for _ in shown]
+            return [AnomalyMap(plain, 0.5, "text") for _ in shown]
         return blob(self.distance)
 
     def ground(self, sample, phrases, threshold=None):

@@ -5,12 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from agent.arranged import arranged
-from agent.calibrate import Calibration, MatcherMap
-from agent.claims import say, say_briefly
-from agent.product import Product
-from agent.rules import Measured
-from agent.spec import ProductSpec
+from agent.calibration.maps import Calibration, MatcherMap
+from agent.evidence.claims import say, say_briefly
+from agent.matchers.layout import arranged
+from agent.products.spec import Product, ProductSpec
+from agent.rules import MeasuredParts
 from tools.images import sample_from_array
 from tools.parts import Explanation, Misfit
 from tools.types import Box, Part, Region
@@ -27,10 +26,10 @@ def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None, calibration=CALIBRA
     product = Product(
         ProductSpec(name="tray", product="tray"),
         references=(GOOD,),
-        parts=(Measured((Part("part B", Region(Box(64, 0, 96, 32), 0.9)),)),),
+        parts=(MeasuredParts((Part("part B", Region(Box(64, 0, 96, 32), 0.9)),)),),
         types=SimpleNamespace(types=(), arrangement=SimpleNamespace(own_costs=own)),
     )
-    found = Measured((Part("part C", Region(Box(64, 0, 96, 32), 0.9)),), explanation)
+    found = MeasuredParts((Part("part C", Region(Box(64, 0, 96, 32), 0.9)),), explanation)
     return list(arranged(SAMPLE, product, found, calibration))
 
 
@@ -99,4 +98,4 @@ def test_two_references_are_not_held_to_what_four_usually_cost():
 
 def test_nothing_is_said_where_no_reference_explains():
     product = Product(ProductSpec(name="tray", product="tray"))
-    assert list(arranged(SAMPLE, product, Measured(()), CALIBRATION)) == []
+    assert list(arranged(SAMPLE, product, MeasuredParts(()), CALIBRATION)) == []

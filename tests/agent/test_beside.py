@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from scripted import Toolbox, context, parts, photo
 
-from agent.calibrate import MatcherMap
-from agent.evidence import SURE
-from agent.fuse import WHOLE
+from agent.calibration.maps import MatcherMap
+from agent.evidence.fusion import WHOLE
+from agent.evidence.types import SURE
 from agent.graph import build_graph
-from agent.learning.learn import learn
+from agent.products.learn import learn
 from agent.state import InspectionState, Request
 from tools.types import Box
 

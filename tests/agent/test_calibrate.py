@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from agent.calibrate import Calibration, Fused, LookMap, MatcherMap, log_of_excess
-from agent.context import Context
-from agent.evidence import Claim, Evidence
-from agent.fuse import anomaly_llr
+from agent.calibration.maps import Calibration, Fused, LookMap, MatcherMap, log_of_excess
+from agent.evidence.fusion import anomaly_llr
+from agent.evidence.types import Claim, Evidence
+from agent.state import Context
 
 
 def test_without_references_the_stored_mean_and_spread_standardise():

@@ -9,8 +9,8 @@ from scripted import GOOD, Toolbox, context, parts, photo
 from agent.chat import Chat
 from agent.chat.case import Case
 from agent.graph import build_graph
-from agent.learning.learn import learn
-from agent.report import InspectionReport
+from agent.products.learn import learn
+from agent.report.model import InspectionReport
 from agent.state import InspectionState, Request
 from tools.errors import InputError
 from tools.images import sample_from_array

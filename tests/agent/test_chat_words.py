@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.chat.intent import INTENTS, by_words, read
+from agent.chat.understanding import INTENTS, by_words, read
 from prompts import load_yaml
 
 ASKED = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.evidence import Claim, Evidence
-from agent.telling.check import faults
+from agent.evidence.types import Claim, Evidence
+from agent.report.check import faults
 
 COUNT = Evidence("logical", Claim("count_differs", {"part": "bolt", "found": 1, "expected": "2"}), 2.0, "rule", "c")
 PLACE = Evidence(

@@ -2,8 +2,8 @@
 
 import pytest
 
-import agent.claims
-import agent.evidence
+import agent.evidence.claims
+import agent.evidence.types
 from agent import Inspector
 from looktwice.examples import examples
 
@@ -17,14 +17,14 @@ def inspector():
 
 def rename(monkeypatch):
     """Give every sentence another name, in the code and in the files of sentences."""
-    before = agent.claims.sentence_templates
+    before = agent.evidence.claims.sentence_templates
 
-    begin = agent.evidence.Claim.__init__
+    begin = agent.evidence.types.Claim.__init__
 
     def begin_renamed(self, key, *fields, **named):
         begin(self, PREFIX + key.removeprefix(PREFIX), *fields, **named)
 
-    monkeypatch.setattr(agent.evidence.Claim, "__init__", begin_renamed)
+    monkeypatch.setattr(agent.evidence.types.Claim, "__init__", begin_renamed)
     monkeypatch.setattr(
         agent.claims, "sentence_templates", lambda *a: {PREFIX + key: words for key, words in before(*a).items()}
     )

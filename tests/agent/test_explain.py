@@ -8,18 +8,17 @@ import pytest
 from langgraph.runtime import Runtime
 from scripted import GOOD, Toolbox, context, parts, photo
 
-from agent.claims import Sentence, languages, say_verdict, sentence_templates, tell
-from agent.evidence import Claim, Evidence, Verdict, appended
-from agent.fuse import Weighed
+from agent.evidence.claims import Sentence, languages, say_verdict, sentence_templates, tell
+from agent.evidence.fusion import WeighedHypothesis
+from agent.evidence.types import Claim, Evidence, Verdict, appended
 from agent.graph import build_graph
-from agent.product import Product
-from agent.report import InspectionReport
-from agent.spec import PartSpec, ProductSpec
+from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.report.files import page
+from agent.report.inference import kind_of, severity_of, story_of
+from agent.report.model import InspectionReport
+from agent.report.statements import LISTED, borne_out, tell_held, tell_hypothesis
 from agent.state import InspectionState, Request
-from agent.steps.explain import explain
-from agent.telling.infer import kind_of, severity_of, story_of
-from agent.telling.show import page
-from agent.telling.statements import LISTED, borne_out, tell_held, tell_hypothesis
+from agent.steps.conclusion import explain
 from tools.types import Box, Region
 
 NAMED = Product(
@@ -36,7 +35,7 @@ def held(number, topic="count"):
 def missing(llr):
     claim = Claim.check("count", {"part": "bolt", "found": 1, "expected": "2"}, holds=False)
     item = Evidence("logical", claim, llr, "rule", "count of bolt", part="bolt", id="E1")
-    return Weighed("count of bolt", "logical", llr, (item,))
+    return WeighedHypothesis("count of bolt", "logical", llr, (item,))
 
 
 def report(toolbox, references=3, **budget):
@@ -139,7 +138,7 @@ def test_severity_grows_with_the_place():
     def of(side):
         region = Region(Box(0, 0, side, side), 0.5, np.zeros((64, 64), bool))
         item = Evidence("structural", Claim("region_differs", {}), 1.0, "reference", "region 1", region=region)
-        return severity_of(Weighed("region 1", "structural", 1.0, (item,)), photo(0))[0]
+        return severity_of(WeighedHypothesis("region 1", "structural", 1.0, (item,)), photo(0))[0]
 
     assert [of(side) for side in (2, 8, 30)] == ["minor", "moderate", "severe"]
 

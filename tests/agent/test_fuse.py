@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.evidence import Claim, Evidence
-from agent.fuse import BESIDE, WHOLE, anomaly_llr, by_hypothesis, log_mix, probability
+from agent.evidence.fusion import BESIDE, WHOLE, anomaly_llr, by_hypothesis, log_mix, probability
+from agent.evidence.types import Claim, Evidence
 
 llrs = st.floats(-8, 8)
 

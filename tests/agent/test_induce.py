@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from test_kinds import BLUE, RED, YELLOW, part, photo
 
-from agent.induce import induce, joint_log_odds, leave_one_out, odd_one
-from agent.induce.places import positions
-from agent.induce.spreads import Measuring, tolerance
-from agent.learning.learn import reproved
-from agent.product import Product
+from agent.products.learn import reproved
+from agent.products.spec import PartSpec, Product, ProductSpec
 from agent.rules import evaluate
-from agent.rules.surprise import doubt
-from agent.spec import PartSpec, ProductSpec
+from agent.rules.induction import induce, joint_log_odds, leave_one_out, odd_one
+from agent.rules.induction.placement import positions
+from agent.rules.induction.sizes import Measuring, tolerance
+from agent.rules.likelihood import doubt
 from evals.metrics.ranking import auroc
-from evals.truth import measured_truth
+from evals.run.ground_truth import measured_truth
 from nano.world import render
 
 

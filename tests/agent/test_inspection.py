@@ -6,8 +6,8 @@ import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
 from agent.graph import build_graph
-from agent.learning.learn import learn
-from agent.report import InspectionReport
+from agent.products.learn import learn
+from agent.report.model import InspectionReport
 from agent.state import InspectionState, Request
 from tools.types import Box
 

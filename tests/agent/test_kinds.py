@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from agent.claims import say, say_briefly
+from agent.evidence.claims import say, say_briefly
 from agent.rules import (
     ColourRule,
     DirectionRule,
     EachRule,
     MatchRule,
-    Measured,
+    MeasuredParts,
     PositionRule,
     ProportionRule,
     RanksRule,
@@ -45,7 +45,7 @@ def blob(x0, x1, y0=40, y1=60):
 
 
 def photo(*parts):
-    return Measured(tuple(parts))
+    return MeasuredParts(tuple(parts))
 
 
 TIGHT = Tolerance(spread=0.02, freedom=6)
@@ -142,7 +142,7 @@ def test_a_rule_holds_on_what_obeys_it_and_fires_on_what_breaks_it(case):
 def test_a_rule_weighs_as_much_as_its_detections_are_sure(case):
     rule, _, bad = CASES[case]
     fading = [
-        Measured(tuple(Part(p.label, Region(p.region.box, sure, p.region.mask), p.measures) for p in bad.parts))
+        MeasuredParts(tuple(Part(p.label, Region(p.region.box, sure, p.region.mask), p.measures) for p in bad.parts))
         for sure in (0.99, 0.95, 0.9)
     ]
     weights = [evaluate(rule, m).log_odds for m in fading]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent import Inspector
-from agent.spec import ProductSpec
+from agent.products.spec import ProductSpec
 from nano.world import write_world
 
 SHOWN = Path(__file__).parents[2] / "docs" / "examples" / "circuit_board.yaml"

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from scripted import GOOD, Toolbox, context, parts, photo
 
-from agent.calibrate import MatcherMap
+from agent.calibration.maps import MatcherMap
 from agent.graph import build_graph
-from agent.learning.learn import learn
+from agent.products.learn import learn
 from agent.state import InspectionState, Request
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scripted import GOOD, SIZE, Toolbox, context, photo
 
-from agent.calibrate import LookMap, Looks
-from agent.crop import aligned, crop_box, crop_pair
-from agent.evidence import Hypothesis, Option
+from agent.calibration.maps import LookMap, Looks
+from agent.crops import aligned, crop_box, crop_pair
+from agent.events import in_a_line, traced
+from agent.evidence.types import Hypothesis, Option
 from agent.graph import build_first_look, build_graph, build_loop
 from agent.looks import choose
 from agent.state import InspectionState, Request
-from agent.trace import in_a_line, traced
 from tools.images import sample_from_array
 from tools.types import Box, Region
 

@@ -3,20 +3,20 @@
 import pytest
 
 from agent import Inspector
-from agent.claims import renamed, say_briefly
-from agent.evidence import Claim
-from agent.learning.naming import names_of
-from agent.rules import Measured
+from agent.evidence.claims import renamed, say_briefly
+from agent.evidence.types import Claim
+from agent.products.proposals import names_of
+from agent.rules import MeasuredParts
 from nano.world import render
 from tools.types import Box, Part, Region
 
 
 def at(label, *lefts, score=0.9, width=10):
-    return Measured(tuple(Part(label, Region(Box(x, 0, x + width, 10), score)) for x in lefts))
+    return MeasuredParts(tuple(Part(label, Region(Box(x, 0, x + width, 10), score)) for x in lefts))
 
 
 def together(*several):
-    return Measured(tuple(part for measured in several for part in measured.parts))
+    return MeasuredParts(tuple(part for measured in several for part in measured.parts))
 
 
 OTHERS = {"part B": "cap", "part C": "lid"}

@@ -2,14 +2,13 @@
 
 import pytest
 
-from agent.product import Product
-from agent.rules import AskRule, CountRule, Measured
-from agent.spec import PartSpec, ProductSpec
+from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.rules import AskRule, CountRule, MeasuredParts
 from tools.types import Box, Part, Region
 
 
 def bolts(count):
-    return Measured(tuple(Part("bolt", Region(Box(20 * n, 0, 20 * n + 10, 10), 0.9)) for n in range(count)))
+    return MeasuredParts(tuple(Part("bolt", Region(Box(20 * n, 0, 20 * n + 10, 10), 0.9)) for n in range(count)))
 
 
 def product(*rules, counts=()):

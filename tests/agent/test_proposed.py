@@ -8,22 +8,22 @@ import pytest
 from pydantic import TypeAdapter
 from scripted import Toolbox, parts, photo
 
-from agent.induce import induce
-from agent.learning.learn import learn
-from agent.learning.propose import proposed_parts
-from agent.learning.propose_rules import proposed_rules, read_rules
-from agent.learning.prove_proposed import kept_proposed
-from agent.learning.revise import add, changes
+from agent.products.learn import learn
+from agent.products.proposals import proposed_parts
+from agent.products.revision import add, changes
+from agent.products.rule_proposals import proposed_rules, read_rules
+from agent.products.spec import ProductSpec
+from agent.products.validation import kept_proposed
 from agent.rules import AskRule, ColourRule, CountRule, PositionRule, RelationRule, Rule, contradiction
-from agent.rules.surprise import doubt
-from agent.spec import ProductSpec
-from evals.measuring import TRUTH
-from evals.truth import measured_truth
+from agent.rules.induction import induce
+from agent.rules.likelihood import doubt
+from evals.fit.part_tolerances import TRUTH
+from evals.run.ground_truth import measured_truth
 from nano.world import render
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.narrate import Narrator
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec, load_profile
+from tools.vlm import LocalVLM
 
 NAMES = {"bolt": "bolt", "nut": "nut", "egg": "part A"}
 COUNT = {"kind": "count", "part": "bolt", "low": 2, "high": 2}
@@ -174,7 +174,7 @@ NANO = ModelSpec(source=load_profile("nano").role("narrator").source)
 
 @pytest.fixture(scope="module")
 def nano():
-    return Narrator(load_model(NANO, "narrator", "cpu"))
+    return LocalVLM(load_model(NANO, "narrator", "cpu"))
 
 
 def world(family, index=0):
@@ -185,12 +185,12 @@ def world(family, index=0):
 def test_held_to_the_schema_nano_lists_the_parts_that_it_lists_freely(nano, family, monkeypatch):
     shown = [sample_from_array(world(family, n).image) for n in range(2)]
     held = [part.label for part in proposed_parts(nano, shown, "product")]
-    free = Narrator.answer
+    free = LocalVLM.answer
 
     def freely(self, images, turns, max_new_tokens, *, schema):
         return free(self, images, turns, max_new_tokens)
 
-    monkeypatch.setattr(Narrator, "answer", freely)
+    monkeypatch.setattr(LocalVLM, "answer", freely)
     assert held == [part.label for part in proposed_parts(nano, shown, "product")] != []
 
 

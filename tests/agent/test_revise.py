@@ -6,10 +6,10 @@ import pytest
 from scripted import Toolbox, parts, photo
 from test_inspection import inspect
 
-from agent.learning.learn import learn
-from agent.learning.propose import read_parts
-from agent.learning.revise import add, check, reject
-from agent.spec import ProductSpec
+from agent.products.learn import learn
+from agent.products.proposals import read_parts
+from agent.products.revision import add, check, reject
+from agent.products.spec import ProductSpec
 from tools.errors import InputError
 
 
@@ -137,7 +137,7 @@ def test_what_a_person_says_and_no_rule_checks_stands_in_the_file(tmp_path):
 
 
 def test_a_question_is_put_to_the_narrator_and_weighed_against_a_good_one():
-    from agent.product import Product
+    from agent.products.spec import Product
     from agent.rules import AskRule
 
     spec = ProductSpec(name="tray", product="tray", rules=(AskRule(question="Is the seal closed?", expected="yes"),))

@@ -7,13 +7,13 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import f as f_distribution
 
-from agent.fuse import probability
-from agent.rules import CountRule, EachRule, MatchRule, Measured, RelationRule, SameRule, WholeRule
-from agent.rules.contact import touching
-from agent.rules.each import shares
-from agent.rules.position import _middle
-from agent.rules.same import _odd_one
-from agent.rules.surprise import SMALLEST, doubt, doubtful, log_odds_of
+from agent.evidence.fusion import probability
+from agent.rules import CountRule, EachRule, MatchRule, MeasuredParts, RelationRule, SameRule, WholeRule
+from agent.rules.attributes import _odd_one
+from agent.rules.counting import shares
+from agent.rules.likelihood import SMALLEST, doubt, doubtful, log_odds_of
+from agent.rules.placement import _middle
+from agent.rules.relation import touching
 from tools.types import Box, Measures, Part, Region
 
 
@@ -47,7 +47,7 @@ def test_nothing_stands_to_itself_but_parts_of_a_kind_may_touch():
 def test_a_count_that_is_right_or_off_by_one_is_no_farther_off_than_a_rule_that_is_none_allows():
     rule = CountRule(part="a", low=2, high=2, doubt=0.2)
     for count, far in ((2, 0), (1, 0), (3, 0), (0, 1), (5, 2)):
-        seen = Measured(tuple(boxed("a", n, 0, n + 1, 1) for n in range(count)))
+        seen = MeasuredParts(tuple(boxed("a", n, 0, n + 1, 1) for n in range(count)))
         tail = 1 - probability(rule.standardised(rule.raw_log_odds(seen)))
         assert rule.evaluate(seen).log_odds == pytest.approx(log_odds_of(doubtful(tail, 0.2, far)))
 
@@ -124,7 +124,7 @@ def test_masks_touch_within_reach_and_not_beyond_it():
 def test_a_colour_that_no_mapping_has_is_unknown_and_not_the_nearest_that_it_has():
     rule = MatchRule(part="fruit", other="juice", by="colour", mapping={"red": "red", "yellow": "yellow"})
     yellow, blue = (80.0, 0.0, 70.0), (35.0, 15.0, -50.0)
-    known = Measured((coloured("fruit", yellow), coloured("juice", yellow)))
-    unknown = Measured((coloured("fruit", yellow), coloured("juice", blue, "blue")))
+    known = MeasuredParts((coloured("fruit", yellow), coloured("juice", yellow)))
+    unknown = MeasuredParts((coloured("fruit", yellow), coloured("juice", blue, "blue")))
     assert rule.evaluate(known).claim.key == "match_as_expected"
     assert rule.evaluate(unknown).claim.key == "match_unknown"

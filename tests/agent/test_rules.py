@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agent.claims import translated
-from agent.rules import CountRule, Measured, PartCounts, PositionRule, PresenceRule, evaluate
+from agent.evidence.claims import translated
+from agent.rules import CountRule, MeasuredParts, PartCounts, PositionRule, PresenceRule, evaluate
 from tools.types import Box, Part, Region
 
 
 def bolts(*scores):
-    return Measured(tuple(Part("bolt", Region(Box(10 * n, 0, 10 * n + 8, 8), s)) for n, s in enumerate(scores)))
+    return MeasuredParts(tuple(Part("bolt", Region(Box(10 * n, 0, 10 * n + 8, 8), s)) for n, s in enumerate(scores)))
 
 
 def brute_force(scores):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from agent.files import in_yaml
+from agent.products.files import in_yaml
+from agent.products.spec import PartSpec, ProductSpec
 from agent.rules import (
     ColourRule,
     CountRule,
@@ -18,7 +19,6 @@ from agent.rules import (
     Tolerance,
     Zone,
 )
-from agent.spec import PartSpec, ProductSpec
 from nano.world import FAMILIES as FAMILY_NAMES
 from nano.world import family
 from prompts import ready_made

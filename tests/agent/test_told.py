@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.learning.told import counted_parts, read_words
+from agent.products.description import counted_parts, read_words
 from agent.rules import EachRule
 
 

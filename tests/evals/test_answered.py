@@ -8,33 +8,32 @@ import pytest
 from pretend import Respondent, picture, refuse, settings
 from sklearn.metrics import precision_recall_fscore_support
 
-from evals.answered import answer_all
-from evals.asking import LONGEST, BareNarrator, WholeAgent, choice_text
-from evals.compare import compare
-from evals.conversation import Conversation
 from evals.datasets.base import read_photo
-from evals.datasets.questions import Item, Question
-from evals.grades import Graders
-from evals.results import PREDICTIONS, read_lines, read_results
+from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
+from evals.qa.grading import Graders
+from evals.qa.respondents import LONGEST, BareNarrator, Conversation, WholeAgent, choice_text
+from evals.qa.runner import answer_all
+from evals.run.compare import compare
+from evals.run.results import PREDICTIONS, read_lines, read_results
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
 
 
 def item(tmp_path, name, *questions, category="candle", templates=()):
     photo = picture(tmp_path / "photos" / f"{name}.png")
-    return Item(name, category, category, read_photo(photo), tuple(questions), tuple(templates))
+    return PhotoQuestions(name, category, category, read_photo(photo), tuple(questions), tuple(templates))
 
 
 def detect(truth):
-    return Question("detect", "Any defects?", "detection", truth)
+    return BenchmarkQuestion("detect", "Any defects?", "detection", truth)
 
 
 def choice(truth, topic="Defect Analysis", options=None):
-    return Question("choose", "Which?", topic, truth, options or {"A": "one", "B": "two"})
+    return BenchmarkQuestion("choose", "Which?", topic, truth, options or {"A": "one", "B": "two"})
 
 
 def tell(text, truth, topic="low_level"):
-    return Question("tell", text, topic, truth)
+    return BenchmarkQuestion("tell", text, topic, truth)
 
 
 def by_name(answers):
@@ -188,7 +187,7 @@ def test_the_narrator_answers_with_its_own_replies_in_the_history_and_sees_no_la
 
     photo = sample_from_array(np.zeros((600, 2048, 3), dtype=np.uint8))
     asked = (detect("yes"), tell("What?", None), tell("Why?", None))
-    talk = BareNarrator(Narrator()).meet(Item("x", "candle", "candle", lambda: photo, asked))
+    talk = BareNarrator(Narrator()).meet(PhotoQuestions("x", "candle", "candle", lambda: photo, asked))
     said = [talk.answer(question) for question in asked]
     assert (said[0].text, said[0].score) == ("reply 1", 0.7)
     assert seen[0][0] == [(300, LONGEST, 3)]
@@ -211,7 +210,7 @@ def test_the_agent_reads_nothing_but_the_photo_and_the_product_s_noun_when_there
     inspector = Talking()
     bright = picture(tmp_path / "photos" / "b.png", spot=250)
     asked = (detect("yes"), tell("What?", None), choice("A", "Anomaly Detection", {"A": "No", "B": "Yes"}), choice("A"))
-    talk = WholeAgent(inspector).meet(Item("x", "pcb1", "printed circuit board", read_photo(bright), asked))
+    talk = WholeAgent(inspector).meet(PhotoQuestions("x", "pcb1", "printed circuit board", read_photo(bright), asked))
     assert inspector.learned == [("pcb1", [], "", "printed circuit board")]
     assert [talk.answer(question).text for question in asked] == ["Yes", "measured: What?", "B", "B"]
 
@@ -242,5 +241,5 @@ def test_a_choice_is_put_with_all_its_options_and_the_template_is_explained():
 def test_a_template_is_not_read_by_a_zero_shot_benchmark(tmp_path):
     plain = item(tmp_path, "c0", detect("no"))
     with pytest.raises(InputError):
-        BareNarrator(None).meet(Item("y", "c", "c", plain.photo, plain.questions, (refuse,)))
+        BareNarrator(None).meet(PhotoQuestions("y", "c", "c", plain.photo, plain.questions, (refuse,)))
     assert plain.templates == ()

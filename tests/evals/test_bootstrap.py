@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from evals.metrics import ranking_metrics
 from evals.metrics.bootstrap import Scored, counted, draws, intervals, macro, resampled
-from evals.metrics.ece import ece
+from evals.metrics.calibration import ece
 
 rows = st.lists(
     st.tuples(st.sampled_from(["good", "logical", "structural"]), st.integers(0, 4), st.booleans()),

@@ -6,11 +6,13 @@ import os
 import pytest
 from pretend import Inspector, mask, parts_folder, picture, settings
 
-from evals.datasets import mmad, mvtec, open_benchmark, pairs, visa, visa_dr
+from evals.datasets import folder as pairs
+from evals.datasets import mmad, mvtec, open_benchmark, visa
+from evals.datasets import visa as visa_dr
 from evals.datasets.base import read_grey
-from evals.results import PREDICTIONS, Prediction, Refusal, claimed, read_lines, read_results
-from evals.runner import run
-from evals.told import products
+from evals.run.results import PREDICTIONS, Prediction, Refusal, claimed, read_lines, read_results
+from evals.run.runner import run
+from evals.studies.report_sentences import products
 from tools.errors import InputError
 from tools.images import FORMATS
 

@@ -3,10 +3,10 @@
 import pytest
 from pretend import Inspector, parts_folder, settings
 
-from evals.compare import compare
 from evals.datasets import open_benchmark
-from evals.results import PREDICTIONS
-from evals.runner import run
+from evals.run.compare import compare
+from evals.run.results import PREDICTIONS
+from evals.run.runner import run
 from tools.errors import InputError
 
 

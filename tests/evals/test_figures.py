@@ -4,8 +4,8 @@ import shlex
 
 from typer.testing import CliRunner
 
-from evals.figures import METRICS, line, rows
-from evals.runner import Results, Settings
+from evals.run.runner import Results, RunSettings
+from evals.studies.figures import METRICS, line, rows
 from looktwice.cli.commands import app
 from tools.errors import LookTwiceError
 
@@ -31,7 +31,7 @@ def test_each_row_s_command_is_one_that_the_command_line_takes(tmp_path):
 
 def test_a_metric_that_is_not_defined_stays_empty():
     (row, *_) = rows(None, 12)
-    settings = Settings(
+    settings = RunSettings(
         benchmark="world", profile="nano", shots=0, seed=1, limit=12, split="trained", style="plain",
         categories=("metal",), looks=0, words=True,
     )  # fmt: skip

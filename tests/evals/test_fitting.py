@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from layouts import SORTS, layout, product
 
-from agent.calibrate import MatcherMap
-from agent.fuse import WHOLE
-from evals import measuring, rules
-from evals.calibration import Seen, _fused, _scores, fitted_map
-from evals.likeness import Labelled, fitted, nouns_of
-from evals.truth import measured_truth
-from tools.parts.likeness import Comparer, scale_of
+from agent.calibration.maps import MatcherMap
+from agent.evidence.fusion import WHOLE
+from evals.fit import part_tolerances
+from evals.fit.matcher_maps import MatcherScores, _fused, _scores, fitted_map
+from evals.fit.part_similarity import Labelled, fitted, nouns_of
+from evals.run.ground_truth import measured_truth
+from evals.studies import rule_quality
+from tools.parts.descriptors import Comparer, scale_of
 
 PLAIN = MatcherMap(slope=1.0, offset=0.0, share=1.0)
 
 
 def drawn(apart, seed=0, count=80):
     rng = np.random.default_rng(seed)
-    return Seen(rng.normal(0, 1, count).tolist(), rng.normal(apart, 1, count).tolist())
+    return MatcherScores(rng.normal(0, 1, count).tolist(), rng.normal(apart, 1, count).tolist())
 
 
 def test_a_matcher_that_tells_good_from_bad_gets_a_map_that_does_and_one_that_does_not_gets_none():
@@ -42,7 +43,9 @@ def test_a_matcher_of_which_little_was_seen_is_worth_nothing():
 
 def test_of_anomalies_half_of_which_a_matcher_cannot_see_a_low_score_says_little():
     rng = np.random.default_rng(1)
-    half = Seen(rng.normal(0, 1, 120).tolist(), [*rng.normal(0, 1, 60).tolist(), *rng.normal(6, 1, 60).tolist()])
+    half = MatcherScores(
+        rng.normal(0, 1, 120).tolist(), [*rng.normal(0, 1, 60).tolist(), *rng.normal(6, 1, 60).tolist()]
+    )
     found = fitted_map(PLAIN, half, limit=6.0)
     assert 0.3 < found.share < 0.8
     assert found.llr(-3.0) > -1.6
@@ -105,13 +108,15 @@ def jittered(by):
             x, y = part.measures.place
             dx, dy = rng.normal(0, by, 2)
             moved.append(replace(part, measures=replace(part.measures, place=(x + dx, y + dy))))
-        return measuring.Measured(tuple(moved))
+        return part_tolerances.Measured(tuple(moved))
 
     return sight
 
 
 def test_places_that_are_measured_badly_show_as_a_wider_spread_of_places_and_of_nothing_else():
-    sharp, blurred = (measuring.fitted(["bottle"], lambda _, by=by: jittered(by), images=10) for by in (0.0, 0.06))
+    sharp, blurred = (
+        part_tolerances.fitted(["bottle"], lambda _, by=by: jittered(by), images=10) for by in (0.0, 0.06)
+    )
     assert blurred.place > 2 * sharp.place
     assert blurred.area == pytest.approx(sharp.area, rel=0.2)
 
@@ -121,8 +126,8 @@ def test_spreads_are_fitted_and_printed_for_a_calibration_file(monkeypatch, caps
 
     monkeypatch.setattr("nano.world.TRAINED", ("pin_grid",))
     monkeypatch.setattr(sys, "argv", ["measuring", "--images", "8"])
-    measuring.main()
-    found = measuring.Measuring.model_validate(yaml.safe_load(capsys.readouterr().out)["measuring"])
+    part_tolerances.main()
+    found = part_tolerances.Measuring.model_validate(yaml.safe_load(capsys.readouterr().out)["measuring"])
     assert 0 < found.place < 0.2
 
 
@@ -156,7 +161,7 @@ def test_a_segment_is_named_by_the_part_that_it_overlaps_most_if_by_enough():
 def test_rules_are_measured_family_by_family_and_their_mean_is_told(monkeypatch, capsys):
     command = "rules --sight truth --family pin_grid --shots 3 --images 6 --repeats 1"
     monkeypatch.setattr(sys, "argv", command.split())
-    rules.main()
+    rule_quality.main()
     first, *means = capsys.readouterr().out.splitlines()
     import json
 
@@ -168,10 +173,10 @@ def test_rules_are_measured_family_by_family_and_their_mean_is_told(monkeypatch,
 
 
 def test_a_product_file_as_learned_is_shown_and_can_be_read(monkeypatch, capsys, tmp_path):
-    from agent.spec import ProductSpec
+    from agent.products.spec import ProductSpec
 
     monkeypatch.setattr(sys, "argv", ["rules", "--show", "--family", "pin_grid", "--shots", "3"])
-    rules.main()
+    rule_quality.main()
     (tmp_path / "shown.yaml").write_text(capsys.readouterr().out)
     spec = ProductSpec.load(tmp_path / "shown.yaml")
     assert spec.name == "pin_grid"

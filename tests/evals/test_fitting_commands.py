@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from agent.calibrate import Calibration, Fused
-from agent.fuse import WHOLE
-from evals import arranging, calibration, looks
-from evals.looks import Answered
+from agent.calibration.maps import Calibration, Fused
+from agent.evidence.fusion import WHOLE
+from evals.fit import assignment_costs as arranging
+from evals.fit import look_maps as looks
+from evals.fit import matcher_maps as calibration
+from evals.fit.look_maps import Answered
 
 LABELS = ("good", "structural", "good", "logical") * 16
 
@@ -70,7 +72,7 @@ def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_co
     monkeypatch.setattr(sys, "argv", ["calibration", "--products", "1", "--images", "64", "--out", str(target)])
     calibration.main()
     text = target.read_text()
-    assert text.startswith("# Fitted on unseen medleys: python -m evals.calibration --profile nano --products 1")
+    assert text.startswith("# Fitted on unseen medleys: python -m evals.fit.matcher_maps --profile nano --products 1")
     maps = Calibration.model_validate(yaml.safe_load(text))
     assert maps.reference.llr(4.0) > 1.5
     assert maps.rule.llr(4.0) > 1.0
@@ -88,8 +90,8 @@ def test_matchers_that_tell_are_given_worth_those_that_do_not_are_not_and_the_co
 
 def test_maps_that_are_named_are_fitted_and_keep_their_weight_and_all_others_stay(monkeypatch, tmp_path):
     target = tmp_path / "maps.yaml"
-    other = "# Of these, later: python -m evals.calibration --maps tracer rule"
-    target.write_text(f"# A note.\n# Of these, later: python -m evals.calibration --maps rule\n{other}\n")
+    other = "# Of these, later: python -m evals.fit.matcher_maps --maps tracer rule"
+    target.write_text(f"# A note.\n# Of these, later: python -m evals.fit.matcher_maps --maps rule\n{other}\n")
     names = ["rule", "lone"]
     monkeypatch.setattr(
         sys, "argv", ["calibration", "--products", "1", "--images", "64", "--out", str(target), "--maps", *names]
@@ -117,13 +119,13 @@ def test_looks_that_tell_are_given_worth_and_keep_what_stood_in_the_file(monkeyp
     monkeypatch.setattr(looks, "fused", lambda seen, _: Fused(slope=slopes[len(seen[0][0].product.references)]))
     monkeypatch.setattr(looks, "replace", lambda value, **_: value)
     target = tmp_path / "maps.yaml"
-    target.write_text("# Fitted on something\n# Looks and fusion: python -m evals.looks --old\ntext: {}\n")
+    target.write_text("# Fitted on something\n# Looks and fusion: python -m evals.fit.look_maps --old\ntext: {}\n")
     monkeypatch.setattr(sys, "argv", ["looks", "--shots", "0", "4", "--out", str(target)])
     looks.main()
     lines = target.read_text().splitlines()
     assert lines[0] == "# Fitted on something"
-    assert [line for line in lines if "evals.looks" in line] == [
-        "# Looks and fusion: python -m evals.looks --profile nano --products 16 --images 8 --shots 0 4"
+    assert [line for line in lines if "evals.fit.look_maps" in line] == [
+        "# Looks and fusion: python -m evals.fit.look_maps --profile nano --products 16 --images 8 --shots 0 4"
     ]
     maps = Calibration.model_validate(yaml.safe_load(target.read_text()))
     assert maps.looks.zoom.gain > maps.looks.recount.gain

@@ -11,7 +11,7 @@ from pretend import mask, parts_folder, picture
 from evals.datasets import open_benchmark
 from evals.datasets.mmad import open_mmad
 from evals.datasets.questions import of_categories, spread
-from evals.datasets.visa_dr import detection_split, open_visa_dr
+from evals.datasets.visa import detection_split, open_visa_dr
 from tools.errors import InputError
 
 

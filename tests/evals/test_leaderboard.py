@@ -4,14 +4,14 @@ import shlex
 
 from typer.testing import CliRunner
 
-from evals.leaderboard import METRICS, PARTS, command_of, page, row
-from evals.results import Results, Settings
+from evals.run.results import Results, RunSettings
+from evals.studies.leaderboard import METRICS, PARTS, command_of, page, row
 from looktwice.cli.commands import app
 from tools.errors import LookTwiceError
 
 
 def results(part, shots):
-    settings = Settings(
+    settings = RunSettings(
         benchmark="world", profile="nano", shots=shots, seed=1, limit=12, split=part.split, style=part.style,
         categories=("nut",), looks=3, words=True,
     )  # fmt: skip
@@ -37,8 +37,8 @@ def test_each_row_s_command_is_one_that_the_command_line_takes(tmp_path):
 
 
 def test_the_page_states_the_command_and_every_row():
-    text = page([(part, results(part, 1)) for part in PARTS], "python -m evals.leaderboard")
-    assert "Made by `python -m evals.leaderboard`" in text
+    text = page([(part, results(part, 1)) for part in PARTS], "python -m evals.studies.leaderboard")
+    assert "Made by `python -m evals.studies.leaderboard`" in text
     assert [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][1:] == [
         p.name for p in PARTS
     ]

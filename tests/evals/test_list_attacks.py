@@ -7,7 +7,7 @@ from pretend import mask, picture
 
 from evals.datasets import open_benchmark
 from evals.datasets.mmad import open_mmad
-from evals.datasets.visa_dr import open_visa_dr
+from evals.datasets.visa import open_visa_dr
 from tools.errors import InputError
 
 WAYS = ("absolute", "parent", "parent in the middle", "backslashes", "link", "linked folder", "long", "zero byte")

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from agent import Inspector
-from agent.calibrate import LookMap
-from evals.ablated import Judgement, PhotoLine, metrics_of
-from evals.ablation import ROWS, measure, table
+from agent.calibration.maps import LookMap
 from evals.datasets.world import open_world
-from evals.leaning import Asked, figures
-from evals.looks import Answered, fitted, overlaps, told_apart
-from evals.reliability import bins, calibration_error, plot
+from evals.fit.look_maps import Answered, fitted, overlaps, told_apart
+from evals.metrics.calibration import bins, calibration_error, plot
+from evals.studies.ablation import ROWS, Judgement, PhotoLine, measure, metrics_of, table
+from evals.studies.yes_bias import PlaceAnswers, figures
 from tools.types import Box, Region
 
 
@@ -105,7 +104,8 @@ def test_the_leaning_of_yes_and_no_is_seen_before_and_gone_after_it_is_taken_out
     """A narrator that says yes to everything still says more of it where there is a defect."""
     usual, news = 3.0, 1.0
     asked = [
-        Asked(good=n % 2 == 0, odds=(usual + (n % 2) * 2 * news - news,) * 2, usual=(usual,) * 2) for n in range(20)
+        PlaceAnswers(good=n % 2 == 0, odds=(usual + (n % 2) * 2 * news - news,) * 2, usual=(usual,) * 2)
+        for n in range(20)
     ]
     raw, debiased = (figures(asked, way) for way in ("two phrasings, raw", "two phrasings, debiased"))
     assert raw.yes_on_good == 1.0

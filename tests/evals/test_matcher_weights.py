@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import yaml
 
-from agent.calibrate import Calibration, MatcherMap
-from agent.evidence import Claim, Evidence
-from agent.fuse import WHOLE, anomaly_llr
-from evals import weights
-from evals.weights import Judged, plain, ranked, searched, weighed, written
+from agent.calibration.maps import Calibration, MatcherMap
+from agent.evidence.fusion import WHOLE, anomaly_llr
+from agent.evidence.types import Claim, Evidence
+from evals.fit import fusion_weights
+from evals.fit.fusion_weights import FirstLookScores, plain, ranked, searched, weighed, written
 
 PHOTOS = 60
 
@@ -28,20 +28,20 @@ def product(seed, noise):
         )
         for b in bad
     )
-    return Judged(evidence, tuple(bad.tolist()))
+    return FirstLookScores(evidence, tuple(bad.tolist()))
 
 
 def test_a_matcher_that_guesses_is_turned_down_beside_one_that_knows():
     products = [product(n, noise=4.0) for n in range(3)]
     found = searched([products])
-    assert found["reference"] == min(weights.TRIED)
+    assert found["reference"] == min(fusion_weights.TRIED)
     assert found["differ"] >= 1.0
     assert ranked(products, found) > ranked(products, {}) + 0.05
 
 
 def test_a_matcher_counts_as_little_as_it_can_where_that_costs_nothing():
     found = searched([[product(n, noise=1e-6) for n in range(3)]])
-    assert found["reference"] == found["parts"] == min(weights.TRIED)
+    assert found["reference"] == found["parts"] == min(fusion_weights.TRIED)
 
 
 def test_evidence_counts_by_the_weight_of_the_map_that_it_went_through():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from evals.metrics.ece import ece
+from evals.metrics.calibration import ece
 from evals.metrics.region import Regions, TruthRegion
 
 

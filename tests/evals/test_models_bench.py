@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from evals.benches.full_size import known_sources, shapes, write_random
-from evals.benches.models import bench_models
-from evals.fits import FORMS, profile_weights, smallest_gpu
+from evals.benches.models import FORMS, bench_models, profile_weights, smallest_gpu
 from tools.errors import InputError
-from tools.loading import load_model
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec, load_profile
 
 PUBLISHED = {

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from layouts import SCALE, layout, product, references
 
-from evals.arranging import Shown, measure, searched, shown_family, worth
-from evals.part_figures import _connected, _matching
+from evals.fit.assignment_costs import MedleySegments, measure, searched, shown_family, worth
+from evals.studies.part_quality import _connected, _matching
 from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import family
-from tools.parts.prices import priced, prices, shipped
+from tools.parts.assignment import priced, prices, shipped
 from tools.types import Box, Part, Region
 
 
@@ -22,7 +22,7 @@ def products(number=3):
         good = [layout(places, sorts, seed + n) for n in range(4)]
         bad = [layout(places[1:], sorts[1:], seed + n) for n in range(4)]
         shown = tuple(references(places, sorts))
-        found.append(Shown(shown, (*good, *bad), np.repeat([False, True], 4), SCALE))
+        found.append(MedleySegments(shown, (*good, *bad), np.repeat([False, True], 4), SCALE))
     return found
 
 
@@ -35,7 +35,7 @@ def test_prices_that_rank_are_measured_and_free_ones_are_worth_nothing():
 def test_a_search_finds_better_prices_and_never_worse_ones(monkeypatch):
     # One tick for each try: how far it gets does not depend on the machine.
     ticks = count()
-    monkeypatch.setattr("evals.arranging.time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    monkeypatch.setattr("evals.fit.assignment_costs.time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     poor = prices().model_copy(update={"missing": 0.2, "extra": 0.2})
     sets = [products(2), products(1)]
     better = searched(poor, sets, seconds=25.0)
@@ -51,9 +51,9 @@ def test_a_family_is_shown_in_sets_with_references_of_their_own(monkeypatch):
         seen.append(image.tobytes())
         return layout(places, sorts, len(seen))
 
-    monkeypatch.setattr("evals.arranging._layout", seen_as)
-    monkeypatch.setattr("evals.arranging.FAMILY_GOOD", 2)
-    monkeypatch.setattr("evals.arranging.FAMILY_BAD", 1)
+    monkeypatch.setattr("evals.fit.assignment_costs._layout", seen_as)
+    monkeypatch.setattr("evals.fit.assignment_costs.FAMILY_GOOD", 2)
+    monkeypatch.setattr("evals.fit.assignment_costs.FAMILY_BAD", 1)
     sets = shown_family(None, "bottle")
     defects = len(family("bottle").logical)
     assert [len(s.references) for s in sets] == [4, 4]

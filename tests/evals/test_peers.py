@@ -9,9 +9,8 @@ import pytest
 
 from evals.benches.logsad import Looked, Scores, Usual, learned, matching_cost, scored, usual
 from evals.benches.peers import PeersBench, bench_peers, cells
+from evals.benches.peers_data import ContenderScores, PeerRow, Skipped, metrics_of, shown_products
 from evals.benches.peers_patch import CONTENDERS, missing_peer, patch_rows
-from evals.benches.peers_photos import shown_products
-from evals.benches.peers_rows import Row, Said, Skipped, metrics_of
 
 
 def _looked(kinds, instances):
@@ -90,12 +89,14 @@ def test_photos_are_half_good_with_both_kinds_of_defect_and_neither_reference_no
 
 
 def test_metrics_are_those_of_the_scores_and_decisions_only_where_there_are_any(products):
-    perfect = Said([float(label != "good") for label in products[0].labels])
+    perfect = ContenderScores([float(label != "good") for label in products[0].labels])
     found = metrics_of(products, [perfect])
     assert found["image_auroc"] == found["image_auroc_logical"] == 1.0
     assert "accuracy" not in found
     assert "pixel_auroc" not in found
-    told = Said([0.0] * 4, decisions=[False] * 4, maps=[p.truth.astype(np.float32) for p in products[0].photos])
+    told = ContenderScores(
+        [0.0] * 4, decisions=[False] * 4, maps=[p.truth.astype(np.float32) for p in products[0].photos]
+    )
     found = metrics_of(products, [told])
     assert (found["image_auroc"], found["recall"], found["pixel_auroc"]) == (0.5, 0.0, 1.0)
 
@@ -104,7 +105,7 @@ def test_a_peer_that_is_not_there_is_left_out_with_a_reason(products):
     assert "cannot be run" in missing_peer("/no/such/python")
     mine = tuple(c for c in CONTENDERS if c.key in ("memory", "patchcore"))
     ours, theirs = patch_rows(products, "heldout", _toolbox(), "nano", peer="/no/such/python", contenders=mine)
-    assert isinstance(ours, Row)
+    assert isinstance(ours, PeerRow)
     assert ours.photos == 4
     assert 0 <= ours.metrics["image_auroc"] <= 1
     assert ours.peak_mib is not None
@@ -122,7 +123,7 @@ def test_anomalib_scores_the_same_photos_on_the_same_weights(products):
             products, "heldout", _toolbox(), "nano", peer=os.environ["LOOKTWICE_PEER"], contenders=theirs,
         )
     )  # fmt: skip
-    assert [type(row) for row in rows] == [Row] * 4
+    assert [type(row) for row in rows] == [PeerRow] * 4
     assert rows[0].metrics["pixel_auroc"] > 0.5
 
 
@@ -144,7 +145,7 @@ def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_on
 
 
 def test_what_was_left_out_stands_below_the_table():
-    row = Row("patches", "ours", "trained", 4, 8, {"image_auroc": 0.5}, 0.25, 100.4, "a note")
+    row = PeerRow("patches", "ours", "trained", 4, 8, {"image_auroc": 0.5}, 0.25, 100.4, "a note")
     assert cells(row, "patches") == ["patches: ours", "trained", "4", "8", "0.500", *[""] * 5, "4.00", "100", "a note"]
     bench = PeersBench("nano", 1, 8, 4, 8, 1, (row,), (Skipped("anomalib", "it is not there"),), "the command")
     assert "- anomalib: it is not there" in bench.markdown()
@@ -166,7 +167,7 @@ def test_no_family_left_is_said():
 
 def test_the_peer_is_shown_the_very_pixels_that_ours_are_shown(products):
     from evals.benches.peers_anomalib import _pixels, _sized
-    from tools.patches.pixels import input_format, to_pixels
+    from tools.anomaly.features import input_format, to_pixels
 
     memory = _toolbox().memory
     form = input_format(memory._loaded, 192)

@@ -2,7 +2,7 @@
 
 import json
 
-from evals.proposing import Proposed, measure_family
+from evals.studies.rule_proposals import ProposalCounts, measure_family
 
 
 class Scripted:
@@ -24,8 +24,8 @@ def test_proposals_are_counted_by_what_became_of_them():
     )
     found = measure_family(narrator, "tray", shots=3)
     # Bolts and nuts are both kept in place, so that one being left of the other is no rule of its own.
-    assert found == Proposed("tray", rules=3, borne_out=2, new=1, questions=1)
+    assert found == ProposalCounts("tray", rules=3, borne_out=2, new=1, questions=1)
 
 
 def test_a_narrator_that_proposes_nothing_has_nothing_counted():
-    assert measure_family(Scripted(), "tray", shots=1) == Proposed("tray", 0, 0, 0, 0)
+    assert measure_family(Scripted(), "tray", shots=1) == ProposalCounts("tray", 0, 0, 0, 0)

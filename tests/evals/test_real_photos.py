@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.told import frame, products, written
+from evals.studies.report_sentences import frame, products, written
 from tools.errors import InputError
 
 

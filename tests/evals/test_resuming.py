@@ -15,8 +15,8 @@ import torch
 from pretend import Inspector, mask, parts_folder, picture, refuse, settings
 
 from evals.datasets import open_benchmark
-from evals.results import PREDICTIONS, Prediction, Settings, read_lines, read_results
-from evals.runner import run
+from evals.run.results import PREDICTIONS, Prediction, RunSettings, read_lines, read_results
+from evals.run.runner import run
 from tools.errors import InputError, ModelError
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from pretend import Inspector, settings
 from evals.datasets import open_benchmark
-from evals.runner import run
+from evals.run.runner import run
 
 class Slow(Inspector):
     def inspect(self, photo, *, product=None):
@@ -219,7 +219,7 @@ def test_results_of_before_intervals_and_records_are_read(tmp_path):
         "seconds": 1.0,
     }
     assert Prediction.model_validate(line).confidence is None
-    assert isinstance(found.settings, Settings)
+    assert isinstance(found.settings, RunSettings)
 
 
 def test_a_record_says_what_the_figures_were_made_with(tmp_path):
@@ -234,7 +234,7 @@ def test_a_record_says_what_the_figures_were_made_with(tmp_path):
 
 def test_the_weights_of_the_shipped_profile_have_digests():
     from tools.profiles import load_profile
-    from tools.profiles.digests import digests
+    from tools.profiles.catalog import digests
 
     found = digests(load_profile("nano"))
     assert {"scorer", "features", "grounder", "segmenter", "narrator"} <= set(found)

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from agent.rules import CountRule, Measured, SameRule
-from evals.rules import _points_at, _says, _share_false, as_learned, measure_family
-from evals.seen import nouns_of
-from evals.truth import measured_truth
+from agent.rules import CountRule, MeasuredParts, SameRule
+from evals.run.ground_truth import measured_truth, nouns_of
+from evals.studies.rule_quality import _points_at, _says, _share_false, as_learned, measure_family
 from nano.world import render
 
 
@@ -30,7 +29,7 @@ def test_pointing_elsewhere_is_not_pointing_at_the_defect():
     outcome = rule.evaluate(measured_truth(scene))
     assert _points_at(outcome, scene.anomaly_mask)
     assert not _points_at(outcome, np.zeros_like(scene.anomaly_mask))
-    assert not _points_at(rule.evaluate(Measured(())), scene.anomaly_mask)
+    assert not _points_at(rule.evaluate(MeasuredParts(())), scene.anomaly_mask)
 
 
 def test_a_family_is_measured_and_shown_as_learned():
@@ -48,6 +47,6 @@ def test_discovered_kinds_are_held_against_the_nouns_that_they_show():
         return [[replace(part, label=label) for part in m.of(noun)[:most]] for m in truth]
 
     kinds = [kind("part A", "nut"), kind("part B", "nut", most=1), kind("part C", "bolt"), kind("part D", "cap")]
-    seen = [Measured(tuple(part for some in photo for part in some)) for photo in zip(*kinds, strict=True)]
+    seen = [MeasuredParts(tuple(part for some in photo for part in some)) for photo in zip(*kinds, strict=True)]
     named = nouns_of(["part A", "part B", "part C", "part D"], scenes, seen, taken=["cap"])
     assert named == {"part A": "nut", "part C": "bolt"}

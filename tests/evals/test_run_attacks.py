@@ -12,13 +12,13 @@ import pytest
 from pretend import Inspector, Respondent, parts_folder, picture, settings
 from rich.console import Console
 
-from evals.answered import answer_all
 from evals.datasets import open_benchmark
 from evals.datasets.base import read_photo
-from evals.datasets.questions import Item, Question
-from evals.reliability import bins, plot
-from evals.results import claimed, read_results
-from evals.runner import run
+from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
+from evals.metrics.calibration import bins, plot
+from evals.qa.runner import answer_all
+from evals.run.results import claimed, read_results
+from evals.run.runner import run
 from looktwice.cli.eval import _print
 from tools.errors import InputError
 
@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from pretend import settings
-from evals.results import claimed
+from evals.run.results import claimed
 with claimed(Path(sys.argv[1]), settings()):
     print("held", flush=True)
     sys.stdin.read()
@@ -43,7 +43,11 @@ def opened(root):
 
 def asked(tmp_path, name="a", category="candle"):
     photo = picture(tmp_path / "photos" / "a.png")
-    return [Item(name, category, category, read_photo(photo), (Question("detect", "Any?", "detection", "no"),))]
+    return [
+        PhotoQuestions(
+            name, category, category, read_photo(photo), (BenchmarkQuestion("detect", "Any?", "detection", "no"),)
+        )
+    ]
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from pretend import Inspector, Respondent, parts_folder, picture, settings
 
-from evals.answered import answer_all
 from evals.datasets import open_benchmark
 from evals.datasets.base import read_photo
-from evals.datasets.questions import Item, Question
+from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
 from evals.metrics.bootstrap import Scored
-from evals.pages import leaderboard_head, leaderboard_row, ordered
-from evals.pages.charts import curves, histogram, reliability, roc_and_pr
-from evals.runner import run
+from evals.qa.runner import answer_all
+from evals.reports import leaderboard_head, leaderboard_row, ordered
+from evals.reports.charts import curves, histogram, reliability, roc_and_pr
+from evals.run.runner import run
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def test_the_table_and_the_row_say_what_the_results_say(done):
 
 def test_what_is_written_by_others_is_escaped(tmp_path):
     photo = picture(tmp_path / "a.png")
-    question = Question("detect", "Any <b>defect</b>?", "detection", "yes")
-    item = Item("detect/<i>", "<script>", "x", read_photo(photo), (question,))
+    question = BenchmarkQuestion("detect", "Any <b>defect</b>?", "detection", "yes")
+    item = PhotoQuestions("detect/<i>", "<script>", "x", read_photo(photo), (question,))
     answer_all(Respondent(lambda *_: ("<img src=x>", 0.5)), [item], settings(benchmark="visa-dr"), tmp_path / "out")
     text = (tmp_path / "out" / "report.html").read_text()
     for raw in ("<img src=x>", "<b>defect", "<i>", "<script>alert"):

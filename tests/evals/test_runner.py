@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evals.datasets import open_benchmark
-from evals.runner import Prediction, Settings, run, summarise
+from evals.run.runner import Prediction, RunSettings, run, summarise
 from tools.errors import InputError
 
 
@@ -26,7 +26,7 @@ def settings(**changes):
         "benchmark": "world", "profile": "nano", "shots": 1, "seed": 5, "limit": 4, "split": "all",
         "style": "plain", "categories": ("metal",), "looks": 0, "words": False,
     }  # fmt: skip
-    return Settings(**{**plain, **changes})
+    return RunSettings(**{**plain, **changes})
 
 
 def test_a_run_that_was_killed_goes_on_without_repeating_or_losing_an_image(inspector, categories, tmp_path):

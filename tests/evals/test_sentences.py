@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evals.sentences import Truth, judged
+from evals.run.ground_truth import Truth, judged
 
 MASK = np.zeros((64, 64), dtype=bool)
 MASK[10:20, 10:20] = True

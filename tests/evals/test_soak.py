@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.benches.soak import SoakBench, bench_soak
+from evals.benches.memory import SoakBench, bench_soak
 from tools.errors import InputError
 
 

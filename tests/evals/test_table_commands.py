@@ -5,7 +5,7 @@ import sys
 import pretend
 import pytest
 
-from evals import figures, leaderboard
+from evals.studies import figures, leaderboard
 
 
 @pytest.fixture(autouse=True)

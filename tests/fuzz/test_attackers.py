@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from agent import Inspector
-from agent.evidence import Action
+from agent.evidence.types import Action
 from looktwice.cli.learn import _file_of
 from tools.display_text import display_text
 from tools.errors import InputError

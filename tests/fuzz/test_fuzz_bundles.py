@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from bundles import CONTENT, add, manifest, tree
 
-from tools.bundle import unpack
-from tools.bundle_checks import MANIFEST
 from tools.errors import LookTwiceError
+from tools.models.bundle import unpack
+from tools.models.bundle_checks import MANIFEST
 
 MUTATIONS = 500
 VALUES = [

@@ -11,21 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from agent.learning.propose import read_parts
-from agent.learning.propose_rules import read_rules
-from agent.learning.told import read_words
+from agent.products.description import read_words
+from agent.products.proposals import read_parts
+from agent.products.rule_proposals import read_rules
+from agent.products.spec import ProductSpec
 from agent.rules import contradiction
-from agent.spec import ProductSpec
-from looktwice.batch.job import Job, Line, Outcome
-from looktwice.batch.journal import Journal
-from looktwice.batch.manifest import MANIFEST, Manifest, claim
-from looktwice.batch.naming import Names
+from looktwice.batch.manifest import MANIFEST, RunManifest, claim
+from looktwice.batch.records import InspectionJob, Journal, Names, PhotoOutcome, ResultLine
 from looktwice.cli.inspect import spread_refs
 from tools.display_text import display_text
 from tools.errors import InputError, ModelError
 from tools.images import load_sample
+from tools.mask_encoding import decode_rle, encode_rle
 from tools.profiles import load_profile
-from tools.rle import decode_rle, encode_rle
 from tools.types import Box
 
 PLAIN = st.recursive(
@@ -174,7 +172,10 @@ def test_lines_of_any_words_come_back_and_a_torn_one_is_cut(tmp_path_factory, wo
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.unlink(missing_ok=True)
     journal = Journal(path)
-    lines = [Line.of(Outcome(Job(Path("x"), name, None), "refused", "0" * 64, error=said)) for name, said in words]
+    lines = [
+        ResultLine.of(PhotoOutcome(InspectionJob(Path("x"), name, None), "refused", "0" * 64, error=said))
+        for name, said in words
+    ]
     for line in lines:
         journal.append(line)
     journal.close()
@@ -191,7 +192,7 @@ def test_a_manifest_of_any_bytes_is_refused_in_a_sentence(tmp_path_factory, cont
     folder.mkdir(exist_ok=True)
     (folder / MANIFEST).write_bytes(content)
     with pytest.raises(InputError, match="manifest"):
-        claim(folder, Manifest(options={}, product={}, models={}, versions={}))
+        claim(folder, RunManifest(options={}, product={}, models={}, versions={}))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import contextlib
 import random
 
-from agent.spec import ProductSpec
+from agent.products.spec import ProductSpec
 from prompts import ready_made
 from tools.errors import InputError
 

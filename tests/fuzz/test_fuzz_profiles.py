@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.calibrate import Calibration
+from agent.calibration.maps import Calibration
 from tools.errors import LookTwiceError
 from tools.profiles import load_profile
 

@@ -15,18 +15,18 @@ CALLS = {
 SHIPPED = "reads a file that ships with the package; no user names it"
 SAFE_LOAD = {
     "tools/documents.py": "is the reader with limits",
-    "agent/calibrate.py": SHIPPED,
+    "agent/calibration/maps.py": SHIPPED,
     "evals/benches/full_size.py": SHIPPED,
-    "looktwice/examples/catalogue.py": SHIPPED,
+    "looktwice/examples/__init__.py": SHIPPED,
     "nano/world/words.py": SHIPPED,
-    "prompts/_load.py": SHIPPED,
-    "tools/inventory.py": SHIPPED,
-    "tools/parts/likeness.py": SHIPPED,
-    "tools/parts/prices.py": SHIPPED,
+    "prompts/__init__.py": SHIPPED,
+    "tools/profiles/inventory.py": SHIPPED,
+    "tools/parts/descriptors.py": SHIPPED,
+    "tools/parts/assignment.py": SHIPPED,
 }
 REMOVES = {
     "looktwice/page/app.py": "the upload folder that the page made itself",
-    "looktwice/page/visits.py": "folders of visits that the page made itself",
+    "looktwice/page/sessions.py": "folders of visits that the page made itself",
     "nano/world/write.py": "the folder beside the target that the writer made itself, or a stamped world",
 }
 TORCHSCRIPT = {"evals/benches/peers_anomalib.py": "the network that the bench traced a moment ago"}

@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from agent.product import Product
-from agent.report import InspectionReport, VerdictOut
-from agent.spec import ProductSpec
-from looktwice.batch.manifest import Manifest
-from looktwice.batch.observe import EventLog
-from looktwice.batch.run import Batch, run_batch
+from agent.products.spec import Product, ProductSpec
+from agent.report.model import InspectionReport, VerdictOut
+from looktwice.batch.manifest import RunManifest
+from looktwice.batch.observers import EventLog
+from looktwice.batch.run import BatchPlan, SignalStop, run_batch
 from looktwice.batch.start import How, starter
-from looktwice.batch.stop import Stop
-from looktwice.batch.work import Work
+from looktwice.batch.workers import Work
 from tools.images import load_sample
 from tools.types import Sample
 
@@ -98,12 +96,12 @@ def photo(path, grey=200):
 
 
 def manifest(**options):
-    return Manifest(options=options, product={}, models={}, versions={})
+    return RunManifest(options=options, product={}, models={}, versions={})
 
 
 def batch(folder, out, *, options=None, **more):
     out.mkdir(exist_ok=True)
-    return Batch((folder,) if isinstance(folder, Path) else tuple(folder), out, manifest(**(options or {})), **more)
+    return BatchPlan((folder,) if isinstance(folder, Path) else tuple(folder), out, manifest(**(options or {})), **more)
 
 
 def run(
@@ -114,7 +112,7 @@ def run(
     product = Product(ProductSpec(name="quick", product="quick"))
     work = Work(opener, product, "", "", made.out, reports)
     start = starter(opener(), work, How(workers, patience), print)
-    with stop or Stop() as asked:
+    with stop or SignalStop() as asked:
         return run_batch(made, start, stop=asked, observer=observer or EventLog(made.out), on_outcome=on_outcome)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from looktwice.page import Settings, build_page, serve
+from looktwice.page import PageSettings, build_page, serve
 
 CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 
@@ -28,7 +28,7 @@ def served(folder: Path, inspector, **more):
     """The address of a page that keeps its products in a folder."""
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "gradio")
-    settings = Settings(port=free_port(), products=folder / "products", results=folder / "results", **more)
+    settings = PageSettings(port=free_port(), products=folder / "products", results=folder / "results", **more)
     blocks = build_page(inspector, settings)
     address = serve(blocks, settings, block=False)
     try:

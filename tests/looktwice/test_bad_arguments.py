@@ -11,7 +11,7 @@ from batch_driver import batch, lines, photo, run
 from test_encodings import looktwice
 
 import tools.images
-from looktwice.batch.listing import listed
+from looktwice.batch.inputs import listed
 from looktwice.examples import examples
 from tools.errors import InputError
 from tools.images import find_images, load_sample, walk_images

@@ -17,18 +17,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 import batch_driver
 from batch_driver import batch, files, lines, photo, run
 
-from agent.product import Product
-from agent.spec import PartSpec, ProductSpec
-from looktwice.batch.heap import keeping_freed_memory
-from looktwice.batch.job import Job, Line, Outcome
-from looktwice.batch.journal import Journal
-from looktwice.batch.listing import Watch
+from agent.products.spec import PartSpec, Product, ProductSpec
+from looktwice.batch.benchmark import bench_batch
+from looktwice.batch.inputs import Watch
 from looktwice.batch.manifest import product_digest
-from looktwice.batch.naming import Names
-from looktwice.batch.observe import Counters
-from looktwice.batch.speed import bench_batch
+from looktwice.batch.observers import Counters
+from looktwice.batch.records import InspectionJob, Journal, Names, PhotoOutcome, ResultLine
+from looktwice.batch.run import SignalStop
 from looktwice.batch.start import chosen_workers
-from looktwice.batch.stop import Stop
+from looktwice.batch.workers import keeping_freed_memory
 from tools.errors import InputError
 from tools.images import sample_from_array
 
@@ -139,7 +136,7 @@ def test_a_torn_last_line_is_cut_off_and_made_again(folder, tmp_path):
 
 def test_a_line_that_the_disk_takes_half_of_is_taken_back(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "results.jsonl")
-    line = Line.of(Outcome(Job(Path("a.png"), "a.png", None), "refused", "0" * 64, error="no"))
+    line = ResultLine.of(PhotoOutcome(InspectionJob(Path("a.png"), "a.png", None), "refused", "0" * 64, error="no"))
     journal.append(line)
     real, calls = os.write, []
 
@@ -250,7 +247,7 @@ def test_one_process_and_several_give_the_same_lines_but_for_times(folder, tmp_p
 def test_no_more_photos_are_read_ahead_than_a_runner_has_room_for(tmp_path, monkeypatch):
     for n in range(40):
         photo(tmp_path / "in" / f"{n:02}.png")
-    from looktwice.batch import serial
+    from looktwice.batch import workers as serial
 
     real, decoded, most = serial.decode, [], []
     monkeypatch.setattr(serial, "decode", lambda job: decoded.append(job) or real(job))
@@ -260,7 +257,7 @@ def test_no_more_photos_are_read_ahead_than_a_runner_has_room_for(tmp_path, monk
 
 
 def test_a_stop_ends_between_two_photos_and_the_next_call_goes_on(folder, tmp_path):
-    stop = Stop()
+    stop = SignalStop()
     tally = run(batch(folder, tmp_path / "out"), stop=stop, on_outcome=lambda _: stop.ask())
     assert 1 <= sum(tally.kinds.values()) < 8
     run(batch(folder, tmp_path / "out"))
@@ -329,7 +326,9 @@ def test_counters_are_served_while_a_run_lasts():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     counters = Counters(port)
-    counters.outcome(Outcome(Job(Path("a.png"), "a.png", None), "refused", None, error="no", seconds={"decode": 0.5}))
+    counters.outcome(
+        PhotoOutcome(InspectionJob(Path("a.png"), "a.png", None), "refused", None, error="no", seconds={"decode": 0.5})
+    )
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     assert 'looktwice_photos_total{kind="refused"} 1.0' in text

@@ -13,9 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, files, lines, photo, run
 from test_encodings import looktwice
 
-from looktwice.batch.job import Job, Line, Outcome
-from looktwice.batch.journal import Journal
-from looktwice.cli.options import given_text
+from looktwice.batch.records import InspectionJob, Journal, PhotoOutcome, ResultLine
+from looktwice.cli.output import given_text
 from tools.errors import InputError
 
 
@@ -76,7 +75,7 @@ def test_results_that_are_taken_away_after_the_last_photo_are_missed(folder, tmp
 
 def test_another_file_at_the_path_of_the_results_is_noticed(tmp_path):
     journal = Journal(tmp_path / "results.jsonl")
-    line = Line.of(Outcome(Job(Path("a.png"), "a.png", None), "refused", "0" * 64, error="no"))
+    line = ResultLine.of(PhotoOutcome(InspectionJob(Path("a.png"), "a.png", None), "refused", "0" * 64, error="no"))
     journal.append(line)
     (tmp_path / "results.jsonl").rename(tmp_path / "old")
     (tmp_path / "results.jsonl").write_text("")

@@ -9,11 +9,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, lines, photo, run
 
-from agent.telling.folder import open_report, remove_report, replaceable
-from looktwice.batch.naming import Names
-from looktwice.batch.work import save_whole
+from agent.report.files import open_report, remove_report, replaceable
+from looktwice.batch.records import Names
+from looktwice.batch.workers import save_whole
 from looktwice.cli.inspect import inspect
-from looktwice.cli.options import refuse_nested
+from looktwice.cli.output import refuse_nested
 from tools.errors import InputError
 
 EXAMPLES = Path(__file__).parents[2] / "looktwice" / "examples"

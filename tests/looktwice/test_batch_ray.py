@@ -11,14 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import QuickInspector, batch, photo, run
 
-from agent.product import Product
-from agent.spec import ProductSpec
-from looktwice.batch.observe import EventLog
-from looktwice.batch.run import run_batch
-from looktwice.batch.speed import bench_batch
+from agent.products.spec import Product, ProductSpec
+from looktwice.batch.benchmark import bench_batch
+from looktwice.batch.observers import EventLog
+from looktwice.batch.run import SignalStop, run_batch
 from looktwice.batch.start import How, starter
-from looktwice.batch.stop import Stop
-from looktwice.batch.work import Work
+from looktwice.batch.workers import Work
 
 ray = pytest.importorskip("ray", reason="Ray is an extra: pip install 'looktwice[ray]'")
 
@@ -36,7 +34,7 @@ def run_on_ray(made, *, stop=None, slow=0.0, on_outcome=lambda _: None):
     opener = partial(QuickInspector, "quick", slow=slow)
     work = Work(opener, Product(ProductSpec(name="quick", product="quick")), "", "", made.out)
     start = starter(opener(), work, How(workers=2, ray="local"), print)
-    with stop or Stop() as asked:
+    with stop or SignalStop() as asked:
         return run_batch(made, start, stop=asked, observer=EventLog(made.out), on_outcome=on_outcome)
 
 
@@ -88,7 +86,7 @@ def test_a_stop_passes_over_the_photos_that_no_worker_has_begun_and_the_next_cal
     for n in range(120):
         photo(tmp_path / "in" / f"{n:03}.png", n)
     made = batch(tmp_path / "in", tmp_path / "out")
-    stop = Stop()
+    stop = SignalStop()
     tally = run_on_ray(made, stop=stop, slow=0.05, on_outcome=lambda _: stop.ask())
     assert 0 < sum(tally.kinds.values()) < 100
     assert sum(run_on_ray(made).kinds.values()) == 120 - sum(tally.kinds.values())

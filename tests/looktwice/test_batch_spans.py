@@ -11,8 +11,7 @@ import pytest
 from batch_driver import batch, photo, run
 from typer.testing import CliRunner
 
-from looktwice.batch.observe import EventLog, Several
-from looktwice.batch.spans import Spans, provider_of_environment
+from looktwice.batch.observers import EventLog, Several, Spans, provider_of_environment
 from looktwice.cli.commands import app
 from tools.errors import InputError
 

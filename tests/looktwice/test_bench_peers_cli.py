@@ -6,11 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.benches.peers import PeersBench
-from evals.benches.peers_rows import Row, Skipped
+from evals.benches.peers_data import PeerRow, Skipped
 from looktwice.cli.commands import app
 from tools.errors import InputError
 
-ROW = Row("patches", "looktwice, words", "heldout", 0, 8, {"image_auroc": 0.75}, 0.5, 812.4)
+ROW = PeerRow("patches", "looktwice, words", "heldout", 0, 8, {"image_auroc": 0.75}, 0.5, 812.4)
 FOUND = PeersBench("nano", 3, 8, 2, 8, 1, (ROW,), (Skipped("anomalib, WinCLIP", "it is not there"),), "the command")
 
 

@@ -98,7 +98,7 @@ def test_the_tool_that_is_shown_tells_a_blurred_photo(wood):
 
 
 def test_the_matcher_that_is_shown_gives_evidence_that_rises_with_the_difference_and_is_limited(wood):
-    from agent.fuse import anomaly_llr
+    from agent.evidence.fusion import anomaly_llr
 
     example = shown("matcher")
     good = [load_sample(r) for r in wood.references]

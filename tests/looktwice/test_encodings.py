@@ -11,9 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, lines, photo, run
 
-from agent.report import InspectionReport
-from agent.telling.show import write_report
-from looktwice.batch.naming import shown_name
+from agent.report.files import write_report
+from agent.report.model import InspectionReport
+from looktwice.batch.records import shown_name
 from looktwice.examples import examples
 
 MAIN = "from looktwice.cli import main; main()"

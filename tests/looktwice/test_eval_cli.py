@@ -7,7 +7,7 @@ from pretend import Inspector, parts_folder, settings
 from typer.testing import CliRunner
 
 from evals.datasets import open_benchmark
-from evals.runner import run
+from evals.run.runner import run
 from looktwice.cli.commands import app
 from looktwice.cli.eval import Progress
 from tools.errors import InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 MAIN = "from looktwice.cli import main; main()"
-DOCTOR = "import looktwice.cli.say as say\ndef broken():\n    {}\nsay.say_profiles = broken\n" + MAIN
+DOCTOR = "import looktwice.cli.output as say\ndef broken():\n    {}\nsay.say_profiles = broken\n" + MAIN
 
 
 def call(code, *arguments, stdout=subprocess.PIPE, **environment):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.spec import ProductSpec
+from agent.products.spec import ProductSpec
 from looktwice.examples import examples
 
 CALL = "from looktwice.cli import main; main()"
@@ -110,7 +110,7 @@ def test_a_kill_while_a_product_file_is_written_leaves_a_whole_one(kit):
     folder, _ = kit
     file = folder / "products" / "kit.yaml"
     write = (
-        "from pathlib import Path; from agent.spec import ProductSpec; import sys\n"
+        "from pathlib import Path; from agent.products.spec import ProductSpec; import sys\n"
         "spec = ProductSpec.load(Path(sys.argv[1]))\nprint('go', flush=True)\nwhile True: spec.save(Path(sys.argv[1]))"
     )
     for wait in (0.01, 0.02, 0.05, 0.08, 0.13):

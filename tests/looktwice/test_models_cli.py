@@ -281,8 +281,8 @@ def test_a_hub_out_of_reach_and_offline_mode_are_said_in_a_sentence(run, profile
 def test_a_full_disk_is_said_before_anything_is_fetched(hub, monkeypatch, tmp_path):
     from types import SimpleNamespace
 
-    from tools import hub as client
     from tools.errors import ModelError
+    from tools.models import hub as client
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(ModelError, match=r"needs 5\.0 GB more in .*1\.0 MB are free.*HF_HOME"):
@@ -290,8 +290,8 @@ def test_a_full_disk_is_said_before_anything_is_fetched(hub, monkeypatch, tmp_pa
 
 
 def test_a_disk_that_fills_up_on_the_way_is_said(hub):
-    from tools import hub as client
     from tools.errors import ModelError
+    from tools.models import hub as client
     from tools.profiles import ModelSpec
 
     def full():
@@ -342,8 +342,8 @@ def test_something_that_is_no_bundle_is_refused(run, tmp_path, content):
 
 
 def test_a_bundle_that_leads_outside_is_refused(tmp_path):
-    from tools.bundle import MANIFEST, _add, unpack
     from tools.errors import InputError
+    from tools.models.bundle import MANIFEST, _add, unpack
 
     file = {"name": "../../evil", "size": 1, "sha256": "0" * 64}
     told = {"profile": "x", "checkpoints": [{"role": "scorer", "source": "x", "revision": None, "files": [file]}]}

@@ -11,10 +11,10 @@ from gradio_client import Client
 from page_server import free_port, served
 from PIL import Image
 
-from agent.report import InspectionReport
+from agent.report.model import InspectionReport
 from looktwice import Inspector
 from looktwice.examples import examples
-from looktwice.page import Settings, build_page, serve
+from looktwice.page import PageSettings, build_page, serve
 from tools.errors import InputError
 
 
@@ -134,7 +134,7 @@ def test_an_upload_is_another_visitors_no_more_than_too_large_a_file_is_taken(ad
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(address, inspector, tmp_path):
-    settings = Settings(port=int(address.rstrip("/").rsplit(":", 1)[1]), products=tmp_path)
+    settings = PageSettings(port=int(address.rstrip("/").rsplit(":", 1)[1]), products=tmp_path)
     blocks = build_page(lambda: inspector, settings)
     with pytest.raises(InputError, match="--port"):
         serve(blocks, settings, block=False)

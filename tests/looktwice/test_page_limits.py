@@ -19,13 +19,14 @@ from agent.text_limits import QUESTION
 from looktwice import Inspector
 from looktwice.examples import examples
 from looktwice.page import api as api_module
-from looktwice.page import bodies, visits
+from looktwice.page import bodies
+from looktwice.page import sessions as visits
+from looktwice.page.access import Owners
 from looktwice.page.bodies import HELD_AT_ONCE, LARGEST_BODY, LARGEST_FORM, MOST_VALUES, Bodies, RefusedError
 from looktwice.page.engine import LONGEST_NORMAL, MOST_KEPT, Engine, photo_of, pixels_of
-from looktwice.page.owners import Owners
-from looktwice.page.private import PrivatePage, Rules
-from looktwice.page.shelf import Shelf
-from looktwice.page.visits import IDLE, MOST, OPEN_IDLE, Visits
+from looktwice.page.security import PrivatePage, Rules
+from looktwice.page.sessions import IDLE, MOST, OPEN_IDLE, Visits
+from looktwice.products import ProductStore
 from tools.errors import InputError
 
 
@@ -181,7 +182,7 @@ def test_photos_are_decoded_one_at_a_time_in_their_turn(tmp_path, monkeypatch):
         return path
 
     monkeypatch.setattr("tools.images.load_sample", load)
-    engine = Engine(lambda: SimpleNamespace(inspect=lambda *_, **__: "report"), Shelf(tmp_path))
+    engine = Engine(lambda: SimpleNamespace(inspect=lambda *_, **__: "report"), ProductStore(tmp_path))
     given = {"product": None, "references": [photo] * 3, "normal": "", "on_step": print, "on_place": lambda n: None}
     visitors = [threading.Thread(target=engine.inspect, args=(photo,), kwargs=given) for _ in range(5)]
     [v.start() for v in visitors]
@@ -197,7 +198,7 @@ def test_products_that_were_used_longest_ago_leave_the_memory(tmp_path):
         alive.add(found := Clock())
         return found
 
-    engine = Engine(lambda: SimpleNamespace(load=load), Shelf(tmp_path))
+    engine = Engine(lambda: SimpleNamespace(load=load), ProductStore(tmp_path))
     for n in range(MOST_KEPT + 3):
         (tmp_path / f"p{n}.yaml").write_text(f"name: p{n}\nproduct: p{n}\n")
         engine.product(f"p{n}")

@@ -9,15 +9,15 @@ import time
 import numpy as np
 import pytest
 
-from looktwice.page.app import Settings, refuse_exposure
-from looktwice.page.batch import Row, as_coco, as_csv, as_html, table_html, unique
-from looktwice.page.evals_view import Line, read_run, run_html, runs_in, worst
+from looktwice.page.app import PageSettings, refuse_exposure
+from looktwice.page.engine import FairQueue
 from looktwice.page.logins import password_check
-from looktwice.page.queue import FairQueue
-from looktwice.page.shelf import Shelf, parse, safe_name
-from looktwice.page.visits import Said, Visits
+from looktwice.page.progress import StopFlag, Stopped, WorkFailure, WorkResult, streamed
+from looktwice.page.sessions import Visits, VisitTurn
+from looktwice.page.tabs.batch import BatchRow, as_coco, as_csv, as_html, table_html, unique
+from looktwice.page.tabs.evals import PredictionLine, read_run, run_html, runs_in, worst
 from looktwice.page.words import LANGUAGES, words_in
-from looktwice.page.work import Done, Failed, Stop, Stopped, streamed
+from looktwice.products import ProductStore, parse, safe_name
 from prompts import load_yaml, render
 from tools.errors import InputError
 
@@ -64,7 +64,7 @@ def test_who_leaves_the_line_holds_nobody_up():
 
 
 def test_stopping_ends_the_work_at_its_next_word():
-    stop, reached = Stop(), []
+    stop, reached = StopFlag(), []
 
     def work(say):
         for n in range(1000):
@@ -81,7 +81,7 @@ def test_stopping_ends_the_work_at_its_next_word():
 
 
 def test_a_reader_that_goes_away_stops_the_work():
-    stop = Stop()
+    stop = StopFlag()
     ended = threading.Event()
 
     def work(say):
@@ -105,17 +105,17 @@ def test_a_failing_model_is_told_from_bad_input():
     def refused(say):
         raise InputError("the photo is empty; give another.")
 
-    (inside,) = streamed(broken, Stop())
-    (outside,) = streamed(refused, Stop())
-    assert isinstance(inside, Failed) and inside.inside and "MemoryError" in inside.reason
-    assert isinstance(outside, Failed) and not outside.inside
-    assert [type(x) for x in streamed(lambda say: 3, Stop())] == [Done]
+    (inside,) = streamed(broken, StopFlag())
+    (outside,) = streamed(refused, StopFlag())
+    assert isinstance(inside, WorkFailure) and inside.inside and "MemoryError" in inside.reason
+    assert isinstance(outside, WorkFailure) and not outside.inside
+    assert [type(x) for x in streamed(lambda say: 3, StopFlag())] == [WorkResult]
 
 
 def test_user_text_is_escaped_in_every_template():
-    chat = render("page/chat.html.jinja", words=WORDS, log=[Said("user", ((EVIL, (EVIL,)),))])
+    chat = render("page/chat.html.jinja", words=WORDS, log=[VisitTurn("user", ((EVIL, (EVIL,)),))])
     trouble = render("page/trouble.html.jinja", kind="note", title=EVIL, text=EVIL)
-    rows = [Row(EVIL, None, None, EVIL)]
+    rows = [BatchRow(EVIL, None, None, EVIL)]
     table = table_html(rows, WORDS, threshold=0.5, shown="all", told=EVIL)
     page = as_html(rows, WORDS, 0.5, "body {}")
     for html in (chat, trouble, table, page):
@@ -132,13 +132,13 @@ def test_names_that_mean_something_elsewhere_are_made_harmless():
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", EVIL, "x" * 61])
 def test_a_products_name_cannot_lead_out_of_the_folder(tmp_path, name):
     with pytest.raises(InputError):
-        Shelf(tmp_path).path(name)
+        ProductStore(tmp_path).path(name)
 
 
 def test_an_uploaded_product_cannot_name_photos_from_elsewhere(tmp_path):
     text = "name: spy\nproduct: spy\nreferences: [/etc/hostname.png]\n"
     with pytest.raises(InputError, match="outside"):
-        Shelf(tmp_path / "products").write("spy", text)
+        ProductStore(tmp_path / "products").write("spy", text)
     assert not (tmp_path / "products" / "spy.yaml").exists()
 
 
@@ -149,7 +149,7 @@ def test_faults_of_a_product_file_name_line_and_field_and_no_folder():
 
 
 def test_two_photos_of_one_name_are_both_kept(tmp_path):
-    shelf = Shelf(tmp_path / "products")
+    shelf = ProductStore(tmp_path / "products")
     for n in (1, 2):
         (tmp_path / str(n)).mkdir()
         (tmp_path / str(n) / "good.png").write_bytes(bytes([n]))
@@ -160,7 +160,7 @@ def test_two_photos_of_one_name_are_both_kept(tmp_path):
 def test_visitors_have_things_of_their_own_that_go_when_they_go():
     visits = Visits()
     one, two = visits.of("1"), visits.of("2")
-    one.log.append(Said("user", (("secret", ()),)))
+    one.log.append(VisitTurn("user", (("secret", ()),)))
     (one.folder / "a.csv").write_text("secret")
     assert two.log == [] and one.folder != two.folder
     visits.leave("1")
@@ -181,7 +181,7 @@ def _report(name, score):
 
 
 def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_height():
-    rows = [Row("=cmd.png", None, _report("x", 0.7)), Row("broken.png", None, None, "no image")]
+    rows = [BatchRow("=cmd.png", None, _report("x", 0.7)), BatchRow("broken.png", None, None, "no image")]
     lines = list(csv.DictReader(io.StringIO(as_csv(rows, 0.5))))
     assert [line["verdict"] for line in lines] == ["anomalous", "refused"]
     assert lines[0]["photo"] == "'=cmd.png" and lines[0]["top_finding"].startswith("'=")
@@ -198,7 +198,7 @@ def test_no_cell_of_a_batch_is_a_formula_or_breaks_its_line(before, sign):
     report = _report("x", 0.7)
     report["findings"][0]["what"] = text
     report["verdict"]["kinds"] = [text]
-    told = as_csv([Row(text, None, report), Row("b.png", None, None, text)], 0.5)
+    told = as_csv([BatchRow(text, None, report), BatchRow("b.png", None, None, text)], 0.5)
     assert len(told.splitlines()) == 3 and "\r" not in told
     first, second = csv.DictReader(io.StringIO(told))
     for cell in (first["photo"], first["top_finding"], first["kinds"], second["refused"]):
@@ -208,10 +208,10 @@ def test_no_cell_of_a_batch_is_a_formula_or_breaks_its_line(before, sign):
 def test_other_machines_are_let_in_only_with_a_password_or_in_so_many_words(tmp_path):
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
         with pytest.raises(InputError, match="--auth"):
-            refuse_exposure(Settings(host=host))
-    refuse_exposure(Settings(host="127.0.0.1"))
-    refuse_exposure(Settings(host="0.0.0.0", exposed=True))
-    refuse_exposure(Settings(host="0.0.0.0", auth=tmp_path))
+            refuse_exposure(PageSettings(host=host))
+    refuse_exposure(PageSettings(host="127.0.0.1"))
+    refuse_exposure(PageSettings(host="0.0.0.0", exposed=True))
+    refuse_exposure(PageSettings(host="0.0.0.0", auth=tmp_path))
 
 
 def test_passwords_are_checked_and_a_readable_file_of_them_is_refused(tmp_path):
@@ -267,7 +267,7 @@ def test_an_eval_run_is_read_and_drawn_beside_another_with_its_worst_mistakes_fi
 
 def test_worst_mistakes_are_the_surest_wrong_ones():
     def line(name, label, score):
-        return Line(category="c", id=name, label=label, score=score, anomalous=score > 0.5)
+        return PredictionLine(category="c", id=name, label=label, score=score, anomalous=score > 0.5)
 
     lines = [line("a", "good", 0.9), line("b", "logical", 0.02), line("c", "good", 0.6), line("d", "logical", 0.9)]
     assert [found.id for found in worst(lines)] == ["b", "a", "c"]

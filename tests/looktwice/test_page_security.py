@@ -54,7 +54,7 @@ def test_an_upload_is_served_to_its_owner_alone_however_its_path_is_written(addr
 
 
 def test_a_file_of_the_upload_folder_that_nobody_owns_is_not_served(address, ann, tmp_path_factory):
-    from looktwice.page.private import upload_folder
+    from looktwice.page.security import upload_folder
 
     left = upload_folder() / "left.png"
     left.write_bytes(b"of an earlier run")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.evidence import Hypothesis, Option, Verdict
-from looktwice.cli.traces import Tracer, policed
+from agent.evidence.types import Hypothesis, Option, Verdict
+from looktwice.cli.output import StepPrinter, policed
 from tools.errors import InputError
 from tools.types import Box, Region
 
@@ -17,7 +17,7 @@ AIMED = Hypothesis(
 
 def test_each_step_is_a_line_of_json_and_a_line_for_people(tmp_path, capsys):
     file = tmp_path / "trace.jsonl"
-    on_step = Tracer(printed=True, file=file).of(Path("part.png"))
+    on_step = StepPrinter(printed=True, file=file).of(Path("part.png"))
     on_step("suspect", {"hypothesis": AIMED, "seconds": {"suspect": 0.01}})
     on_step("judge", {"verdict": Verdict(True, 0.9, 0.9, ("structural",)), "seconds": {"judge": 0.02}})
     first, second = (json.loads(line) for line in file.read_text().splitlines())
@@ -30,12 +30,12 @@ def test_each_step_is_a_line_of_json_and_a_line_for_people(tmp_path, capsys):
 
 
 def test_nothing_is_traced_that_was_not_asked_for():
-    assert Tracer(printed=False, file=None).of(Path("part.png")) is None
+    assert StepPrinter(printed=False, file=None).of(Path("part.png")) is None
 
 
 def test_a_trace_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     with pytest.raises(InputError, match="--trace-out"):
-        Tracer(printed=False, file=tmp_path / "no" / "trace.jsonl")
+        StepPrinter(printed=False, file=tmp_path / "no" / "trace.jsonl")
 
 
 def test_a_policy_that_does_not_exist_is_refused_with_those_that_do():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
-from nano.world.forms import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED
 from nano.world.medley import (
     CROWDED,
     CROWDED_ORDERS,
@@ -23,6 +22,7 @@ from nano.world.medley import (
 )
 from nano.world.medley_photo import photo
 from nano.world.scene import Family
+from nano.world.shapes import FASTENERS, FORMS, LONG, MADE, MARKS, SIDED
 from nano.world.stage import At
 
 NUMBERS = (3, 7, 11)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from nano.recipes import cache, loop
-from nano.recipes.narrator_data import GRID, Pool, batch_of, compared, picture, reference, shares, square
-from nano.recipes.scorer_data import Said, captions, fits
-from nano.recipes.scorer_data import batch_of as scorer_batch
+from nano.recipes import cache, training
+from nano.recipes.scorer.data import CaptionFacts, captions, fits
+from nano.recipes.scorer.data import batch_of as scorer_batch
+from nano.recipes.vlm.data import GRID, ScenePool, batch_of, compared, picture, reference, shares, square
 from nano.recipes.vocabulary import kept_tokenizer
 from nano.world import HELDOUT, TRAINED
 from tools.types import Box
@@ -24,7 +24,7 @@ def pool(tmp_path_factory):
     kept, cache.ROOT = cache.ROOT, tmp_path_factory.mktemp("cache")
     for name in ("gear", "blister"):
         cache._render_family(name, 1, 12)
-    yield Pool(cache.scenes(("gear", "blister"), seed=1, per_family=12))
+    yield ScenePool(cache.scenes(("gear", "blister"), seed=1, per_family=12))
     cache.ROOT = kept
 
 
@@ -104,20 +104,20 @@ def test_a_caption_fits_only_what_it_says(pool):
     said = captions(crops, 1, 0)
     assert all(any(fits(s, c) for c in crops) or s.damaged is not None for s in said)
     crop = next(c for c in crops if c.damaged)
-    assert fits(Said("", crop.subject, None, True, None), crop)
-    assert not fits(Said("", crop.subject, None, False, None), crop)
-    assert not fits(Said("", "another thing", None, None, None), crop)
+    assert fits(CaptionFacts("", crop.subject, None, True, None), crop)
+    assert not fits(CaptionFacts("", crop.subject, None, False, None), crop)
+    assert not fits(CaptionFacts("", "another thing", None, None, None), crop)
 
 
 def test_a_resumed_training_keeps_its_vocabulary(tmp_path, monkeypatch):
     first = kept_tokenizer(tmp_path, 16, frame=True)
-    monkeypatch.setattr("nano.recipes.words.texts", lambda: iter(["entirely other words"]))
+    monkeypatch.setattr("nano.recipes.vocabulary.texts", lambda: iter(["entirely other words"]))
     assert kept_tokenizer(tmp_path, 16, frame=True).get_vocab() == first.get_vocab()
 
 
 def test_a_training_that_begins_with_a_finished_checkpoint_takes_over_its_vocabulary(tmp_path, monkeypatch):
     finished = kept_tokenizer(tmp_path / "first", 16, frame=True)
-    monkeypatch.setattr("nano.recipes.words.texts", lambda: iter(["entirely other words"]))
+    monkeypatch.setattr("nano.recipes.vocabulary.texts", lambda: iter(["entirely other words"]))
     begun = kept_tokenizer(tmp_path / "second", 16, frame=True, start=tmp_path / "first" / "tokenizer")
     assert begun.get_vocab() == finished.get_vocab()
 
@@ -134,7 +134,7 @@ def test_scenes_of_medleys_are_good_or_damaged_and_know_their_parts(tmp_path, mo
 
 def test_half_of_the_scorers_crops_show_medleys_where_there_are_any(pool, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "ROOT", tmp_path)
-    both = Pool([*pool.scenes, *cache.medley_scenes(3, 2, per_medley=3)])
+    both = ScenePool([*pool.scenes, *cache.medley_scenes(3, 2, per_medley=3)])
     subjects = [crop.subject for step in range(3) for crop in scorer_batch(both, 20, 1, step)]
     own = {part.name for scene in pool.scenes for part in scene.parts} | {scene.product for scene in pool.scenes}
     assert 0.25 < sum(subject not in own for subject in subjects) / len(subjects) < 0.75
@@ -144,15 +144,15 @@ def test_training_resumes_from_its_last_checkpoint(tmp_path):
     options = Namespace(
         device="cpu", checkpoints=tmp_path / "kept", minutes=0.002, seed=1, out=tmp_path / "out", evaluate_only=False
     )
-    run = loop.run_of("scorer", options)
+    run = training.run_of("scorer", options)
 
     def fit():
         model = torch.nn.Linear(2, 1)
-        return loop.train(run, model, lambda step: model(torch.ones(1, 2)).pow(2).sum(), rate=1e-2), model
+        return training.train(run, model, lambda step: model(torch.ones(1, 2)).pow(2).sum(), rate=1e-2), model
 
     (steps, seconds), first = fit()
     (more, longer), second = fit()
     assert more > steps > 0
     assert longer > seconds
-    assert loop.trained(run)[0] == more
+    assert training.trained(run)[0] == more
     assert second(torch.ones(1, 2)).abs() <= first(torch.ones(1, 2)).abs() + 1e-3

@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nano.recipes import features, teacher
-from nano.recipes.card import save_folder
+from nano.recipes.features import teacher, train
+from nano.recipes.training import save_folder
+from tools.anomaly import PatchMemory
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.patches import PatchMemory
-from tools.patches.preact import unit
-from tools.profiles.spec import ModelSpec
+from tools.models.loading import load_model
+from tools.models.preact_resnet import unit
+from tools.profiles.specification import ModelSpec
 
 SEED = 7
 
 
 def pictures(count):
-    return np.random.default_rng(SEED).integers(0, 256, (count, features.SIDE, features.SIDE, 3), dtype=np.uint8)
+    return np.random.default_rng(SEED).integers(0, 256, (count, train.SIDE, train.SIDE, 3), dtype=np.uint8)
 
 
 def write_norm(folder, name, norm):
@@ -57,8 +57,8 @@ def random_teacher():
 def learned():
     """A teacher, its principal directions of a few pictures, and the student that begins as it."""
     teaching = random_teacher()
-    bases = features.principal(teaching, pictures(6))
-    return teaching, bases, features.begun(teaching, bases).eval()
+    bases = train.principal(teaching, pictures(6))
+    return teaching, bases, train.begun(teaching, bases).eval()
 
 
 def test_a_teacher_is_read_back_from_its_arrays(tmp_path):
@@ -81,7 +81,7 @@ def test_a_teacher_that_misses_an_array_is_refused(tmp_path):
 
 def test_the_student_begins_with_the_teachers_own_fine_map(learned):
     teaching, bases, student = learned
-    pixels = features.normalised(pictures(1))
+    pixels = train.normalised(pictures(1))
     with torch.no_grad():
         fine, _ = teaching(pixels)
         said = student(pixels).feature_maps[0]
@@ -92,7 +92,7 @@ def test_the_student_begins_with_the_teachers_own_fine_map(learned):
 def test_directions_keep_the_cosines_between_places(learned):
     teaching, bases, _ = learned
     with torch.no_grad():
-        stage = unit(teaching(features.normalised(pictures(1)))[0])
+        stage = unit(teaching(train.normalised(pictures(1)))[0])
     whole = functional.normalize(stage[0].flatten(1), dim=0)
     kept = functional.normalize(torch.einsum("ck,cn->kn", bases[0], whole), dim=0)
     assert (whole.T @ whole - kept.T @ kept).abs().mean() < 0.02
@@ -107,8 +107,8 @@ class Few:
 
 def test_only_the_last_stage_of_a_student_that_inherits_learns_and_it_comes_closer(learned):
     teaching, bases, _ = learned
-    student = features.begun(teaching, bases)
-    lesson = features.Distillation(student, teaching, bases, Few())
+    student = train.begun(teaching, bases)
+    lesson = train.Distillation(student, teaching, bases, Few())
     frozen = student.stages[1][0].conv1.weight.clone()
     torch.nn.init.normal_(student.heads[1].weight, std=0.05)
     optimiser = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], lr=1e-3)
@@ -130,9 +130,9 @@ def test_of_another_teacher_everything_is_learned():
                 1, 90, 1, 1
             )
 
-    bases = [torch.eye(270)[:, :width] for width in features.COMPONENTS]
-    student = features.begun(Two(), bases)
-    loss = features.Distillation(student, Two(), bases, Few()).loss(0, "cpu")
+    bases = [torch.eye(270)[:, :width] for width in train.COMPONENTS]
+    student = train.begun(Two(), bases)
+    loss = train.Distillation(student, Two(), bases, Few()).loss(0, "cpu")
     loss.backward()
     assert student.conv0.weight.grad.abs().sum() > 0
 
@@ -140,14 +140,14 @@ def test_of_another_teacher_everything_is_learned():
 def test_what_is_saved_is_what_the_patch_memory_reads(tmp_path, learned):
     _, _, student = learned
     save_folder(student, tmp_path)
-    features._write_preprocessor(tmp_path)
+    train._write_preprocessor(tmp_path)
     memory = PatchMemory(load_model(ModelSpec(source=str(tmp_path)), "features", "cpu"))
     picture = pictures(1)
     read = memory.encode([sample_from_array(picture[0])])
     with torch.no_grad():
-        fine = unit(student(features.normalised(picture)).feature_maps[0])
-    assert read.shape == (1, 32, 32, sum(features.COMPONENTS))
-    mine = read[0, ..., : features.COMPONENTS[0]].permute(2, 0, 1)
+        fine = unit(student(train.normalised(picture)).feature_maps[0])
+    assert read.shape == (1, 32, 32, sum(train.COMPONENTS))
+    mine = read[0, ..., : train.COMPONENTS[0]].permute(2, 0, 1)
     assert functional.cosine_similarity(mine, fine[0], dim=0).min() > 0.99
 
 

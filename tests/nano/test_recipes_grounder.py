@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nano.recipes.cache import CachedScene, Thing
-from nano.recipes.grounder import PATCH, QUERIES, SIDE, Examples, _responsible, augmented, build, loss_of
+from nano.recipes.grounder.train import PATCH, QUERIES, SIDE, Examples, _responsible, augmented, build, loss_of
 from nano.world import render
 from tools.types import Box
 

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nano.recipes import narrator, scorer
-from nano.recipes.card import save_folder
-from nano.recipes.narrator_figures import rouge_l
-from nano.recipes.scorer_figures import auroc
+from nano.recipes.scorer import train as scorer
+from nano.recipes.scorer.evaluate import auroc
+from nano.recipes.training import save_folder
+from nano.recipes.vlm import train
+from nano.recipes.vlm.evaluate import rouge_l
 from nano.recipes.vocabulary import kept_tokenizer
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.profiles.spec import ModelSpec
+from tools.models.loading import load_model
+from tools.profiles.specification import ModelSpec
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def clip_folder(tmp_path_factory):
 
 
 def test_the_scorer_is_trained_on_what_the_patch_scorer_reads(clip_folder):
-    from tools.patches import PatchScorer
+    from tools.anomaly import PatchScorer
 
     folder, _, tokenizer = clip_folder
     loaded = load_model(ModelSpec(source=str(folder)), "scorer", "cpu")
@@ -38,7 +39,7 @@ def test_the_scorer_is_trained_on_what_the_patch_scorer_reads(clip_folder):
         whole, patches = scorer.embedded(loaded.model.visual, pixels)
     assert torch.allclose(whole, read.whole, atol=1e-3)
     assert torch.allclose(patches, read.patches, atol=1e-3)
-    learner = scorer.Learner(loaded.model, tokenizer, 1)
+    learner = scorer.ScorerWithLosses(loaded.model, tokenizer, 1)
     lines = ["a photo of a bolt.", "a nut that is damaged in one place"]
     with torch.no_grad():
         expected = functional.normalize(loaded.model.encode_text(loaded.processor.tokenizer(lines)), dim=-1)
@@ -46,11 +47,11 @@ def test_the_scorer_is_trained_on_what_the_patch_scorer_reads(clip_folder):
 
 
 def test_a_conversation_is_taught_in_the_tokens_in_which_it_is_asked(tmp_path):
-    _, processor = narrator.build(tmp_path)
+    _, processor = train.build(tmp_path)
     turns = [("Is it good?", "No"), ("Where is the defect?", "Upper left.")]
-    ids, labels = narrator.encoded(processor, turns, images=2)
+    ids, labels = train.encoded(processor, turns, images=2)
     asked = processor.apply_chat_template(
-        narrator.messages([turns[0], (turns[1][0], "")], 2), add_generation_prompt=True, tokenize=False
+        train.messages([turns[0], (turns[1][0], "")], 2), add_generation_prompt=True, tokenize=False
     )
     tokens = processor.tokenizer.encode(asked.replace("<image>", "<image>" * 64), add_special_tokens=False)
     assert ids[: len(tokens)] == tokens
@@ -60,13 +61,13 @@ def test_a_conversation_is_taught_in_the_tokens_in_which_it_is_asked(tmp_path):
 
 
 def test_the_narrator_answers_through_the_tool_that_asks_it(tmp_path):
-    from tools.narrate import Narrator, Turn
+    from tools.vlm import LocalVLM, Turn
 
     torch.manual_seed(0)
-    model, processor = narrator.build(tmp_path / "kept")
+    model, processor = train.build(tmp_path / "kept")
     save_folder(model, tmp_path / "out")
     processor.save_pretrained(tmp_path / "out")
-    tool = Narrator(load_model(ModelSpec(source=str(tmp_path / "out")), "narrator", "cpu"))
+    tool = LocalVLM(load_model(ModelSpec(source=str(tmp_path / "out")), "narrator", "cpu"))
     crops = [torch.randint(0, 256, (70, 90, 3), dtype=torch.uint8).numpy() for _ in range(2)]
     assert 0 < tool.yes_no(crops, [Turn("user", "Is it good?", images=2)]) < 1
     assert isinstance(tool.answer(crops[:1], [Turn("user", "Is it good?", images=1)], 4), str)

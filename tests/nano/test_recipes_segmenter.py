@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nano.recipes.cache import CachedScene, Thing
-from nano.recipes.segmenter import Learner, new_model
-from nano.recipes.segmenter_data import (
+from nano.recipes.segmenter.data import (
     COARSE,
     FINE,
     IMAGES,
@@ -21,7 +20,8 @@ from nano.recipes.segmenter_data import (
     shares,
     things_of,
 )
-from nano.recipes.segmenter_figures import mean_iou
+from nano.recipes.segmenter.evaluate import mean_iou
+from nano.recipes.segmenter.train import SegmenterWithHeads, new_model
 from nano.world import render
 from tools.types import Box
 
@@ -104,7 +104,7 @@ def test_a_patch_knows_how_far_the_middle_of_its_part_is_and_how_large_it_is() -
 
 def test_a_few_steps_lower_the_loss_and_single_masks_can_be_asked(scene: CachedScene) -> None:
     torch.manual_seed(0)
-    learner = Learner(new_model())
+    learner = SegmenterWithHeads(new_model())
     batch = Data([scene], seed=1, device="cpu").batch(0)
     optimiser = torch.optim.AdamW(learner.parameters(), lr=3e-4)
     losses = []

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from nano.recipes import tracer
-from nano.recipes.loop import Run
-from nano.recipes.tracer_data import GOOD, GROUP, HALF, HIDDEN, LONE, PARTS, Groups, augmented, medley_group
-from tools.patches.differ import Differences
-from tools.patches.trace import STRIDE
-from tools.patches.tracer import Traced, Tracer, TracerConfig
+from nano.recipes.tracer import train as tracer
+from nano.recipes.tracer.data import GOOD, GROUP, HALF, HIDDEN, LONE, PARTS, Groups, augmented, medley_group
+from nano.recipes.training import TrainingRun
+from tools.anomaly.comparison import Differences
+from tools.anomaly.damage import STRIDE
+from tools.models.tracer import Traced, Tracer, TracerConfig
 
 SIDE = HALF // 4
 """Places along each side of what the differ looks at."""
@@ -202,10 +202,10 @@ def test_a_tracer_is_fitted_to_groups_that_come_from_a_pool_which_is_closed_in_t
         def close(self):
             self.closed = True
 
-    monkeypatch.setattr(tracer, "Pool", Pool)
+    monkeypatch.setattr(tracer, "GroupPool", Pool)
     monkeypatch.setattr(tracer, "Tracer", lambda config: tiny())
     monkeypatch.setattr(tracer, "REFERENCES", (1,))
-    run = Run("tracer", 0.02, 1, "cpu", tmp_path, tmp_path / "out", False)
+    run = TrainingRun("tracer", 0.02, 1, "cpu", tmp_path, tmp_path / "out", False)
     model = tracer.fit(run, workers=3)
     (pool,) = pools
     assert pool.closed

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nano.recipes import tracer_data
 from nano.recipes.cache import SIZE
-from nano.recipes.tracer_data import (
+from nano.recipes.tracer import data as tracer_data
+from nano.recipes.tracer.data import (
     DEVIATION,
     FAMILIES,
     FIRST,
@@ -23,8 +23,8 @@ from nano.recipes.tracer_data import (
     MEDLEYS,
     PARTS,
     STRUCTURAL,
+    GroupPool,
     Groups,
-    Pool,
     augmented,
     group,
     leaves,
@@ -209,7 +209,7 @@ def test_at_the_edge_of_a_part_are_the_places_on_either_side_of_it():
 
 
 def test_the_pool_renders_in_another_process_and_stops_when_it_is_closed():
-    pool = Pool("cpu", 0, room=1, workers=1)
+    pool = GroupPool("cpu", 0, room=1, workers=1)
     try:
         found = pool.sample(2, np.random.default_rng(0))
         (process,) = pool._processes

@@ -6,8 +6,8 @@ from math import hypot
 import pytest
 
 from nano.world.chance import Chance
+from nano.world.medley_photo import _rounds, strewn
 from nano.world.stage import At
-from nano.world.strewn import _rounds, strewn
 
 
 def test_a_long_part_is_covered_from_end_to_end_and_no_farther():

@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 
-from tools.bundle_checks import MANIFEST
+from tools.models.bundle_checks import MANIFEST
 
 COMMIT = "a" * 40
 CONTENT = {"config.json": b"{}", "model.safetensors": b"weights", "sub/more.txt": b"words"}

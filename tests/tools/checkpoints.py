@@ -301,7 +301,7 @@ def save_qwen_vl(folder):
 
 def save_tracer(folder):
     """A tracer at 64 px."""
-    from tools.patches.tracer import Tracer, TracerConfig
+    from tools.models.tracer import Tracer, TracerConfig
 
     torch.manual_seed(0)
     Tracer(TracerConfig(image_size=64, widths=(4, 8, 8, 8, 8))).save_pretrained(folder)
@@ -309,7 +309,7 @@ def save_tracer(folder):
 
 def save_preact(folder):
     """A pre-activation ResNet that reads out few components."""
-    from tools.patches.preact import PreActResNet, PreActResNetConfig
+    from tools.models.preact_resnet import PreActResNet, PreActResNetConfig
 
     torch.manual_seed(0)
     config = PreActResNetConfig(stem=8, widths=(16, 32, 64), depths=(1, 1, 1), components=(6, 10))

@@ -8,7 +8,7 @@ import torch
 from checkpoints import ROLE_OF, plate
 
 from tools.images import sample_from_array
-from tools.loading import load_model
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec
 
 MODULES = (checkpoints, checkpoints_language, checkpoints_vision)

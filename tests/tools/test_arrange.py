@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from layouts import SCALE, SIDE, SORTS, layout, product, references
 
-from tools.parts.arrange import arrangement_of
-from tools.parts.register import overlaid
+from tools.parts.alignment import overlaid
+from tools.parts.arrangement import arrangement_of
 
 SEEDS = range(12)
 

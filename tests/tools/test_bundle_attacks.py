@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 from bundles import COMMIT, CONTENT, manifest, tree, write
 
-from tools.bundle import unpack
 from tools.errors import InputError
+from tools.models.bundle import unpack
 
 
 @pytest.fixture
@@ -187,12 +187,12 @@ def test_a_bundle_that_unpacks_to_too_much_or_more_than_is_free_is_refused(cache
     told = manifest()
     told["checkpoints"][0]["files"][0]["size"] = 10**12
     assert "at most 200,000,000,000" in refused(write(tmp_path / "x.tar", told), tmp_path)
-    monkeypatch.setattr("tools.bundle.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr("tools.models.bundle.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     assert "are free" in refused(write(tmp_path / "y.tar", manifest()), tmp_path)
 
 
 def test_a_bundle_is_packed_beside_a_file_that_bears_a_temporary_name(tmp_path):
-    from tools.bundle import pack
+    from tools.models.bundle import pack
     from tools.profiles import load_profile
 
     mine = tmp_path / "nano.tar.part"
@@ -203,7 +203,7 @@ def test_a_bundle_is_packed_beside_a_file_that_bears_a_temporary_name(tmp_path):
 
 
 def test_checking_a_checkpoint_removes_damaged_blobs_and_nothing_else(tmp_path):
-    from tools.hub import verify
+    from tools.models.hub import verify
 
     mine = tmp_path / ("c" * 40)
     mine.write_text("mine")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from tools.anomaly.bank_cache import BankCache
+from tools.anomaly.memory_bank import Bank
 from tools.errors import ModelError
-from tools.patches.bank import Bank
-from tools.patches.shelf import Shelf
 from tools.profiles import load_profile
 
 
@@ -24,8 +24,8 @@ def test_a_full_cache_is_said_once_and_stops_nothing(tmp_path, monkeypatch, capl
         raise error
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    monkeypatch.setattr(Shelf, "_told", False)
-    shelf = Shelf(tmp_path / "banks")
+    monkeypatch.setattr(BankCache, "_told", False)
+    shelf = BankCache(tmp_path / "banks")
     with caplog.at_level(logging.WARNING):
         shelf.keep(bank())
         shelf.keep(bank())
@@ -35,7 +35,7 @@ def test_a_full_cache_is_said_once_and_stops_nothing(tmp_path, monkeypatch, capl
 
 def test_a_cache_folder_that_is_a_file_stops_nothing(tmp_path):
     (tmp_path / "banks").write_text("a file")
-    shelf = Shelf(tmp_path / "banks")
+    shelf = BankCache(tmp_path / "banks")
     shelf.keep(bank())
     assert shelf.find("m", None, "r", ["a"], "cpu") is None
 
@@ -72,13 +72,13 @@ def test_a_profile_that_is_a_device_or_a_queue_is_refused_and_does_not_wait(tmp_
 
 
 def test_a_shelf_drops_banks_and_no_file_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.patches.shelf.KEPT", 1)
+    monkeypatch.setattr("tools.anomaly.bank_cache.KEPT", 1)
     mine = tmp_path / "my-model.safetensors"
     mine.write_text("mine")
     old = tmp_path / f"{'a' * 64}.safetensors"
     old.write_text("old")
     for path in (mine, old):
         os.utime(path, (1, 1))
-    Shelf(tmp_path).keep(bank())
+    BankCache(tmp_path).keep(bank())
     assert mine.read_text() == "mine"
     assert not old.exists()

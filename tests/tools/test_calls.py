@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from tools.calls import clocked, marked, model_call
+from tools.timing import clocked, marked, model_call
 
 
 @pytest.fixture
 def now(monkeypatch):
     """The time, which passes only where a test lets it."""
     passed = [0.0]
-    monkeypatch.setattr("tools.calls.perf_counter", lambda: passed[0])
+    monkeypatch.setattr("tools.timing.perf_counter", lambda: passed[0])
     return passed
 
 

@@ -9,7 +9,7 @@ from checkpoints import ROLE_OF
 from safetensors.torch import load_file
 
 from tools.errors import ModelError
-from tools.loading import load_model
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec
 
 CODE = "open({path!r}, 'w').write('ran')\nclass Own:\n    pass\nclass OwnTokenizer:\n    pass\n"

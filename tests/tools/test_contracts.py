@@ -11,11 +11,11 @@ from checkpoints import ROLE_OF, plate
 from PIL import Image
 from safetensors.torch import load_file
 
+from tools.anomaly import PatchMemory, PatchScorer
 from tools.images import sample_from_array
-from tools.narrate import Narrator, Turn
 from tools.parts import Grounder, Segmenter
-from tools.patches import PatchMemory, PatchScorer
 from tools.types import Box
+from tools.vlm import LocalVLM, Turn
 
 CLASSES = {
     "siglip": "CustomTextCLIP",
@@ -111,7 +111,7 @@ def test_each_class_is_loaded_by_its_folder_with_the_weights_that_lie_there(load
 @pytest.mark.parametrize("kind", NARRATORS)
 @pytest.mark.parametrize(("turns", "sizes"), [(ONE, [(32, 40)]), (TWO, [(32, 40), (60, 30)]), (NONE, [])])
 def test_options_of_several_tokens_get_the_likelihood_computed_token_by_token(loaded, kind, turns, sizes):
-    images, narrator = shown(sizes), Narrator(loaded(kind))
+    images, narrator = shown(sizes), LocalVLM(loaded(kind))
     # A photo before, since a model may remember where the last one lay.
     narrator.yes_no([plate(9, (40, 32))], ONE)
     found = narrator.choose(images, turns, OPTIONS)
@@ -126,7 +126,7 @@ def test_options_of_several_tokens_get_the_likelihood_computed_token_by_token(lo
 
 @pytest.mark.parametrize("kind", NARRATORS)
 def test_an_answer_is_greedy_and_the_same_each_time(loaded, kind):
-    images, narrator = shown([(32, 40)]), Narrator(loaded(kind))
+    images, narrator = shown([(32, 40)]), LocalVLM(loaded(kind))
     said = [narrator.answer(images, ONE, max_new_tokens=3) for _ in range(2)]
     ids = []
     inputs, stops = inputs_of(loaded(kind), images, ONE), loaded(kind).model.generation_config.eos_token_id
@@ -142,13 +142,13 @@ def test_an_answer_is_greedy_and_the_same_each_time(loaded, kind):
 def test_a_photo_takes_as_many_tokens_as_its_class_says(loaded, kind, sizes, count):
     config = loaded(kind).model.config
     mark = getattr(config, "image_token_id", None) or config.image_token_index
-    ids = Narrator(loaded(kind))._prompt(shown(sizes), ONE if len(sizes) == 1 else TWO).ids
+    ids = LocalVLM(loaded(kind))._prompt(shown(sizes), ONE if len(sizes) == 1 else TWO).ids
     assert ids.count(mark) == count
 
 
 @pytest.mark.parametrize("kind", NARRATORS)
 def test_photos_of_different_sizes_matter_each_in_its_place(loaded, kind):
-    narrator = Narrator(loaded(kind))
+    narrator = LocalVLM(loaded(kind))
     dark, light = np.full((32, 32, 3), 20, np.uint8), np.full((48, 40, 3), 235, np.uint8)
     told = [narrator.choose(pair, BOTH, OPTIONS) for pair in ([dark, light], [light, dark], [dark, dark])]
     for one, other in ((0, 1), (0, 2)):
@@ -158,7 +158,7 @@ def test_photos_of_different_sizes_matter_each_in_its_place(loaded, kind):
 @pytest.mark.parametrize("kind", ["llava_onevision", "qwen3_vl", "smolvlm"])
 def test_a_template_writes_the_system_and_each_turn_in_order(loaded, kind):
     turns = [*BOTH[:1], *TWO]
-    prompt = Narrator(loaded(kind))._prompt(shown([(32, 40)] * sum(t.images for t in turns)), turns).text
+    prompt = LocalVLM(loaded(kind))._prompt(shown([(32, 40)] * sum(t.images for t in turns)), turns).text
     places = [prompt.index(text) for text in ("You inspect parts.", "Look.", "I see.", "And beside it?")]
     assert places == sorted(places)
     assert prompt.rstrip().lower().endswith(("assistant", "assistant:"))

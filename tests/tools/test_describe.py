@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from checkpoints import plate
 
+from tools.anomaly import PatchMemory
+from tools.anomaly.damage import Traces
 from tools.images import sample_from_array
 from tools.parts import Discoverer, Proposer
-from tools.parts.describe import describe, joined
-from tools.parts.likeness import NAMES, Comparer, Scale, differences, likeness
-from tools.parts.product import pose_of
-from tools.patches import PatchMemory
-from tools.patches.trace import Traces
+from tools.parts.descriptors import NAMES, Comparer, Scale, describe, differences, joined, likeness
+from tools.parts.pose import pose_of
 
 SIDE = 64
 SCALE = Scale(0.5, 0.5)

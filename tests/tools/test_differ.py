@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tools.patches.differ import Differ
+from tools.anomaly.comparison import Differ
 
 WIDTH = 16
 

@@ -4,19 +4,16 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, gaussian_filter
 
+from tools.anomaly import PatchMemory
+from tools.anomaly.damage import Traces
 from tools.errors import InputError
 from tools.images import sample_from_array
 from tools.parts import OTHER, Discoverer, PartTypes, Proposer
-from tools.parts.describe import describe, joined
-from tools.parts.discover import Scale, name, seen_of, types_of
-from tools.parts.divide import divided
-from tools.parts.likeness import NAMES, Comparer, differences, likeness, scale_of
-from tools.parts.product import find_product
-from tools.parts.proposals import Proposals
-from tools.parts.recur import LOW, MOST, evident, likeliest
-from tools.parts.regions import regions
-from tools.patches import PatchMemory
-from tools.patches.trace import Traces
+from tools.parts.clustering import LOW, MOST, divided, evident, likeliest
+from tools.parts.descriptors import NAMES, Comparer, describe, differences, joined, likeness, scale_of
+from tools.parts.discovery import Scale, name, seen_of, types_of
+from tools.parts.pose import find_product
+from tools.parts.proposals import Proposals, regions
 
 SIDE = 160
 
@@ -69,7 +66,7 @@ def test_kinds_that_recur_are_found_with_their_counts(types):
 
 @pytest.mark.parametrize(("discs", "bars"), [(4, 2), (3, 2), (5, 2), (4, 1), (4, 0)])
 def test_parts_of_a_new_photo_are_counted_by_kind(memory, types, discs, bars):
-    from tools.parts.discover import assigned
+    from tools.parts.discovery import assigned
 
     found = [label for _, label, _ in assigned(seen(memory, 17, discs=discs, bars=bars), types)]
     label_of = {t.count: t.label for t in types.types}
@@ -77,7 +74,7 @@ def test_parts_of_a_new_photo_are_counted_by_kind(memory, types, discs, bars):
 
 
 def test_a_thing_of_no_type_is_told_as_other(memory, types):
-    from tools.parts.discover import assigned
+    from tools.parts.discovery import assigned
 
     sample, masks, _ = drawn(23)
     pose = find_product(sample.image)
@@ -150,7 +147,7 @@ def test_discovery_needs_a_reference(memory, loaded):
 
 
 def test_without_types_nothing_but_others_is_found(memory):
-    from tools.parts.discover import assigned
+    from tools.parts.discovery import assigned
 
     assert {label for _, label, _ in assigned(seen(memory, 3), PartTypes())} == {OTHER}
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tools.draw import PALETTE, overlay
+from tools.drawing import PALETTE, overlay
 from tools.errors import InputError
-from tools.rle import decode_rle, encode_rle
-from tools.types import Box, Region, ScoreMap
+from tools.mask_encoding import decode_rle, encode_rle
+from tools.types import AnomalyMap, Box, Region
 
 
 def near(picture, colour, tolerance=30):
@@ -34,7 +34,7 @@ def test_the_map_changes_the_photo_where_it_is_high_alone():
     image = plate(0, (640, 640))
     values = np.zeros((640, 640), np.float32)
     values[100:200, 300:400] = 0.9
-    drawn = overlay(image, [], score_map=ScoreMap(values, 0.9, "text"))
+    drawn = overlay(image, [], score_map=AnomalyMap(values, 0.9, "text"))
     change = abs(drawn.astype(int) - image).max(axis=-1)
     assert change[120:180, 320:380].min() > 20
     assert change[400:].max() == 0
@@ -42,7 +42,7 @@ def test_the_map_changes_the_photo_where_it_is_high_alone():
 
 def test_a_flat_map_leaves_the_photo_as_it_is():
     image = plate(0, (640, 640))
-    flat = ScoreMap(np.full((640, 640), 0.4, np.float32), 0.4, "text")
+    flat = AnomalyMap(np.full((640, 640), 0.4, np.float32), 0.4, "text")
     assert np.array_equal(overlay(image, [], score_map=flat), image)
 
 

@@ -7,13 +7,13 @@ import pytest
 from checkpoints import bert_tokenizer, plate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.learning.proposal import MOST_RULES, known_words, rules_schema
-from agent.learning.propose import PART_LIMIT, parts_schema, read_parts
-from agent.learning.propose_rules import read_rules
-from tools.loading import load_model
-from tools.narrate import Narrator, Turn
-from tools.narrate.schema import Grammars
+from agent.products.proposals import PART_LIMIT, parts_schema, read_parts
+from agent.products.rule_proposals import read_rules
+from agent.products.rule_schema import MOST_RULES, known_words, rules_schema
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec
+from tools.vlm import LocalVLM, Turn
+from tools.vlm.schema import Grammars
 
 KINDS = ("llava", "qwen_vl", "llava_next", "llava_onevision", "qwen3_vl", "smolvlm", "internvl")
 QUESTIONS = ("What is it?", "And how many?", "Well?")
@@ -39,7 +39,7 @@ def said(narrator, question, tokens=160, **more):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_random_model_of_any_class_writes_what_the_schema_asks_for_and_nothing_of_the_sort_without(loaded, kind):
-    narrator = Narrator(loaded(kind))
+    narrator = LocalVLM(loaded(kind))
     for question in QUESTIONS:
         assert Listed.model_validate_json(said(narrator, question, schema=SCHEMA)).items
         with pytest.raises(ValidationError):
@@ -47,16 +47,16 @@ def test_a_random_model_of_any_class_writes_what_the_schema_asks_for_and_nothing
 
 
 def test_the_same_answer_comes_whether_the_photo_was_run_before_or_not(loaded):
-    first, second = Narrator(loaded("llava")), Narrator(loaded("llava"))
+    first, second = LocalVLM(loaded("llava")), LocalVLM(loaded("llava"))
     fresh = said(first, QUESTIONS[0], schema=SCHEMA)
     said(second, QUESTIONS[0])
     said(second, QUESTIONS[1], schema=SCHEMA)
     assert said(second, QUESTIONS[0], schema=SCHEMA) == fresh
-    assert said(second, QUESTIONS[0]) == said(Narrator(loaded("llava")), QUESTIONS[0])
+    assert said(second, QUESTIONS[0]) == said(LocalVLM(loaded("llava")), QUESTIONS[0])
 
 
 def test_an_answer_that_is_cut_short_is_the_beginning_of_one(loaded):
-    narrator = Narrator(loaded("llava"))
+    narrator = LocalVLM(loaded("llava"))
     whole = said(narrator, QUESTIONS[0], schema=SCHEMA)
     assert whole.startswith(said(narrator, QUESTIONS[0], 12, schema=SCHEMA))
 
@@ -64,14 +64,14 @@ def test_an_answer_that_is_cut_short_is_the_beginning_of_one(loaded):
 def test_words_that_are_allowed_are_the_only_ones(loaded):
     schema = {"type": "object", "properties": {"part": {"type": "string", "enum": ["bolt", "red nut"]}},
               "required": ["part"], "additionalProperties": False}  # fmt: skip
-    found = {json.loads(said(Narrator(loaded("llava")), q, schema=schema))["part"] for q in QUESTIONS}
+    found = {json.loads(said(LocalVLM(loaded("llava")), q, schema=schema))["part"] for q in QUESTIONS}
     assert found <= {"bolt", "red nut"}
 
 
 def test_a_model_whose_tokens_are_no_text_answers_freely_which_is_said_once(folder_of, caplog):
     own = load_model(ModelSpec(source=str(folder_of("llava"))), "narrator", "cpu")
-    free = said(Narrator(own), QUESTIONS[0], 8)
-    narrator, bytes_of = Narrator(own), own.processor.tokenizer
+    free = said(LocalVLM(own), QUESTIONS[0], 8)
+    narrator, bytes_of = LocalVLM(own), own.processor.tokenizer
     narrator._grammars = Grammars(own)
     # Word pieces are joined by rules of their own: "red" and "##s" are no text in a row.
     own.processor.tokenizer = bert_tokenizer()
@@ -94,7 +94,7 @@ def test_a_model_without_an_end_answers_freely(folder_of, caplog):
 
 @pytest.mark.parametrize("labels", [[], ["bolt"], ["bolt", "red nut", "cap"]])
 def test_a_random_model_writes_rules_of_known_words_and_freely_none(loaded, labels):
-    narrator, names, words = Narrator(loaded("llava")), {label: label for label in labels}, known_words(labels)
+    narrator, names, words = LocalVLM(loaded("llava")), {label: label for label in labels}, known_words(labels)
     held = said(narrator, "What holds?", 4000, schema=rules_schema(labels))
     written = json.loads(held)["rules"]
     assert len(written) <= MOST_RULES
@@ -106,7 +106,7 @@ def test_a_random_model_writes_rules_of_known_words_and_freely_none(loaded, labe
 
 
 def test_a_random_model_describes_parts(loaded):
-    narrator = Narrator(loaded("llava"))
+    narrator = LocalVLM(loaded("llava"))
     found, fault = read_parts(said(narrator, "Which parts?", 2000, schema=parts_schema("names")))
     assert fault is None
     assert len(found) <= PART_LIMIT

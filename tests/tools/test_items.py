@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tools.parts.items import items
-from tools.patches.trace import Traces
-from tools.types import ScoreMap
+from tools.anomaly.damage import Traces
+from tools.parts.masks import items
+from tools.types import AnomalyMap
 
 SIDE = 128
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
@@ -26,7 +26,7 @@ ITSELF = np.stack([COLUMNS, ROWS]).astype(np.float32)
 def traces(mask, edge=None, middles=ITSELF):
     nothing = np.zeros((SIDE, SIDE), np.float32)
     edges = nothing if edge is None else edge.astype(np.float32)
-    flaws = ScoreMap(nothing, 0.0, "tracer")
+    flaws = AnomalyMap(nothing, 0.0, "tracer")
     return Traces(edges, nothing, mask.astype(np.float32), flaws, kinds=None, middles=middles, tokens=None)
 
 

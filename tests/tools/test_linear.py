@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tools import linear as room
-from tools.linear import QuickConv2d, QuickLinear, linear, quicken
-from tools.patches.dense import embed
+from tools.anomaly.clip_features import embed
+from tools.models import onednn as room
+from tools.models.onednn import QuickConv2d, QuickLinear, linear, quicken
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "default"])

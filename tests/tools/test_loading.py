@@ -9,9 +9,9 @@ from checkpoints import ROLE_OF
 from safetensors.torch import load_file, save_file
 
 from tools.errors import InputError, ModelError
-from tools.loading import load_model
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec
-from tools.profiles.spec import FeaturesSpec
+from tools.profiles.specification import FeaturesSpec
 
 CLASSES = {
     "vit_clip": "CLIP",
@@ -246,12 +246,12 @@ def test_a_device_that_is_not_there_is_refused(folder_of):
 def test_a_quantised_narrator_is_smaller_and_still_answers(folder_of, bits):
     import numpy as np
 
-    from tools.narrate import Narrator, Turn
+    from tools.vlm import LocalVLM, Turn
 
     spec = ModelSpec(source=str(folder_of("llava")), quantisation=bits)
     found = load_model(spec, "narrator", "cpu")
     assert any(p.dtype in (torch.uint8, torch.int8) for p in found.model.parameters())
-    p = Narrator(found).yes_no([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
+    p = LocalVLM(found).yes_no([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
     assert 0 < p < 1
 
 
@@ -267,7 +267,7 @@ def test_a_quantised_narrator_is_smaller_and_still_answers(folder_of, bits):
     ],
 )
 def test_a_gpu_takes_half_the_bits_where_the_role_bears_it(monkeypatch, role, device, supported, expected):
-    from tools.loading import _dtype
+    from tools.models.loading import _dtype
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
     assert _dtype(ModelSpec(source="x"), role, device) is expected
@@ -275,7 +275,7 @@ def test_a_gpu_takes_half_the_bits_where_the_role_bears_it(monkeypatch, role, de
 
 @pytest.mark.parametrize("path", ["dense", "windows"])
 def test_half_the_bits_score_words_nearly_as_all_of_them_do(folder_of, good, path):
-    from tools.patches import PatchScorer
+    from tools.anomaly import PatchScorer
 
     maps = []
     for dtype in ("float32", "bfloat16"):

@@ -6,15 +6,15 @@ import pytest
 import torch
 from checkpoints import plate
 
-from tools import memory
+from tools.anomaly import PatchMemory, PatchScorer
 from tools.errors import ModelError
-from tools.loading import load_model
-from tools.memory import Batch, Rung, is_out_of_memory, ladder
-from tools.narrate import Turn
-from tools.narrate.sturdy import SturdyNarrator
-from tools.patches import PatchMemory, PatchScorer
+from tools.models import memory
+from tools.models.loading import load_model
+from tools.models.memory import AdaptiveBatch, Rung, is_out_of_memory, ladder
 from tools.profiles import ModelSpec
-from tools.profiles.spec import Limits
+from tools.profiles.specification import Limits
+from tools.vlm import Turn
+from tools.vlm.memory_fallback import MemoryFallbackVLM
 
 QUESTION = [Turn("user", "Is it good?", 1)]
 SPEC = ModelSpec(source="a/b")
@@ -29,7 +29,7 @@ def said(caplog):
 
 
 def test_a_batch_is_halved_until_it_fits_and_stays_so(caplog):
-    batch, given = Batch(8), []
+    batch, given = AdaptiveBatch(8), []
 
     def run(items):
         given.append(len(items))
@@ -45,7 +45,7 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so(caplog):
 
 def test_a_single_photo_that_does_not_fit_is_said():
     with pytest.raises(ModelError, match="too little memory for a single photo"):
-        list(Batch(4).over(range(3), full))
+        list(AdaptiveBatch(4).over(range(3), full))
 
 
 def test_other_errors_pass():
@@ -53,7 +53,7 @@ def test_other_errors_pass():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(Batch(4).over([1], broken))
+        list(AdaptiveBatch(4).over([1], broken))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_other_models_have_fewer_forms_and_none_comes_twice(spec, role, device, 
 
 
 def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monkeypatch, caplog):
-    import tools.loading
+    import tools.models.loading
 
-    real, tried = tools.loading.load_model, []
+    real, tried = tools.models.loading.load_model, []
 
     def load(spec, role, device):
         tried.append((spec.quantisation, spec.limits is not None, device))
@@ -134,7 +134,7 @@ def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monk
 
 
 def test_loading_that_fits_nowhere_ends_with_a_sentence(monkeypatch):
-    import tools.loading
+    import tools.models.loading
 
     monkeypatch.setattr(tools.loading, "load_model", full)
     with pytest.raises(ModelError, match="too little memory for the narrator"):
@@ -145,7 +145,7 @@ def test_a_narrator_that_runs_out_while_it_answers_goes_on_in_four_bits(folder_o
     spec = ModelSpec(source=str(folder_of("llava")))
     loaded, held = load_model(spec, "narrator", "cpu"), []
     monkeypatch.setattr(loaded.model, "forward", full)
-    narrator = SturdyNarrator(loaded, ladder(spec, "narrator", "cpu")[1:], told=held.append)
+    narrator = MemoryFallbackVLM(loaded, ladder(spec, "narrator", "cpu")[1:], told=held.append)
     with caplog.at_level(logging.WARNING, "looktwice"):
         assert 0 < narrator.yes_no([plate(0)], QUESTION) < 1
         narrator.answer([plate(0)], QUESTION, 2)
@@ -155,10 +155,10 @@ def test_a_narrator_that_runs_out_while_it_answers_goes_on_in_four_bits(folder_o
 
 
 def test_a_narrator_that_always_runs_out_ends_with_a_sentence(folder_of, monkeypatch):
-    import tools.loading
+    import tools.models.loading
 
     spec = ModelSpec(source=str(folder_of("llava")))
-    count, real = [], tools.loading.load_model
+    count, real = [], tools.models.loading.load_model
 
     def load(spec, role, device):
         count.append(device)
@@ -168,7 +168,7 @@ def test_a_narrator_that_always_runs_out_ends_with_a_sentence(folder_of, monkeyp
 
     monkeypatch.setattr(tools.loading, "load_model", load)
     lighter = [Rung(spec, "cpu", "so"), Rung(spec, "cpu", "or so")]
-    narrator = SturdyNarrator(load(spec, "narrator", "cpu"), lighter)
+    narrator = MemoryFallbackVLM(load(spec, "narrator", "cpu"), lighter)
     with pytest.raises(ModelError, match="too little memory for the narrator to answer"):
         narrator.yes_no([plate(0)], QUESTION)
     assert len(count) == 3

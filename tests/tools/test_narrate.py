@@ -9,7 +9,7 @@ from checkpoints import plate
 from PIL import Image
 
 from tools.errors import InputError, ModelError
-from tools.narrate import Narrator, Turn, debias
+from tools.vlm import LocalVLM, Turn, debias
 
 QUESTION = [Turn("user", "What is it?", images=1)]
 TALK = [Turn("user", "Look.", 1), Turn("assistant", "I see."), Turn("user", "And beside it?", 1)]
@@ -19,7 +19,7 @@ OPTIONS = ["bolt", "a metal nut", "no"]
 
 @pytest.fixture(scope="module")
 def narrator(loaded):
-    return Narrator(loaded("llava"))
+    return LocalVLM(loaded("llava"))
 
 
 def prompt_of(loaded, images, turns):
@@ -62,7 +62,7 @@ def by_hand(loaded, images, turns, text):
 @pytest.mark.parametrize(("turns", "count"), [(QUESTION, 1), (TALK, 2), (WORDS, 0)])
 def test_probabilities_of_options_equal_the_likelihoods_computed_by_hand(loaded, kind, turns, count):
     images = [plate(n, (32, 40)) for n in range(count)]
-    narrator = Narrator(loaded(kind))
+    narrator = LocalVLM(loaded(kind))
     # A photo before, since a model may remember where the last one lay.
     narrator.yes_no([plate(9, (40, 32))], QUESTION)
     found = narrator.choose(images, turns, OPTIONS)
@@ -129,7 +129,7 @@ def test_the_answer_is_what_is_likeliest(narrator, loaded):
 
 
 def test_large_photos_are_scaled_down_to_the_limit(loaded):
-    narrator = Narrator(loaded("llava"), image_size=64)
+    narrator = LocalVLM(loaded("llava"), image_size=64)
     assert max(narrator._fitted(plate(0, (300, 100))).size) == 64
     assert narrator._fitted(plate(0, (40, 50))).size == (50, 40)
 
@@ -154,7 +154,7 @@ def test_a_processor_without_a_chat_template_is_refused(loaded):
     from types import SimpleNamespace
 
     with pytest.raises(ModelError, match="chat_template"):
-        Narrator(replace(loaded("llava"), processor=SimpleNamespace(chat_template=None)))
+        LocalVLM(replace(loaded("llava"), processor=SimpleNamespace(chat_template=None)))
 
 
 def test_debiasing_takes_out_what_a_good_part_gets_too():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tools.parts.outline import filled, grown, mean_along, shared, shrunk
+from tools.parts.masks import filled, grown, mean_along, shared, shrunk
 
 
 def masks():

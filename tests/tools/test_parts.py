@@ -11,8 +11,8 @@ from checkpoints import plate
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
 from tools.parts import Grounder, Segmenter, assign, calibrated_price, explained, measure
-from tools.parts.assign import Price
-from tools.parts.measure import colour_name
+from tools.parts.assignment import Price
+from tools.parts.measurement import colour_name
 from tools.types import Box, Part, Region
 
 SIZE = (200, 100)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from tools.anomaly import PatchScorer, peaks
+from tools.anomaly.clip_scorer import sentences
+from tools.anomaly.clip_windows import association
+from tools.anomaly.tiling import assembled
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
-from tools.patches import PatchScorer, peaks
-from tools.patches.association import association
-from tools.patches.sentences import sentences
-from tools.patches.tiles import assembled
-from tools.types import Box, Region, ScoreMap
+from tools.types import AnomalyMap, Box, Region
 
 
 def planted(values, *blobs):
@@ -18,7 +18,7 @@ def planted(values, *blobs):
     grid = 0.1 + 0.01 * np.random.default_rng(0).random((60, 80))
     for (x0, y0, x1, y1), height in blobs:
         grid[y0:y1, x0:x1] = height
-    return ScoreMap(grid.astype(np.float32), float(grid.max()), "text")
+    return AnomalyMap(grid.astype(np.float32), float(grid.max()), "text")
 
 
 @pytest.fixture(params=["vit_clip", "resnet_clip"], scope="module")
@@ -125,9 +125,8 @@ def test_defect_words_move_the_score(scorer, good):
 
 
 def test_patches_of_several_layers_are_the_sum_of_each_block_s_value_path(loaded, good):
-    from tools.patches.dense import _value_value, embed
-    from tools.patches.features import vit_tokens
-    from tools.patches.pixels import input_format, to_pixels
+    from tools.anomaly.clip_features import _value_value, embed
+    from tools.anomaly.features import input_format, to_pixels, vit_tokens
 
     model = loaded("vit_clip")
     visual = model.model.visual
@@ -145,7 +144,7 @@ def test_patches_of_several_layers_are_the_sum_of_each_block_s_value_path(loaded
 
 def brute_association(tokens, windows, known_tokens, known_windows, grid):
     """(1 - cos) / 2 to the nearest reference embedding: patch by patch, window by window."""
-    from tools.patches.windows import SCALES, window_index
+    from tools.anomaly.clip_windows import SCALES, window_index
 
     rows, columns = grid
     total = np.zeros(rows * columns)
@@ -219,13 +218,13 @@ def test_no_more_peaks_than_asked_for():
 
 
 def test_a_flat_map_still_has_the_place_of_its_maximum():
-    assert len(peaks(ScoreMap(np.full((20, 30), 0.3, np.float32), 0.3, "text"))) == 1
+    assert len(peaks(AnomalyMap(np.full((20, 30), 0.3, np.float32), 0.3, "text"))) == 1
 
 
 def test_the_raw_value_of_a_region_is_read_inside_its_mask():
     raw = np.zeros((10, 10), np.float32)
     raw[2, 3], raw[8, 8] = 0.4, 0.9
-    found = ScoreMap(raw, 0.9, "reference", raw=raw, raw_score=0.9)
+    found = AnomalyMap(raw, 0.9, "reference", raw=raw, raw_score=0.9)
     mask = np.zeros((10, 10), bool)
     mask[:5, :5] = True
     assert found.raw_in(Region(Box(0, 0, 10, 10), 1.0, mask)) == pytest.approx(0.4)
@@ -233,8 +232,8 @@ def test_the_raw_value_of_a_region_is_read_inside_its_mask():
 
 
 def test_windows_are_embedded_as_a_loop_over_photos_of_their_own_would(loaded, good):
-    from tools.patches.pixels import input_format, to_pixels
-    from tools.patches.windows import SCALES, window_embeddings, window_index
+    from tools.anomaly.clip_windows import SCALES, window_embeddings, window_index
+    from tools.anomaly.features import input_format, to_pixels
 
     model = loaded("vit_clip")
     visual = model.model.visual
@@ -286,5 +285,5 @@ def test_a_place_stands_in_for_the_worst_as_far_as_the_score_rests_on_it():
     values = np.zeros((4, 4), dtype=np.float32)
     values[0, 0], values[3, 3] = 0.8, 0.6
     there = Region(Box(3, 3, 4, 4), 0.6)
-    assert ScoreMap(values, 0.7, "text", of_worst=0.5).own_score_at(there) == pytest.approx(0.6)
-    assert ScoreMap(values, 0.7, "text", of_worst=0.0).own_score_at(there) == pytest.approx(0.7)
+    assert AnomalyMap(values, 0.7, "text", of_worst=0.5).own_score_at(there) == pytest.approx(0.6)
+    assert AnomalyMap(values, 0.7, "text", of_worst=0.0).own_score_at(there) == pytest.approx(0.7)

@@ -12,9 +12,9 @@ from scripted_server import said, served_by_script
 
 from tools.errors import InputError, ModelError
 from tools.images import decoded_bytes, load_sample
-from tools.narrate import Turn
-from tools.narrate.served import ServedNarrator
-from tools.profiles.spec import ServedSpec
+from tools.profiles.specification import ServedSpec
+from tools.vlm import Turn
+from tools.vlm.server import ServerVLM
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def server(monkeypatch):
 
 
 def narrator(server):
-    return ServedNarrator(ServedSpec(url=server.url, model="m", retries=0))
+    return ServerVLM(ServedSpec(url=server.url, model="m", retries=0))
 
 
 def jpeg(width, height):

@@ -7,10 +7,10 @@ import torch
 from checkpoints import plate
 
 from tools.errors import ModelError
-from tools.loading import load_model
-from tools.narrate import Narrator, Turn
-from tools.placing import memory_limits, placement
-from tools.profiles.spec import Limits, ModelSpec, ScorerSpec
+from tools.models.loading import load_model
+from tools.models.placement import memory_limits, placement
+from tools.profiles.specification import Limits, ModelSpec, ScorerSpec
+from tools.vlm import LocalVLM, Turn
 
 NARRATORS = ["llava", "llava_next", "llava_onevision", "qwen_vl", "qwen3_vl", "smolvlm", "internvl"]
 QUESTION = [Turn("user", "Is it good?", 1)]
@@ -25,7 +25,7 @@ def size(loaded):
 
 
 def odds(loaded):
-    p = Narrator(loaded).yes_no([plate(1, (32, 40))], QUESTION)
+    p = LocalVLM(loaded).yes_no([plate(1, (32, 40))], QUESTION)
     return math.log(p / (1 - p))
 
 
@@ -89,7 +89,7 @@ def test_what_does_not_go_together_is_said(spec, device, said):
 
 
 def test_without_bitsandbytes_the_command_that_installs_it_is_named(folder_of, monkeypatch):
-    import tools.placing
+    import tools.models.placement
 
     monkeypatch.setattr(tools.placing, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install bitsandbytes"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.plates import GAP, placed
+from tools.drawing import GAP, placed
 from tools.types import Box
 
 SIZE = (640, 480)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from checkpoints import CHAT, character_tokenizer, plate
 
-from evals.benches.narrators import random_onevision
-from tools.loading import Loaded
-from tools.narrate import Narrator, Turn
+from evals.benches.full_size import random_onevision
+from tools.models.loading import Loaded
 from tools.profiles import ModelSpec
+from tools.vlm import LocalVLM, Turn
 
 KINDS = ["llava", "qwen_vl", "onevision", "pair of llava"]
 WORDS = ["What is it?", "What is wrong with it?", "Is it good?"]
@@ -63,7 +63,7 @@ class Counted:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_further_question_runs_its_own_words_alone_and_says_the_same(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = Narrator(model)
+    narrator = LocalVLM(model)
     narrator.yes_no(photos(kind), asked(kind, WORDS[0]))
     narrator.yes_no(photos(kind, 5), asked(kind, WORDS[0]))
     for text in WORDS[1:]:
@@ -72,7 +72,7 @@ def test_a_further_question_runs_its_own_words_alone_and_says_the_same(loaded_as
         assert ran.pictures == 0
         assert sum(ran.tokens) < 130
         assert len(ran.tokens) == 1
-        assert kept == pytest.approx(Narrator(model).yes_no(photos(kind), asked(kind, text)), abs=1e-5)
+        assert kept == pytest.approx(LocalVLM(model).yes_no(photos(kind), asked(kind, text)), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,54 +80,54 @@ def test_both_phrasings_go_through_in_one_pass(loaded_as, kind):
     model = loaded_as(kind)
     conversations = [asked(kind, text) for text in WORDS]
     with Counted(model.model) as ran:
-        together = Narrator(model).yes_no_each(photos(kind), conversations)
+        together = LocalVLM(model).yes_no_each(photos(kind), conversations)
     assert len(ran.tokens) == 2
-    apart = [Narrator(model).yes_no(photos(kind), turns) for turns in conversations]
+    apart = [LocalVLM(model).yes_no(photos(kind), turns) for turns in conversations]
     assert together == pytest.approx(apart, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_is_the_same_whether_or_not_the_photo_was_seen_before(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = Narrator(model)
+    narrator = LocalVLM(model)
     narrator.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
     again = narrator.answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
-    assert again == Narrator(model).answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
+    assert again == LocalVLM(model).answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
 
 
 @pytest.mark.parametrize("kind", ["llava", "onevision"])
 def test_the_next_turn_goes_on_from_what_was_said(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = Narrator(model)
+    narrator = LocalVLM(model)
     said = narrator.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
     talk = [*asked(kind, WORDS[0]), Turn("assistant", said), Turn("user", "Why?")]
     with Counted(model.model) as ran:
         p = narrator.yes_no(photos(kind), talk)
     assert ran.pictures == 0
-    assert p == pytest.approx(Narrator(model).yes_no(photos(kind), talk), abs=1e-5)
+    assert p == pytest.approx(LocalVLM(model).yes_no(photos(kind), talk), abs=1e-5)
 
 
 def test_a_photo_in_another_place_of_a_conversation_is_not_encoded_again(loaded):
     model = loaded("llava")
-    narrator, (first, second) = Narrator(model), photos("pair of llava")
+    narrator, (first, second) = LocalVLM(model), photos("pair of llava")
     narrator.yes_no([first, second], asked("pair of llava", WORDS[0]))
     with Counted(model.model) as ran:
         turned = narrator.yes_no([second, first], asked("pair of llava", WORDS[0]))
     assert ran.pictures == 0
-    alone = Narrator(model).yes_no([second, first], asked("pair of llava", WORDS[0]))
+    alone = LocalVLM(model).yes_no([second, first], asked("pair of llava", WORDS[0]))
     assert turned == pytest.approx(alone, abs=1e-5)
 
 
 def test_another_photo_is_not_taken_for_the_one_that_is_kept(loaded):
-    narrator = Narrator(loaded("llava"))
+    narrator = LocalVLM(loaded("llava"))
     dark, light = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
     narrator.yes_no([dark], asked("llava", WORDS[0]))
     kept = narrator.yes_no([light], asked("llava", WORDS[0]))
-    assert kept == pytest.approx(Narrator(loaded("llava")).yes_no([light], asked("llava", WORDS[0])), abs=1e-6)
+    assert kept == pytest.approx(LocalVLM(loaded("llava")).yes_no([light], asked("llava", WORDS[0])), abs=1e-6)
 
 
 def test_memory_is_bounded(loaded):
-    narrator = Narrator(loaded("llava"))
+    narrator = LocalVLM(loaded("llava"))
     sizes = []
     for seed in range(10):
         narrator.yes_no([plate(seed, (40, 40))], asked("llava", WORDS[0]))
@@ -172,10 +172,10 @@ def sliding():
 
 def test_a_sliding_window_is_run_again_and_that_is_said_once(caplog):
     model = sliding()
-    narrator = Narrator(model)
+    narrator = LocalVLM(model)
     with caplog.at_level(logging.WARNING):
         found = [narrator.yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
         said = narrator.answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)
     assert len([r for r in caplog.records if "cannot be cut" in r.message]) == 1
-    assert found == [Narrator(model).yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
-    assert said == Narrator(model).answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)
+    assert found == [LocalVLM(model).yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
+    assert said == LocalVLM(model).answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.profiles import available_profiles, load_profile
-from tools.profiles.spec import FeaturesSpec, Limits, ScorerSpec, ServedSpec
+from tools.profiles.specification import FeaturesSpec, Limits, ScorerSpec, ServedSpec
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
 SHOWN = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)

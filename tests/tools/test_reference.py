@@ -5,11 +5,11 @@ import pytest
 import torch
 from checkpoints import plate
 
+from tools.anomaly import Bank, MemoryOptions, PatchMemory
+from tools.anomaly.memory_bank import k_centre
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.patches import Bank, MemoryOptions, PatchMemory
-from tools.patches.coreset import k_centre
+from tools.models.loading import load_model
 from tools.profiles import load_profile
 from tools.types import Box
 
@@ -115,7 +115,7 @@ def test_a_bank_keeps_to_its_memory_and_still_finds_the_spot(trained, good, scra
 
 
 def test_distances_are_the_same_however_many_are_compared_at_once(monkeypatch):
-    from tools.patches import nearest as module
+    from tools.anomaly import pairwise_distance as module
 
     draw = torch.Generator().manual_seed(0)
     grid, known = torch.randn(12, 9, 5, generator=draw), torch.randn(70, 5, generator=draw)

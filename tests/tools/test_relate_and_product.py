@@ -6,7 +6,7 @@ from PIL import Image
 
 from tools.errors import InputError
 from tools.parts import find_product, measure, pose_of
-from tools.parts.relate import gap, touching
+from tools.parts.measurement import gap, touching
 
 
 def box(x0, y0, x1, y1, size=100):

@@ -16,13 +16,13 @@ from checkpoints import plate
 from scripted_server import said, served_by_script
 
 from tools.errors import InputError, ModelError
-from tools.loading import load_model
-from tools.narrate import Narrator, Turn
-from tools.narrate.likely import from_candidates, tell_apart
-from tools.narrate.served import ServedNarrator
+from tools.models.loading import load_model
 from tools.profiles import ModelSpec, load_profile, readiness
-from tools.profiles.spec import NarratorSpec, ServedSpec
+from tools.profiles.specification import NarratorSpec, ServedSpec
 from tools.toolbox import Toolbox
+from tools.vlm import LocalVLM, Turn
+from tools.vlm.scoring import from_candidates, tell_apart
+from tools.vlm.server import ServerVLM
 
 NANO = Path(__file__).parents[2] / "nano" / "weights" / "narrator"
 ASKED = [
@@ -42,7 +42,7 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture(scope="module")
 def local():
-    return Narrator(load_model(ModelSpec(source=str(NANO)), "narrator", "cpu"))
+    return LocalVLM(load_model(ModelSpec(source=str(NANO)), "narrator", "cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +89,21 @@ def transformers_server(tmp_path_factory):
 
 @pytest.mark.parametrize("question", ASKED)
 def test_log_probabilities_of_a_server_are_those_of_the_model_itself(llama_cpp, local, question):
-    served, turns = ServedNarrator(ServedSpec(url=llama_cpp)), [Turn("user", question)]
+    served, turns = ServerVLM(ServedSpec(url=llama_cpp)), [Turn("user", question)]
     assert served.yes_no([], turns) == pytest.approx(local.yes_no([], turns), abs=2e-3)
     assert served.answer([], turns, 8) == local.answer([], turns, 8)
 
 
 def test_options_that_begin_apart_are_weighed_by_their_first_token(llama_cpp, local):
     turns = [Turn("user", ASKED[0])]
-    found = ServedNarrator(ServedSpec(url=llama_cpp)).choose([], turns, ["Yes", "No"])
+    found = ServerVLM(ServedSpec(url=llama_cpp)).choose([], turns, ["Yes", "No"])
     expected = local.choose([], turns, ["Yes", "No"])
     assert found == pytest.approx(expected, abs=2e-3)
     assert list(found) == ["Yes", "No"]
 
 
 def test_a_photo_reaches_the_server_and_matters(llama_cpp):
-    served, turns = ServedNarrator(ServedSpec(url=llama_cpp)), [Turn("user", ASKED[1], 1)]
+    served, turns = ServerVLM(ServedSpec(url=llama_cpp)), [Turn("user", ASKED[1], 1)]
     dark, light = np.full((70, 90, 3), 10, np.uint8), np.full((70, 90, 3), 245, np.uint8)
     told = [served.yes_no([photo], turns) for photo in (dark, light, dark)]
     assert abs(told[0] - told[1]) > 1e-3
@@ -113,7 +113,7 @@ def test_a_photo_reaches_the_server_and_matters(llama_cpp):
 
 
 def test_the_only_model_of_a_server_is_found_and_stated(llama_cpp):
-    served = ServedNarrator(ServedSpec(url=llama_cpp))
+    served = ServerVLM(ServedSpec(url=llama_cpp))
     assert served.describe()["name"] == "unknown"
     served.answer([], [Turn("user", "Say something.")], 2)
     assert served.describe()["name"] == served.name != "unknown"
@@ -121,7 +121,7 @@ def test_the_only_model_of_a_server_is_found_and_stated(llama_cpp):
 
 
 def test_without_log_probabilities_answers_are_drawn_and_counted_which_is_said_once(transformers_server, local, caplog):
-    served = ServedNarrator(ServedSpec(url=transformers_server, model=str(NANO), samples=48, at_once=1))
+    served = ServerVLM(ServedSpec(url=transformers_server, model=str(NANO), samples=48, at_once=1))
     photo = [plate(0, (64, 64))]
     with caplog.at_level(logging.WARNING, "looktwice"):
         for question in ASKED[:2]:
@@ -134,7 +134,7 @@ def test_without_log_probabilities_answers_are_drawn_and_counted_which_is_said_o
 
 
 def test_a_served_answer_about_a_photo_is_the_local_one(transformers_server, local):
-    served = ServedNarrator(ServedSpec(url=transformers_server, model=str(NANO)))
+    served = ServerVLM(ServedSpec(url=transformers_server, model=str(NANO)))
     turns = [Turn("user", "Describe the metal nut in the image and any defect that you see.", 1)]
     photo = [plate(3, (128, 128))]
     assert served.answer(photo, turns, 12) == local.answer(photo, turns, 12) != ""
@@ -142,7 +142,7 @@ def test_a_served_answer_about_a_photo_is_the_local_one(transformers_server, loc
 
 def test_a_server_that_always_says_the_same_is_not_taken_to_be_certain_in_silence(faulty, caplog):
     faulty.script = [(200, said("Yes"), 0)]
-    served = ServedNarrator(ServedSpec(url=faulty.url, samples=4))
+    served = ServerVLM(ServedSpec(url=faulty.url, samples=4))
     with caplog.at_level(logging.WARNING, "looktwice"):
         found = [served.yes_no([], [Turn("user", "Well?")]) for _ in range(2)]
     assert found == [pytest.approx((4.5 + 0.5) / 6)] * 2
@@ -160,7 +160,7 @@ SCHEMA = {
 
 @pytest.mark.parametrize("question", ASKED)
 def test_a_server_that_takes_a_schema_answers_by_it(llama_cpp, question):
-    served = ServedNarrator(ServedSpec(url=llama_cpp))
+    served = ServerVLM(ServedSpec(url=llama_cpp))
     held = json.loads(served.answer([], [Turn("user", question)], 60, schema=SCHEMA))
     assert held["part"] in ("bolt", "red nut")
     assert isinstance(held["count"], int)
@@ -168,7 +168,7 @@ def test_a_server_that_takes_a_schema_answers_by_it(llama_cpp, question):
 
 
 def test_a_schema_is_sent_as_the_protocol_has_it(faulty):
-    served = ServedNarrator(ServedSpec(url=faulty.url))
+    served = ServerVLM(ServedSpec(url=faulty.url))
     served.answer([], [Turn("user", "Well?")], schema=SCHEMA)
     served.answer([], [Turn("user", "Well?")])
     asked = [body.get("response_format") for _, body in faulty.seen]
@@ -179,7 +179,7 @@ def test_a_schema_is_sent_as_the_protocol_has_it(faulty):
 def test_a_server_that_refuses_a_schema_is_asked_without_from_then_on_which_is_said_once(faulty, status, caplog):
     refusal = {"error": {"message": "response_format is not supported"}}
     faulty.script = [(status, refusal, 0), (200, said("freely"), 0)]
-    served = ServedNarrator(ServedSpec(url=faulty.url, retries=0))
+    served = ServerVLM(ServedSpec(url=faulty.url, retries=0))
     with caplog.at_level(logging.WARNING, "looktwice"):
         told = [served.answer([], [Turn("user", "Well?")], schema=SCHEMA) for _ in range(2)]
     assert told == ["freely"] * 2
@@ -190,7 +190,7 @@ def test_a_server_that_refuses_a_schema_is_asked_without_from_then_on_which_is_s
 def test_a_server_that_refuses_for_another_reason_is_not_taken_to_know_no_schema(faulty):
     refusal = {"error": {"message": "too many images"}}
     faulty.script = [(400, refusal, 0), (400, refusal, 0), (200, said("fine"), 0)]
-    served = ServedNarrator(ServedSpec(url=faulty.url, retries=0))
+    served = ServerVLM(ServedSpec(url=faulty.url, retries=0))
     with pytest.raises(ModelError, match="too many images"):
         served.answer([], [Turn("user", "Well?")], schema=SCHEMA)
     assert served.answer([], [Turn("user", "Well?")], schema=SCHEMA) == "fine"
@@ -198,7 +198,7 @@ def test_a_server_that_refuses_for_another_reason_is_not_taken_to_know_no_schema
 
 
 def test_a_server_that_knows_no_schemas_answers_all_the_same(transformers_server, local):
-    served, turns = ServedNarrator(ServedSpec(url=transformers_server, model=str(NANO))), [Turn("user", ASKED[0])]
+    served, turns = ServerVLM(ServedSpec(url=transformers_server, model=str(NANO))), [Turn("user", ASKED[0])]
     assert served.answer([], turns, 6, schema=SCHEMA) == local.answer([], turns, 6)
 
 
@@ -209,7 +209,7 @@ def faulty():
 
 
 def asked(server, **how):
-    return ServedNarrator(ServedSpec(url=server.url, **how)).answer([], [Turn("user", "Well?")])
+    return ServerVLM(ServedSpec(url=server.url, **how)).answer([], [Turn("user", "Well?")])
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -237,7 +237,7 @@ def test_a_server_that_is_not_there_is_said(faulty):
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(ModelError, match=r"cannot be reached.*LOOKTWICE_SERVER_URL"):
-        ServedNarrator(ServedSpec(url=url, retries=0)).answer([], [Turn("user", "Well?")])
+        ServerVLM(ServedSpec(url=url, retries=0)).answer([], [Turn("user", "Well?")])
 
 
 def test_the_key_comes_from_the_environment_and_is_said_nowhere(faulty, monkeypatch, caplog):
@@ -248,7 +248,7 @@ def test_the_key_comes_from_the_environment_and_is_said_nowhere(faulty, monkeypa
         (401, {"error": {"message": f"bad key {KEY}"}}, 0),
         (400, {"error": {"message": f"no images, {KEY}"}}, 0),
     ]
-    served, messages = ServedNarrator(spec), []
+    served, messages = ServerVLM(spec), []
     with caplog.at_level(logging.DEBUG):
         assert served.answer([], [Turn("user", "Well?")]) == "fine"
         for expected in ("MY_KEY", "sees images"):
@@ -262,7 +262,7 @@ def test_the_key_comes_from_the_environment_and_is_said_nowhere(faulty, monkeypa
 
 def test_no_more_requests_are_under_way_than_allowed(faulty):
     faulty.script = [(200, said("fine"), 0.05)]
-    served = ServedNarrator(ServedSpec(url=faulty.url, model="m", at_once=2))
+    served = ServerVLM(ServedSpec(url=faulty.url, model="m", at_once=2))
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(lambda _: served.answer([], [Turn("user", "Well?")]), range(8)))
     assert told == ["fine"] * 8
@@ -271,7 +271,7 @@ def test_no_more_requests_are_under_way_than_allowed(faulty):
 
 def test_photos_at_a_time_ask_at_once_and_no_more_than_allowed(faulty):
     faulty.script = [(200, said("fine"), 0.2)]
-    served, lanes = ServedNarrator(ServedSpec(url=faulty.url, model="m", at_once=3)), ThreadPoolExecutor(5)
+    served, lanes = ServerVLM(ServedSpec(url=faulty.url, model="m", at_once=3)), ThreadPoolExecutor(5)
     told = [lanes.submit(served.answer, [], [Turn("user", "Well?")]) for _ in range(5)]
     assert [future.result(20) for future in told] == ["fine"] * 5
     assert faulty.most == 3
@@ -304,7 +304,7 @@ def test_candidates_of_which_none_says_an_option_leave_it_undecided(faulty):
     top = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in (("The", 0.8), ("Nothing", 0.1))]
     told = said("The", {"content": [{"token": "The", "logprob": -0.2, "bytes": None, "top_logprobs": top}]})
     faulty.script = [(200, told, 0)]
-    assert ServedNarrator(ServedSpec(url=faulty.url)).yes_no([], [Turn("user", "Well?")]) == pytest.approx(0.5)
+    assert ServerVLM(ServedSpec(url=faulty.url)).yes_no([], [Turn("user", "Well?")]) == pytest.approx(0.5)
 
 
 def test_options_that_begin_alike_are_asked_for_by_letter(faulty):
@@ -312,7 +312,7 @@ def test_options_that_begin_alike_are_asked_for_by_letter(faulty):
     told = said("B", {"content": [{"token": " B", "logprob": -0.5, "bytes": None, "top_logprobs": top}]})
     faulty.script = [(200, told, 0)]
     options = ["metal nut", "metal bolt", "washer"]
-    found = ServedNarrator(ServedSpec(url=faulty.url)).choose([], [Turn("user", "What is it?")], options)
+    found = ServerVLM(ServedSpec(url=faulty.url)).choose([], [Turn("user", "What is it?")], options)
     assert [round(found[o], 3) for o in options] == [0.222, 0.667, 0.111]
     text = faulty.seen[-1][1]["messages"][-1]["content"]
     assert "What is it?\nA. metal nut\nB. metal bolt\nC. washer\n" in text
@@ -332,12 +332,12 @@ def test_a_word_that_goes_on_is_not_the_option():
 @pytest.mark.parametrize("options", [[], ["a", "a"], ["a", " "]])
 def test_served_options_must_differ_and_say_something(faulty, options):
     with pytest.raises(InputError, match="options"):
-        ServedNarrator(ServedSpec(url=faulty.url)).choose([], [Turn("user", "Well?")], options)
+        ServerVLM(ServedSpec(url=faulty.url)).choose([], [Turn("user", "Well?")], options)
 
 
 def test_photos_and_turns_must_agree_for_a_server_too(faulty):
     with pytest.raises(InputError, match="show 1 photos, but 0"):
-        ServedNarrator(ServedSpec(url=faulty.url)).answer([], [Turn("user", "Well?", 1)])
+        ServerVLM(ServedSpec(url=faulty.url)).answer([], [Turn("user", "Well?", 1)])
 
 
 def test_large_photos_are_scaled_down_before_they_are_sent(faulty):
@@ -346,7 +346,7 @@ def test_large_photos_are_scaled_down_before_they_are_sent(faulty):
 
     from PIL import Image
 
-    ServedNarrator(ServedSpec(url=faulty.url), image_size=64).answer([plate(0, (300, 100))], [Turn("user", "Well?", 1)])
+    ServerVLM(ServedSpec(url=faulty.url), image_size=64).answer([plate(0, (300, 100))], [Turn("user", "Well?", 1)])
     picture, text = faulty.seen[-1][1]["messages"][0]["content"]
     data = base64.b64decode(picture["image_url"]["url"].split(",")[1])
     assert max(Image.open(io.BytesIO(data)).size) == 64
@@ -385,4 +385,4 @@ def test_a_toolbox_with_a_served_narrator_states_it(faulty):
     )
     assert tools.narrator.answer([], [Turn("user", "Well?")]) == "fine"
     assert tools.describe()["narrator"]["name"] == "m"
-    assert tools.describe()["narrator"]["class"] == "ServedNarrator"
+    assert tools.describe()["narrator"]["class"] == "ServerVLM"

@@ -6,9 +6,9 @@ import pytest
 from checkpoints import plate
 
 from tools.errors import ModelError
-from tools.narrate import Turn
 from tools.profiles import available_profiles, load_profile, readiness, resolve_profile
 from tools.toolbox import Toolbox
+from tools.vlm import Turn
 
 KINDS = {"scorer": "vit_clip", "features": "backbone", "grounder": "owl", "segmenter": "sam", "narrator": "llava"}
 
@@ -117,7 +117,8 @@ def test_the_shipped_profiles_are_valid_and_auto_prefers_the_strongest():
 
 
 def auto_with(monkeypatch, ready, gpu_gib):
-    from tools.profiles import RoleState, choose
+    from tools.profiles import RoleState
+    from tools.profiles import selection as choose
 
     monkeypatch.setattr(choose, "_gpu_gib", lambda: gpu_gib)
     monkeypatch.setattr(

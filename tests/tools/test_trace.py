@@ -7,17 +7,17 @@ import pytest
 import torch
 from checkpoints import plate
 
-from nano.recipes.tracer_data import leaves
+from nano.recipes.tracer.data import leaves
 from nano.world import render
 from nano.world.medley import medley
 from nano.world.medley_photo import photo
+from tools.anomaly import damage as trace
+from tools.anomaly.damage import KEPT, SHOWN, PhotoTracer
+from tools.anomaly.memory_bank import laid
 from tools.errors import ModelError
 from tools.images import sample_from_array
-from tools.loading import load_model
-from tools.parts.items import items
-from tools.patches import trace
-from tools.patches.augment import laid
-from tools.patches.trace import KEPT, SHOWN, PhotoTracer
+from tools.models.loading import load_model
+from tools.parts.masks import items
 from tools.profiles import load_profile
 
 

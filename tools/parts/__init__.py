@@ -3,14 +3,14 @@
 Nothing here knows a rule or says what is wrong.
 """
 
-from tools.parts.arrange import Arrangement, Explanation, Misfit
-from tools.parts.assign import Assignment, assign, calibrated_price, explained
-from tools.parts.discover import OTHER, Discoverer, PartType, PartTypes
-from tools.parts.ground import Grounder
-from tools.parts.measure import measure
-from tools.parts.product import ProductPose, find_product, pose_of
+from tools.parts.arrangement import Arrangement, Explanation, Misfit
+from tools.parts.assignment import Assignment, assign, calibrated_price, explained
+from tools.parts.discovery import OTHER, Discoverer, PartType, PartTypes
+from tools.parts.grounding import Grounder
+from tools.parts.measurement import measure
+from tools.parts.pose import ProductPose, find_product, pose_of
 from tools.parts.proposals import Proposer
-from tools.parts.segment import EncodedImage, MaskResult, Segmenter
+from tools.parts.segmentation import EncodedImage, MaskResult, Segmenter
 
 __all__ = [
     "OTHER",

@@ -3,10 +3,9 @@
 Nothing here loads a model or fetches one.
 """
 
-from tools.profiles.choose import Choice, best_profile, resolve_profile
-from tools.profiles.profile import Profile, available_profiles, load_profile
-from tools.profiles.ready import RoleState, readiness
-from tools.profiles.spec import ModelSpec, Role
+from tools.profiles.catalog import Profile, RoleState, available_profiles, load_profile, readiness
+from tools.profiles.selection import Choice, best_profile, resolve_profile
+from tools.profiles.specification import ModelSpec, Role
 
 __all__ = [
     "Choice",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from nano.world.canvas import Profile
-from nano.world.field import Field
+from nano.world.chance import Field
 from nano.world.shapes import Shape, block, disc, moved
 from nano.world.stage import At, Stage
 from nano.world.texture import waves

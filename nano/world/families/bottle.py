@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from nano.world.canvas import Profile, Spot
-from nano.world.field import Field
+from nano.world.chance import Field
 from nano.world.shapes import Shape, block, disc, ellipse, joined, moved, path
 from nano.world.stage import At, Stage
 

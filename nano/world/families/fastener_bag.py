@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from nano.world.chance import Field
 from nano.world.families import fasteners
-from nano.world.field import Field
 from nano.world.shapes import block
 from nano.world.stage import At, Stage
 from nano.world.texture import clouds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nano.world.canvas import Paint, Profile
-from nano.world.field import Field
+from nano.world.chance import Field
 from nano.world.shapes import Shape, block, disc, hexagon, moved, path, ring, without
 from nano.world.stage import At, Stage
 from nano.world.texture import waves

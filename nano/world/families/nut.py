@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nano.world.field import Field
+from nano.world.chance import Field
 from nano.world.shapes import disc, hexagon, without
 from nano.world.stage import Stage
 from nano.world.texture import waves

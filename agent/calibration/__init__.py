@@ -1,0 +1,1 @@
+"""Fitted numbers: maps from standardised scores to log-likelihood ratios, one YAML file per profile."""

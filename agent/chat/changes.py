@@ -1,0 +1,268 @@
+"""Changes that a person asks for: something left out of the verdict, or a rule of the product, after a yes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.chat.case import BlindError, Case
+from agent.chat.records import line, worded
+from agent.chat.report_answers import verdict_word
+from agent.chat.understanding import Subject, called, names, plain
+from agent.evidence.claims import Sentence, in_words, say_briefly
+from agent.evidence.fusion import by_hypothesis
+from agent.evidence.types import Claim, Evidence
+from agent.products.description import read_words
+from agent.products.spec import PartSpec, ProductSpec
+from agent.rules import ANY, Rule, contradiction
+from agent.rules.base import count_of
+
+FEW = 2
+"""So many things that were left out are told; the others are counted."""
+SHOWN = 6
+"""At most so many things that could be ignored are listed."""
+_CUE = re.compile(
+    r"^(?:please\s+)?remember(?:\s+that)?\s*[:,]?\s*|,?\s*\bfrom now on\b,?\s*|^(?:new\s+)?rule\s*:\s*|"
+    r"\bmake it a rule(?: that)?\s*:?\s*", re.IGNORECASE,
+)  # fmt: skip
+_CALL = re.compile(r"^call (?:the )?(?P<rest>.+)$")
+_CALLED = re.compile(r"^(?:the )?(?P<old>.+?) (?:is|are) called (?P<new>.+)$")
+
+
+@dataclass(frozen=True)
+class ChangeAnswer:
+    """Sentences, and the specification that waits for a yes, if any."""
+
+    sentences: tuple[Sentence, ...]
+    words: str = ""
+    spec: ProductSpec | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """Sentences, and all that is left out of the verdict after them: words by hypothesis."""
+
+    sentences: tuple[Sentence, ...]
+    ignored: dict[str, str] = field(default_factory=dict)
+
+
+def ignore(case: Case, subject: Subject, focus: Sequence[str], ignored: Mapping[str, str]) -> Left:
+    """Leaves hypotheses out of the verdict, by evidence against them that says so; nothing is deleted.
+
+    Raises:
+        BlindError: the verdict would have to be fused anew and the photo cannot be had.
+    """
+    state = case.state()
+    weighed = {w.name: w for w in by_hypothesis(state.evidence)}
+    wanted = _wanted(case, subject, focus)
+    fresh = [name for name in wanted if name in weighed and name not in ignored]
+    if not fresh:
+        if set(wanted) & set(ignored):
+            return Left(
+                (line("ignored_already", what=in_words(ignored[n] for n in wanted if n in ignored)),), dict(ignored)
+            )
+        what = subject.unknown or subject.words or "that"
+        known = [f.what for f in case.report.findings][:SHOWN] or list(dict.fromkeys(names(case).values()))[:SHOWN]
+        return Left((line("ignored_none", what=what, known="; ".join(known) or "-"),), dict(ignored))
+    before, lowest = case.report.verdict.score, min(w.llr for w in weighed.values())
+    words = {name: _told(case, name) for name in fresh}
+    # Down to the least of all that was weighed: what is left out must neither speak for an anomaly nor outdo others.
+    counter = [
+        Evidence(
+            w.kind, Claim("left_out", {"what": words[n]}), min(lowest, 0.0) - w.llr, "user", n, part=w.evidence[0].part
+        )
+        for n, w in weighed.items()
+        if n in fresh
+    ]
+    cites = case.append(counter)
+    said = line("ignored", cites, what=_listed([words[w.name] for w in weighed.values() if w.name in fresh]))
+    return Left((said, _now(case, before, cites)), {**ignored, **words})
+
+
+def restore(case: Case, subject: Subject, ignored: Mapping[str, str]) -> Left:
+    """Counts again what was left out: what was named, or all of it."""
+    if not ignored:
+        return Left((line("restored_none"),), {})
+    wanted = set(_wanted(case, subject, ())) & set(ignored) if not subject.empty else set(ignored)
+    chosen = wanted or set(ignored)
+    state, before = case.state(), case.report.verdict.score
+    counter = []
+    for weighed in by_hypothesis(state.evidence):
+        if weighed.name in chosen:
+            left = sum(e.llr for e in weighed.evidence if e.source == "user")
+            claim = Claim("noted", {"what": f"{ignored[weighed.name]}: counted again",
+                                    "said": f"Counted again: {ignored[weighed.name]}."})  # fmt: skip
+            counter.append(Evidence(weighed.kind, claim, -left, "user", weighed.name, part=weighed.evidence[0].part))
+    cites = case.append(counter)
+    said = (
+        line("restored", cites, what=_listed([ignored[n] for n in ignored if n in chosen]))
+        if cites
+        else line("restored_none")
+    )
+    rest = {n: w for n, w in ignored.items() if n not in chosen}
+    return Left((said, _now(case, before, cites)) if cites else (said,), rest)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """The first few, which are the strongest, and how many more."""
+    if len(words) <= FEW:
+        return in_words(words)
+    return worded("and_more", what=", ".join(words[:FEW]), more=len(words) - FEW)
+
+
+def _now(case: Case, before: float, cites: tuple[str, ...]) -> Sentence:
+    score = f"{case.report.verdict.score:.2f}"
+    return line("verdict_now", cites, verdict=verdict_word(case), score=score, before=f"{before:.2f}")
+
+
+def _wanted(case: Case, subject: Subject, focus: Sequence[str]) -> list[str]:
+    """Names of the hypotheses that are meant."""
+    evidence = [e for e in case.report.evidence if not e.id.startswith("M") and e.hypothesis]
+    if subject.evidence:
+        found = [e for e in evidence if e.id in subject.evidence]
+    elif subject.parts:
+        found = [e for e in evidence if e.part in subject.parts]
+    elif subject.place is not None:
+        from agent.chat.understanding import inside
+
+        found = [e for e in evidence if inside(e, subject.place) and e.llr > 0]
+    elif subject.unknown is not None or subject.defect:
+        found = []
+    else:
+        found = [e for e in evidence if e.id in focus]
+    return list(dict.fromkeys(e.hypothesis for e in found))
+
+
+def _told(case: Case, hypothesis: str) -> str:
+    """The words of a hypothesis: of what speaks most for it."""
+    about = [e for e in case.report.evidence if e.hypothesis == hypothesis and not e.id.startswith("M")]
+    return max(about, key=lambda e: e.llr).what
+
+
+def remember(case: Case, clause: str) -> ChangeAnswer:
+    """A change of the product's rules or of a part's name, in words, to be confirmed."""
+    if case.product is None:
+        return ChangeAnswer((line("remember_no_product"),))
+    spec = case.product.spec
+    naming = _names_in(plain(_CUE.sub(" ", clause)).strip(" .!"), case)
+    if naming is not None:
+        return _naming(case, *naming)
+    words = " ".join(_CUE.sub(" ", clause).split()).strip(" .!,")
+    told = read_words(words)
+    stated = _by_label(told.rules, case)
+    if not stated:
+        return ChangeAnswer((line("remember_unread", words=words),))
+    replaced = {rule.name for rule in stated}
+    rules = (*stated, *(r for r in spec.rules if r.name not in replaced))
+    fault = contradiction(rules)
+    if fault is not None:
+        # A total that nobody told gives way to what a person says of the single parts.
+        rules = tuple(r for r in rules if r.origin == "told" or r.part != ANY)
+        fault = contradiction(rules)
+    if fault is not None:
+        return ChangeAnswer((line("remember_contradiction", fault=fault),))
+    known = {p.label for p in spec.parts}
+    fresh = sorted({label for rule in stated for label in rule.named} - known - {ANY})
+    parts = (*spec.parts, *(PartSpec(label=n, phrase=n, threshold=case.context.calibration.detection) for n in fresh))
+    after = ProductSpec.model_validate(spec.model_copy(update={"rules": rules, "parts": parts}).model_dump())
+    differs = _differences(spec, after)
+    if not differs:
+        return ChangeAnswer((line("remember_same"),))
+    proposed = "; ".join(differs)
+    sentences = [line("remember_left", words=left) for left in told.left]
+    sentences += [line("remember_unknown", part=label) for label in fresh]
+    sentences += _on_references(case, [rule.part for rule in stated if rule.kind == "count"])
+    return ChangeAnswer((*sentences, line("remember_ask", changes=proposed)), proposed, after)
+
+
+def _differences(before: ProductSpec, after: ProductSpec) -> list[str]:
+    """What differs between the rules of two specifications, in a few words each."""
+    old, new = ({rule.name: say_briefly(rule.claim) for rule in spec.rules} for spec in (before, after))
+    said = [worded("rule_changed", old=old[n], new=told) for n, told in new.items() if n in old and old[n] != told]
+    said += [worded("rule_added", new=told) for n, told in new.items() if n not in old]
+    return said + [worded("rule_dropped", old=told) for n, told in old.items() if n not in new]
+
+
+def _by_label(rules: Sequence[Rule], case: Case) -> tuple[Rule, ...]:
+    """Rules that speak of the product's own labels, where a person used other names or other letters for them."""
+    known = names(case)
+
+    def named(value: object) -> object:
+        if isinstance(value, str):
+            return known.get(value.lower(), value)
+        return tuple(named(v) for v in value) if isinstance(value, tuple) else value
+
+    fields = ("part", "other", "others")
+    return tuple(
+        rule.model_copy(update={f: named(getattr(rule, f)) for f in fields if hasattr(rule, f)}) for rule in rules
+    )
+
+
+def _on_references(case: Case, labels: Sequence[str]) -> list[Sentence]:
+    """What the good photos show of parts whose number is to change, so that nobody agrees blindly."""
+    measured = case.product.parts if case.product is not None else ()
+    said = []
+    for label in labels:
+        if label != ANY and measured and any(m.of(label) for m in measured):
+            found = ", ".join(str(count_of(m, label)) for m in measured)
+            said.append(line("remember_references", count=len(measured), found=found, part=called(case, label)))
+    return said
+
+
+def _names_in(words: str, case: Case) -> tuple[str, str] | None:
+    """(part, new name) of "call part A rice" or "part A is called rice"; None where nothing is named."""
+    called_so = _CALLED.match(words)
+    if called_so is not None:
+        return called_so["old"], _bare(called_so["new"])
+    call = _CALL.match(words)
+    if call is None:
+        return None
+    known = next((n for n in names(case) if call["rest"].startswith(f"{n} ")), call["rest"].split()[0])
+    return known, _bare(call["rest"][len(known) :])
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"^(?:an?|the) ", "", name.strip(" '\".!"))
+
+
+def _naming(case: Case, old: str, new: str) -> ChangeAnswer:
+    from agent.chat.understanding import mentioned
+
+    if case.product is None:
+        return ChangeAnswer((line("remember_no_product"),))
+    spec, known = case.product.spec, names(case)
+    labels = [label for label in mentioned(old, known) if label in {p.label for p in spec.parts}]
+    if not labels or not new:
+        return ChangeAnswer(
+            (line("no_part", asked=old, parts=", ".join(p.called or p.label for p in spec.parts) or "-"),)
+        )
+    if known.get(new, labels[0]) != labels[0]:
+        return ChangeAnswer((line("call_taken", name=new),))
+    parts = tuple(p.model_copy(update={"called": new}) if p.label == labels[0] else p for p in spec.parts)
+    after = spec.model_copy(update={"parts": parts})
+    said = line("call_ask", part=labels[0], name=new)
+    return ChangeAnswer((said,), f"'{labels[0]}' is called '{new}'", after)
+
+
+def settle(case: Case, words: str, spec: ProductSpec) -> tuple[Sentence, ...]:
+    """Carries out what was agreed on; the photo is inspected by the new rules where it can be had."""
+    if case.product is None:
+        return (line("remember_no_product"),)
+    before, rules = case.report.verdict.score, case.product.spec.rules
+    product = replace(case.product, spec=spec)
+    done = line("confirmed", changes=words)
+    if spec.rules == rules:
+        case.product = product
+        return (done,)
+    try:
+        case.renew(product)
+    except BlindError:
+        case.product = product
+        return (done,)
+    cites = tuple(f.id for f in case.report.findings) or tuple(e.id for e in case.report.evidence)
+    facts = {"verdict": verdict_word(case), "score": f"{case.report.verdict.score:.2f}", "before": f"{before:.2f}"}
+    return (done, line("confirmed_verdict", cites, **facts))
+
+
+__all__ = ["ChangeAnswer", "Left", "ignore", "remember", "restore", "settle"]

@@ -1,0 +1,132 @@
+"""Turns claims into plain sentences, places into words, and checks that each sentence is backed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from agent.evidence.types import Claim, Evidence, Fact, Verdict
+from prompts import in_language, languages_of
+from tools.types import Box
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of an explanation with the ids of the evidence it rests on."""
+
+    text: str
+    cites: tuple[str, ...]
+
+
+def sentence_templates(language: str = "en") -> dict[str, dict[str, str]]:
+    """The short and long words of each kind of claim, with placeholders in `str.format` braces.
+
+    What a language has no words for is said in English.
+    """
+    return cast("dict[str, dict[str, str]]", in_language("report/sentences", language))
+
+
+def say(claim: Claim, language: str = "en") -> str:
+    """The plain sentence of a claim.
+
+    Raises:
+        KeyError: the claim names a sentence that does not exist, or lacks one of its facts.
+    """
+    return sentence_templates(language)[claim.key]["long"].format(**translated(claim.facts, language))
+
+
+def say_briefly(claim: Claim, language: str = "en") -> str:
+    """The claim in a few words, for a list of findings; raises like `say`."""
+    return sentence_templates(language)[claim.key]["short"].format(**translated(claim.facts, language))
+
+
+def tell(key: str, facts: Mapping[str, Fact] | None = None, language: str = "en") -> str:
+    """One of the frames of prompts/report/telling.yaml, filled in; raises like `say`."""
+    frames = cast("dict[str, str]", in_language("report/telling", language))
+    return frames[key].format(**translated(facts or {}, language))
+
+
+def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
+    """Facts with the words that code knows in English (places, colours), alone or as a list, in a language."""
+    if language == "en":
+        return dict(facts)
+    words = cast("dict[str, str]", in_language("report/words", language))
+
+    def told(fact: Fact) -> Fact:
+        if not isinstance(fact, str) or fact in words:
+            return words.get(fact, fact) if isinstance(fact, str) else fact
+        listed = re.split(", | and ", fact)
+        return in_words([words[item] for item in listed], language) if words.keys() >= set(listed) else fact
+
+    return {key: told(fact) for key, fact in facts.items()}
+
+
+PARTS = ("part", "other", "parts")
+"""Facts that hold labels of parts, alone or in a list."""
+
+
+def renamed(claim: Claim, called: Mapping[str, str]) -> Claim:
+    """The claim with parts named as people call them.
+
+    Args:
+        claim: names parts by their labels.
+        called: what people call parts, by label.
+
+    >>> renamed(Claim("same_differs", {"parts": "part A and part AB"}), {"part A": "egg"}).facts
+    {'parts': 'egg and part AB'}
+    """
+    if not called:
+        return claim
+    longest_first = sorted(called, key=len, reverse=True)
+    labels = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(label) for label in longest_first)})(?!\w)")
+    named = {
+        key: labels.sub(lambda found: called[found.group()], value)
+        for key, value in claim.facts.items()
+        if key in PARTS and isinstance(value, str)
+    }
+    return replace(claim, facts={**claim.facts, **named})
+
+
+def say_verdict(verdict: Verdict, language: str = "en") -> str:
+    """The verdict with its score: as a fact where it is sure, else as what is probable, or as open."""
+    return tell(f"verdict_{verdict.told}", {"score": f"{verdict.score:.2f}"}, language)
+
+
+def backed(sentences: Iterable[Sentence], evidence: Iterable[Evidence]) -> tuple[Sentence, ...]:
+    """The sentences whose every citation exists; one without a citation is never kept."""
+    known = {item.id for item in evidence}
+    return tuple(s for s in sentences if s.cites and known.issuperset(s.cites))
+
+
+def place_in_words(box: Box, width: int, height: int) -> str:
+    """Where a box lies on a photo, in words of a three by three grid.
+
+    >>> place_in_words(Box(0, 0, 10, 10), 100, 100)
+    'upper left'
+    """
+    x, y = box.centre
+    column = ("left", "", "right")[min(2, int(3 * x / width))]
+    row = ("upper", "", "lower")[min(2, int(3 * y / height))]
+    if row and column:
+        return f"{row} {column}"
+    if row:
+        return f"{row} middle"
+    return f"{column} side" if column else "centre"
+
+
+def in_words(items: Iterable[str], language: str = "en", joint: Literal["and", "or"] = "and") -> str:
+    """A list as people write it.
+
+    >>> in_words(["cap", "label", "liquid"])
+    'cap, label and liquid'
+    """
+    words = list(items)
+    last = f" {tell(joint, language=language)} "
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + last + words[-1]
+
+
+def languages() -> tuple[str, ...]:
+    """Languages that reports can be written in."""
+    return languages_of("report/telling")

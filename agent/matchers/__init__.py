@@ -1,0 +1,1 @@
+"""Matchers: turn a photo and a product into evidence."""

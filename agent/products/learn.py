@@ -1,0 +1,319 @@
+"""Learns a product: names or discovers its parts, measures them on every reference, keeps the rules that all obey."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.products.description import Description, read_words
+from agent.products.measurement import evident_count, find_parts, threshold_for, trusted
+from agent.products.proposals import ProposedPart, names_of, proposed_parts
+from agent.products.rule_proposals import ideas_on
+from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.products.validation import TRUSTED, kept_proposed, kept_told
+from agent.rules import ANY, CountRule, MeasuredParts, Rule, contradiction
+from agent.rules.base import count_of
+from agent.rules.induction import Measuring, induce, leave_one_out, odd_one
+from tools.types import Sample
+
+if TYPE_CHECKING:
+    from tools.parts import PartTypes
+    from tools.toolbox import Toolbox
+
+CLUTTER = 6
+"""A discovered kind of which there are more on average, and not the same number on every reference, is background."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The parts that a product is known by, and where they are on each reference."""
+
+    spec: ProductSpec
+    measured: tuple[MeasuredParts, ...]
+    types: PartTypes | None
+
+
+def learn(
+    toolbox: Toolbox,
+    name: str,
+    references: Sequence[Sample],
+    *,
+    describe: str = "",
+    product: str | None = None,
+    detection: float = 0.5,
+    measuring: Measuring | None = None,
+) -> Product:
+    """What is known of a product from photos of good ones and a sentence.
+
+    Args:
+        toolbox: loaded tools.
+        name: what the product is called in files and reports.
+        references: photos of good ones; may be empty.
+        describe: what good means; what it says of parts becomes rules.
+        product: the noun that models are told; `name` in lower case by default.
+        detection: detection score worth one half, for parts that no reference has shown.
+        measuring: how well things can be measured; cautious values by default.
+    """
+    noun = (product or name.replace("_", " ").replace("-", " ")).lower()
+    told = read_words(describe)
+    known = {label.split()[-1] for label in told.parts}
+    listed = proposed_parts(toolbox.narrator, references[:2], noun, described=toolbox.proposes == "rules")
+    proposed = [part for part in listed if part.label.split()[-1] not in known]
+    draft = ProductSpec(name=name, product=noun, normal=describe, references=_paths(references))
+    seen = _seen(toolbox, draft, references, told, proposed, detection)
+    seen, references, odd = _without_odd_one(seen, references, measuring)
+    ideas = ideas_on(toolbox, seen.spec, references, told.left)
+    left = tuple(clause for clause in told.left if clause not in ideas.read)
+    notes = [f"not turned into a rule: '{clause}'" for clause in left]
+    rules, dropped = _rules(seen, told, ideas.rules, measuring)
+    spec = seen.spec.model_copy(update={"references": _paths(references), "unruled": left})
+    spec = _with_rules(spec, rules, seen.measured, measuring)
+    return remember(toolbox, spec, references, seen.measured, (*notes, *ideas.notes, *odd, *dropped), types=seen.types)
+
+
+def remember(
+    toolbox: Toolbox,
+    spec: ProductSpec,
+    references: Sequence[Sample],
+    measured: tuple[MeasuredParts, ...] = (),
+    notes: tuple[str, ...] = (),
+    *,
+    types: PartTypes | None = None,
+) -> Product:
+    """Puts a specification and its references together: patch memory, leave-one-out scores and discovered types."""
+    if not references:
+        return Product(spec, notes=notes)
+    bank = toolbox.memory.bank(references)
+    encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
+    traced = tracer.trace(references) if tracer is not None else ()
+    tokens = tuple(t.tokens for t in traced)
+    if types is None:
+        types = toolbox.discoverer.learn(references)
+    return Product(
+        spec,
+        references=tuple(references),
+        parts=measured or tuple(known_parts(toolbox, r, spec, types) for r in references),
+        types=types,
+        bank=bank,
+        reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
+        windows=toolbox.scorer.kept(encoded),
+        text_scores=tuple(toolbox.scorer.left_out(encoded, spec.product, spec.defects)),
+        tracer_scores=tuple(t.flaws.own_score for t in traced),
+        tokens=tokens,
+        beside_scores=tracer.left_out(tokens) if tracer is not None else (),
+        notes=notes,
+    )
+
+
+def rescaled(
+    toolbox: Toolbox, product: Product, references: Sequence[Sample]
+) -> tuple[ProductSpec, tuple[MeasuredParts, ...]]:
+    """The specification with the detector's thresholds found anew on references, and their parts by those."""
+    spec = product.spec
+    raw = tuple(find_parts(toolbox, r, spec, product.types) for r in references)
+    named = [part.label for part in spec.parts if part.phrase is not None]
+    counts = _counts(named, [rule for rule in spec.rules if rule.origin == "told"], raw)
+    parts = tuple(_with_threshold(part, counts.get(part.label), raw) for part in spec.parts)
+    spec = spec.model_copy(update={"parts": parts})
+    return spec, tuple(_of_spec(m, spec) for m in raw)
+
+
+def known_parts(toolbox: Toolbox, sample: Sample, spec: ProductSpec, types: PartTypes | None) -> MeasuredParts:
+    """The parts of a photo that the specification speaks of, each scored by how likely it is one."""
+    return _of_spec(find_parts(toolbox, sample, spec, types), spec)
+
+
+def _of_spec(raw: MeasuredParts, spec: ProductSpec) -> MeasuredParts:
+    labels = {part.label for part in spec.parts}
+    return replace(raw, parts=tuple(p for p in trusted(raw, spec).parts if p.label in labels))
+
+
+def reproved(product: Product, measuring: Measuring | None = None) -> tuple[ProductSpec, tuple[str, ...]]:
+    """The specification with its induced rules learned anew from the references, and notes; told rules stay told.
+
+    For references that were added: tolerances, support and the scores of good ones change with them. What was proposed
+    is proved anew, and dropped where they no longer bear it out.
+    """
+    told = Description(rules=tuple(r for r in product.spec.rules if r.origin == "told"))
+    proposed = [r for r in product.spec.rules if r.origin == "proposed"]
+    seen = _Seen(product.spec, product.parts, product.types)
+    rules, notes = _rules(seen, told, proposed, measuring)
+    return _with_rules(product.spec, rules, product.parts, measuring), notes
+
+
+def _paths(references: Sequence[Sample]) -> tuple:  # type: ignore[type-arg]
+    return tuple(r.path for r in references if r.path is not None)
+
+
+def _seen(
+    toolbox: Toolbox,
+    draft: ProductSpec,
+    references: Sequence[Sample],
+    told: Description,
+    proposed: Sequence[ProposedPart],
+    detection: float,
+) -> _Seen:
+    """Parts that were discovered, and named ones that the detector can be trusted with.
+
+    What words ground must be borne out by the references: of a told part its number, where parts were discovered. The
+    narrator's own names are parts where nothing was discovered; elsewhere they name what was.
+    """
+    parts = _phrased(told, proposed, detection)
+    labels = [part.label for part in parts]
+    looks = {part.label: part.look for part in parts}
+    named = draft.model_copy(update={"parts": parts})
+    if not references:
+        return _Seen(named.model_copy(update={"parts": parts}), (), None)
+    raw = tuple(find_parts(toolbox, r, named) for r in references)
+    counts = _counts(labels, told.rules, raw)
+    scaled = tuple(_with_threshold(p, counts[p.label], raw) for p in parts if counts[p.label] or p.label in told.parts)
+    spec = named.model_copy(update={"parts": scaled})
+    believed = tuple(trusted(_only(m, scaled), spec) for m in raw)
+    types = toolbox.discoverer.learn(references)
+    kinds = [t.label for t in types.types if _countable(t.counts)]
+    steady = tuple(p for p in scaled if _steady(p.label, counts[p.label], believed))
+    kept = tuple(p for p in (steady if kinds else scaled) if p.label in told.parts) or (() if kinds else steady)
+    found = tuple(MeasuredParts(toolbox.discoverer.find(r, types)) for r in references) if kinds else believed
+    called = names_of(kinds, found, [p.label for p in steady if p not in kept], believed)
+    more = tuple(PartSpec(label=k, called=called.get(k), look=looks.get(called.get(k, ""))) for k in kinds)
+    both = named.model_copy(update={"parts": (*kept, *more)})
+    together = tuple(
+        MeasuredParts((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
+    )
+    return _Seen(both, together, types)
+
+
+def _phrased(told: Description, proposed: Sequence[ProposedPart], detection: float) -> tuple[PartSpec, ...]:
+    """Parts that words name, the told ones first; no two are looked for by the same words."""
+    found = [PartSpec(label=label, phrase=label, threshold=detection) for label in told.parts]
+    taken = {*told.parts, *(part.label for part in proposed)}
+    for part in proposed:
+        words = " ".join(re.findall(r"[\w-]+", part.phrase.lower()))
+        phrase = words if words and words not in taken else part.label
+        taken.add(phrase)
+        found.append(PartSpec(label=part.label, phrase=phrase, look=part.look or None, threshold=detection))
+    return tuple(found)
+
+
+def _counts(labels: Sequence[str], rules: Sequence[Rule], raw: tuple[MeasuredParts, ...]) -> dict[str, int | None]:
+    """How many of each named part a good product has: as told, else as its detections show; None where neither says."""
+    wanted = {rule.part: rule.low for rule in rules if isinstance(rule, CountRule) and rule.low == rule.high}
+    return {label: wanted.get(label) or evident_count(_scores(label, raw)) for label in labels}
+
+
+def _countable(counts: Sequence[int]) -> bool:
+    """Whether a discovered kind is one of parts: of few, or of as many on each of several references.
+
+    >>> _countable((2, 3)), _countable((12, 12, 12)), _countable((25, 24, 25)), _countable((12,))
+    (True, True, False, False)
+    """
+    few = 0 < sum(counts) / len(counts) <= CLUTTER
+    return few or (len(counts) > 1 and min(counts) == max(counts) > 0)
+
+
+def _steady(label: str, count: int | None, measured: tuple[MeasuredParts, ...]) -> bool:
+    """Whether the references agree on the count of a part that nobody told; a name for nothing finds any number."""
+    return sum(count_of(m, label) == count for m in measured) >= TRUSTED * len(measured)
+
+
+def _only(measured: MeasuredParts, parts: Sequence[PartSpec]) -> MeasuredParts:
+    labels = {p.label for p in parts}
+    return MeasuredParts(tuple(p for p in measured.parts if p.label in labels))
+
+
+def _without_odd_one(
+    seen: _Seen, references: Sequence[Sample], measuring: Measuring | None
+) -> tuple[_Seen, Sequence[Sample], tuple[str, ...]]:
+    """What is left when a reference that breaks what all others agree on is put aside, and a warning that names it.
+
+    Parts without names are too unsure to call a reference bad by.
+    """
+    if any(part.phrase is None for part in seen.spec.parts):
+        return seen, references, ()
+    odd = odd_one(seen.measured, lambda m: induce(m, measuring))
+    if odd is None:
+        return seen, references, ()
+    number, rule = odd
+    note = f"{references[number].name} was left out: it breaks what the other references agree on ({rule})"
+    rest = [r for n, r in enumerate(references) if n != number]
+    measured = tuple(m for n, m in enumerate(seen.measured) if n != number)
+    # What was discovered showed the odd one as well.
+    return replace(seen, measured=measured, types=None), rest, (note,)
+
+
+def _rules(
+    seen: _Seen, told: Description, proposed: Sequence[Rule], measuring: Measuring | None
+) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """Told and proposed rules that the references bear out, then whatever else they share; notes on what was dropped.
+
+    A part of which another number was told than was found is not measured rightly, or not at all: no rule speaks of it.
+    """
+    labels = {part.label for part in seen.spec.parts} | {ANY}
+    blind = [rule for rule in told.rules if seen.measured and not labels.issuperset(rule.named)]
+    kept, notes = kept_told([rule for rule in told.rules if rule not in blind], seen.measured)
+    notes = (*notes, *(f"'{rule.name}' was not kept as a rule: no photo shows where that is." for rule in blind))
+    if contradiction(kept) is not None:
+        raise_contradiction(kept)
+    names = {rule.name for rule in kept}
+    denied = {r.part for r in told.rules if isinstance(r, CountRule) and r.name not in names}
+    believed = tuple(MeasuredParts(tuple(p for p in m.parts if p.label not in denied)) for m in seen.measured)
+    induced: list[Rule] = []
+    for rule in induce(believed, measuring):
+        # Unsure detections can make the likeliest total another number than the likeliest counts add up to.
+        if rule.name not in names and contradiction((*kept, *induced, rule)) is None:
+            induced.append(rule)
+    borne, more = kept_proposed(proposed, believed, measuring, told=kept, induced=induced, called=seen.spec.called)
+    names = {rule.name for rule in borne}
+    return (*kept, *borne, *(rule for rule in induced if rule.name not in names)), (*notes, *more)
+
+
+def raise_contradiction(rules: Sequence[Rule]) -> None:
+    """Refuses rules that contradict each other.
+
+    Raises:
+        tools.errors.InputError: always, with what contradicts what.
+    """
+    from tools.errors import InputError
+
+    raise InputError(f"the description contradicts itself: {contradiction(rules)}.")
+
+
+def _with_rules(
+    spec: ProductSpec, rules: tuple[Rule, ...], measured: tuple[MeasuredParts, ...], measuring: Measuring | None
+) -> ProductSpec:
+    """The specification with its rules, the parts they speak of, and what good ones score by leave-one-out."""
+    named = {label for rule in rules for label in rule.named} - {ANY}
+    parts = tuple(p for p in spec.parts if p.label in named)
+    told = {r.name for r in rules if r.origin == "told"}
+    fixed = tuple(r for r in rules if r.origin != "induced")
+    checked = ProductSpec.model_validate(
+        {**spec.model_dump(), "parts": [p.model_dump() for p in parts], "rules": [r.model_dump() for r in rules]}
+    )
+    named_too = len({checked.by_words(r) for r in rules}) > 1
+
+    def usual(by_words: bool | None) -> tuple[float, ...]:
+        """Scores of good ones by all rules, or by those of one sort."""
+
+        def learned(some: Sequence[MeasuredParts]) -> tuple[Rule, ...]:
+            induced = {r.name: r for r in induce(some, measuring) if r.name not in told}
+            found = (*induced.values(), *(r for r in fixed if r.name not in induced))
+            return tuple(r for r in found if by_words is None or checked.by_words(r) == by_words)
+
+        return tuple(round(s, 3) for s in leave_one_out(measured, learned))
+
+    apart = {"good_scores": usual(False), "named_scores": usual(True)} if named_too else {"good_scores": usual(None)}
+    return checked.model_copy(update={"named_scores": (), **apart})
+
+
+def _scores(label: str, measured: tuple[MeasuredParts, ...]) -> list[list[float]]:
+    """Detection scores of one kind of part on each reference."""
+    return [[p.region.score for p in m.of(label)] for m in measured]
+
+
+def _with_threshold(part: PartSpec, count: int | None, raw: tuple[MeasuredParts, ...]) -> PartSpec:
+    """The part with the score that separates parts from phantoms on the references, where a count says which."""
+    if not raw or not count:
+        return part
+    return part.model_copy(update={"threshold": round(threshold_for(count, _scores(part.label, raw)), 4)})

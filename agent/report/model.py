@@ -1,0 +1,256 @@
+"""The report of one inspection: what a user, a file and an eval all read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from agent.evidence.claims import say_briefly
+from agent.evidence.fusion import by_hypothesis, carrying, probability
+from agent.evidence.types import Evidence, Kind, Look, Told, Verdict, Word
+from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
+from tools.mask_encoding import encode_rle
+from tools.types import Region, Sample
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class VerdictOut(_Frozen):
+    """Good or not, and how sure."""
+
+    anomalous: bool
+    score: float = Field(ge=0, le=1)
+    confidence: float = Field(ge=0, le=1)
+    kinds: tuple[Kind, ...]
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """The score above which a part is called anomalous."""
+    word: Word = "unsure"
+    """The verdict in a word; "unsure" where the evidence is thin, `anomalous` says on which side it is even then."""
+    told: Told | None = None
+    """The same as the explanation tells it, such as "probably_good"; None in reports of before it was recorded."""
+
+
+class Finding(_Frozen):
+    """One piece of evidence, as people and programs read it."""
+
+    id: str
+    kind: Kind
+    part: str | None
+    what: str
+    box: tuple[float, float, float, float] | None
+    """xyxy in pixels of the upright photo; None where the evidence has no place (a part that is missing)."""
+    mask: dict[str, Any] | None
+    """COCO run-length encoding of the whole photo, or None."""
+    score: float = Field(ge=0, le=1)
+    """Probability of its hypothesis, taken alone."""
+    llr: float
+    source: str
+    look: str | None
+    hypothesis: str = ""
+    """What it speaks about; evidence of one hypothesis adds up."""
+
+
+class SentenceOut(_Frozen):
+    """One sentence and the ids that it cites."""
+
+    text: str
+    cites: tuple[str, ...]
+
+
+class OptionOut(_Frozen):
+    """One way to look again, as it stood on the menu."""
+
+    action: str
+    value: float
+    """Expected change of the verdict's probability per second."""
+    p: float | None
+    """How likely the narrator was to choose it; None where it was not asked."""
+
+
+class LookOut(_Frozen):
+    """One second look."""
+
+    id: str
+    hypothesis: str
+    action: str
+    box: tuple[float, float, float, float]
+    question: str
+    p_yes: float
+    p_yes_debiased: float
+    reference: str | None
+    llr: float
+    answer: float = 0.0
+    """What was measured, in the look's own unit."""
+    menu: tuple[OptionOut, ...] = ()
+    """What could have been done at that moment."""
+    calls: int = 0
+    """Runs of a model that it took."""
+    seconds: float = 0.0
+
+
+class InspectionReport(_Frozen):
+    """Everything that an inspection says about one photo."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    schema_: Literal["looktwice/1"] = Field(default="looktwice/1", alias="schema")
+    image: str
+    size: tuple[int, int]
+    product: str
+    profile: str
+    references: tuple[str, ...]
+    verdict: VerdictOut
+    findings: tuple[Finding, ...]
+    """What speaks for an anomaly, strongest first."""
+    evidence: tuple[Finding, ...]
+    """All evidence, in the order of finding; every citation points here."""
+    explanation: tuple[SentenceOut, ...]
+    looks: tuple[LookOut, ...]
+    answer: str | None
+    notes: tuple[str, ...]
+    models: dict[str, dict[str, Any]]
+    seconds: dict[str, float]
+    language: str = "en"
+    """Of the explanation."""
+    _sample: Sample | None = PrivateAttr(default=None)
+    _glance: Glance | None = PrivateAttr(default=None)
+    _good: tuple[Sample, ...] = PrivateAttr(default=())
+    _state: InspectionState | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of_state(
+        cls, state: InspectionState, *, models: dict[str, dict[str, Any]], profile: str, language: str = "en"
+    ) -> InspectionReport:
+        """The report of a finished inspection."""
+        sample, product, verdict = need_sample(state), need_product(state), state.verdict
+        if verdict is None:
+            raise OutOfOrderError("a report needs `judge` to have run")
+        strong = carrying(state.evidence) if verdict.anomalous else ()
+        worth = {w.name: w.llr for w in by_hypothesis(state.evidence)}
+        seconds = {"total": sum(state.seconds.values()), **state.seconds}
+        report = cls(
+            image=str(sample.path or sample.name),
+            size=sample.size,
+            product=product.name,
+            profile=profile,
+            references=tuple(r.name for r in product.references),
+            verdict=_verdict(verdict),
+            findings=tuple(_finding(e, w.llr, language) for w in strong for e in w.evidence if e.llr > 0),
+            evidence=tuple(_finding(e, worth[e.hypothesis], language) for e in state.evidence),
+            explanation=tuple(SentenceOut(text=s.text, cites=s.cites) for s in state.explanation),
+            looks=tuple(_look(look) for look in state.looks),
+            answer=state.answer,
+            notes=product.notes,
+            models=models,
+            seconds={k: round(v, 4) for k, v in seconds.items()},
+            language=language,
+        )
+        report._sample = sample
+        report._glance = need_glance(state)
+        report._good = product.references
+        report._state = state
+        return report
+
+    def to_json(self) -> str:
+        """One line of JSON; what UTF-8 cannot hold is an escape."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    @property
+    def sample(self) -> Sample:
+        """The photo; only on a report that was just made, not on one read from a file.
+
+        Raises:
+            RuntimeError: the report was read from a file.
+        """
+        if self._sample is None:
+            raise RuntimeError("this report was read from a file and has no pixels; inspect the photo again")
+        return self._sample
+
+    @property
+    def glance(self) -> Glance:
+        """What the first look measured; raises like `sample`."""
+        if self._glance is None:
+            raise RuntimeError("this report was read from a file and has no pixels; inspect the photo again")
+        return self._glance
+
+    @property
+    def good(self) -> tuple[Sample, ...]:
+        """The references; empty where there were none."""
+        return self._good
+
+    def with_pixels_of(self, other: InspectionReport) -> InspectionReport:
+        """The same report, with the photo, the references and the state of another one of the same photo."""
+        made = self.model_copy()
+        made._sample, made._glance, made._good, made._state = other._sample, other._glance, other._good, other._state
+        return made
+
+    @property
+    def state(self) -> InspectionState | None:
+        """What the inspection found out, for looking again; None on a report that was read from a file."""
+        return self._state
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes report.json, report.html and overlay.png into a folder, and returns it."""
+        from agent.report.files import write_report
+
+        return write_report(self, Path(folder))
+
+
+def _verdict(verdict: Verdict) -> VerdictOut:
+    return VerdictOut(
+        anomalous=verdict.anomalous,
+        score=verdict.score,
+        confidence=verdict.confidence,
+        kinds=verdict.kinds,
+        threshold=verdict.threshold,
+        word=verdict.word,
+        told=verdict.told,
+    )
+
+
+def _finding(evidence: Evidence, llr: float, language: str) -> Finding:
+    region = evidence.region
+    return Finding(
+        id=evidence.id,
+        kind=evidence.kind,
+        part=evidence.part,
+        what=say_briefly(evidence.claim, language),
+        box=_rounded(region),
+        mask=dict(encode_rle(region.mask)) if region is not None and region.mask is not None else None,
+        score=round(probability(llr), 6),
+        llr=round(evidence.llr, 4),
+        source=evidence.source,
+        look=evidence.look,
+        hypothesis=evidence.hypothesis,
+    )
+
+
+def _rounded(region: Region | None) -> tuple[float, float, float, float] | None:
+    if region is None:
+        return None
+    x0, y0, x1, y1 = (round(v, 1) for v in region.box)
+    return x0, y0, x1, y1
+
+
+def _look(look: Look) -> LookOut:
+    return LookOut(
+        id=look.id,
+        hypothesis=look.hypothesis,
+        action=look.action,
+        box=look.box,
+        question=look.question,
+        p_yes=round(look.p_yes, 4),
+        p_yes_debiased=round(look.p_yes_debiased, 4),
+        reference=look.reference,
+        llr=round(look.llr, 4),
+        answer=round(look.answer, 4),
+        menu=tuple(OptionOut(action=o.action, value=round(o.value, 5), p=o.p) for o in look.menu),
+        calls=look.calls,
+        seconds=round(look.seconds, 4),
+    )

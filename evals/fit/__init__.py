@@ -1,0 +1,1 @@
+"""Fits the calibration of a profile; every command writes a YAML file in agent/calibration."""

@@ -1,0 +1,146 @@
+"""Learns what each matcher's evidence counts beside that of the others, on new products and on training families.
+
+    python -m evals.fit.fusion_weights --profile nano            # writes the weights into agent/calibration/nano.yaml
+
+A map says what one matcher's score is worth alone. Matchers that look at the same place agree, and one that is often
+wrong drowns one that is seldom wrong when their ratios are added. The weights are searched for one after the other;
+kept is what ranks photos of the same product better, and photos of all products together. Medleys and training families
+count alike: a matcher that is worth little on the former is not given up, since products differ more than either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.calibration.maps import Calibration, Matcher
+from agent.evidence.fusion import WHOLE, anomaly_llr
+from evals.datasets.world import open_medleys, open_world
+from evals.fit.look_maps import SEED, collected
+from evals.fit.matcher_maps import FIRST
+from evals.metrics.ranking import auroc
+from tools.files import write_atomic
+
+if TYPE_CHECKING:
+    from agent import Inspector
+    from agent.evidence.types import Evidence
+    from evals.datasets import Category
+
+AFTER = 100
+"""Medleys after the ones that maps are fitted on."""
+SHOTS = 4
+"""References of each product."""
+TRIED = (0.5, 0.7, 1.0, 1.5)
+"""Weights that are tried; less than one half would give a matcher up that other products need."""
+ROUNDS = 3
+"""Times that all matchers are gone through at most."""
+GAIN = 2e-3
+"""A weight other than the one before must rank better by this much."""
+SLACK = 4e-3
+"""A matcher counts as little as it can at this cost: where it knows nothing, it is noise."""
+KEPT = "rule"
+"""Rules count as much as ranks best, since people write and edit them."""
+WEIGHED: tuple[Matcher, ...] = ("text", "reference", "tracer", "differ", "rule", "parts", "layout")
+Weights = Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLookScores:
+    """What the first look found on the photos of one product, and which of them are anomalous."""
+
+    evidence: tuple[tuple[Evidence, ...], ...]
+    bad: tuple[bool, ...]
+
+
+def judged(inspector: Inspector, categories: Sequence[Category]) -> list[FirstLookScores]:
+    """First looks at every photo, each matcher's ratio at its full worth."""
+    found = []
+    for category in categories:
+        states = list(collected(inspector, [category], SHOTS))
+        evidence = tuple(tuple(state.evidence) for state, _ in states)
+        found.append(FirstLookScores(evidence, tuple(case.label != "good" for _, case in states)))
+    return found
+
+
+def ranked(products: Sequence[FirstLookScores], weights: Weights) -> float:
+    """Sum of the AUROC within products, in the mean, and of that over all photos, in [0, 2]."""
+    scores = [np.array([anomaly_llr(weighed(some, weights)) for some in product.evidence]) for product in products]
+    bad = [np.array(product.bad) for product in products]
+    within = fmean(auroc(b, s) for b, s in zip(bad, scores, strict=True))
+    return within + auroc(np.concatenate(bad), np.concatenate(scores))
+
+
+def weighed(evidence: Sequence[Evidence], weights: Weights) -> list[Evidence]:
+    """Evidence whose ratios count as much as their matchers' weights say."""
+    return [replace(item, llr=item.llr * weights.get(matcher_of(item), 1.0)) for item in evidence]
+
+
+def matcher_of(item: Evidence) -> str:
+    """The map that a piece of evidence went through."""
+    return "layout" if item.hypothesis == WHOLE else item.source
+
+
+def searched(sources: Sequence[Sequence[FirstLookScores]]) -> dict[str, float]:
+    """The weights that rank best in the mean over all sources of products, found one after the other."""
+    weights: dict[str, float] = dict.fromkeys(WEIGHED, 1.0)
+    best = fmean(ranked(products, weights) for products in sources)
+    for _ in range(ROUNDS):
+        before = best
+        for name in WEIGHED:
+            for tried in TRIED:
+                worth = fmean(ranked(products, {**weights, name: tried}) for products in sources)
+                if worth > best + GAIN:
+                    best, weights[name] = worth, tried
+        if best == before:
+            break
+        sys.stderr.write(f"{best:.4f}: {weights}\n")
+    for name in (n for n in WEIGHED if n != KEPT):
+        for less in (tried for tried in TRIED if tried < weights[name]):
+            if fmean(ranked(products, {**weights, name: less}) for products in sources) > best - SLACK:
+                weights[name] = less
+                break
+    return weights
+
+
+def plain(calibration: Calibration) -> Calibration:
+    """The maps with every weight 1."""
+    maps: dict[str, object] = {name: getattr(calibration, name).model_copy(update={"weight": 1.0}) for name in WEIGHED}
+    return calibration.model_copy(update=maps)
+
+
+def written(text: str, weights: Weights) -> str:
+    """A calibration file with other weights; all else stays as it was, notes too."""
+    for name, weight in weights.items():
+        pattern = rf"(?ms)^({name}: \{{)(.*?)(,\s+weight: [\d.]+)?\}}"
+        text = re.sub(pattern, rf"\g<1>\g<2>, weight: {weight}}}", text, count=1)
+    return text
+
+
+def main() -> None:
+    """Searches and writes the weights of one profile."""
+    from agent import Inspector
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="nano")
+    parser.add_argument("--products", type=int, default=20, help="medleys that are looked at")
+    parser.add_argument("--images", type=int, default=14, help="of each of them")
+    options = parser.parse_args()
+    target = Path(__file__).parents[2] / "agent" / "calibration" / f"{options.profile}.yaml"
+    inspector = Inspector(options.profile, looks=0, calibration=plain(Calibration.of_profile(options.profile)))
+    new = open_medleys(first=FIRST + AFTER, count=options.products, per_category=options.images)
+    known = open_world(split="trained", seed=SEED, per_category=options.images)
+    weights = searched([judged(inspector, new), judged(inspector, known)])
+    write_atomic(target, written(target.read_text(encoding="utf-8"), weights))
+    sys.stderr.write(f"{target}: written\n")
+
+
+if __name__ == "__main__":
+    main()

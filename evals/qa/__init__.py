@@ -1,0 +1,1 @@
+"""Benchmarks of questions and answers: who answers, how answers are graded."""

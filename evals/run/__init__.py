@@ -1,0 +1,1 @@
+"""A run over a benchmark: predictions, results, comparison of two runs."""

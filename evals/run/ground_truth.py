@@ -1,0 +1,211 @@
+"""The world's ground truth as the agent would measure it, and a check of report sentences against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.rules import MeasuredParts
+from agent.rules.induction import Measuring
+from tools.types import Mask, Part, Region
+
+if TYPE_CHECKING:
+    from agent import InspectionReport
+    from agent.report.model import SentenceOut
+    from evals.datasets import BenchmarkCase
+    from nano.world import Scene
+
+SMALLEST = 12
+"""Parts of fewer visible pixels are not seen."""
+
+
+def measured_truth(scene: Scene) -> MeasuredParts:
+    """The visible parts of a rendered scene, each sure, measured in coordinates of the whole product's outline."""
+    from skimage.morphology import convex_hull_image
+
+    from tools.parts import measure, pose_of
+
+    seen = [part for part in scene.parts if int(part.mask.sum()) >= SMALLEST]
+    if not seen:
+        return MeasuredParts(())
+    pose = pose_of(convex_hull_image(np.logical_or.reduce([part.mask for part in seen])))
+    return MeasuredParts(
+        tuple(Part(p.noun, Region(p.box, 1.0, p.mask), pose.placed(measure(scene.image, p.mask))) for p in seen)
+    )
+
+
+SEED = 6
+"""Of the references from which the tools learn which parts there are."""
+SHOWN = 0.3
+"""A part shows a thing where their masks overlap so much (IoU) at least."""
+
+
+def seen_by(
+    profile: str, family: str, shots: int, *, words: bool = False
+) -> tuple[Callable[[Scene], MeasuredParts], Measuring]:
+    """A function from a scene to the parts that the profile's tools see, and how well they measure.
+
+    Names or kinds of parts are learned from good photos of another seed, so that every set of references speaks of the
+    same kinds. A kind that was discovered bears the noun that it shows on those photos, so that rules on it can be held
+    against the family's own.
+
+    Args:
+        profile: whose tools look.
+        family: of the world.
+        shots: references; at least four are learned from.
+        words: whether the family's description is told, so that its parts are looked for by words too.
+    """
+    from agent.calibration.maps import Calibration
+    from agent.products.learn import known_parts, learn
+    from nano.world import family as family_of
+    from nano.world import render
+    from tools.images import sample_from_array
+    from tools.profiles import resolve_profile
+    from tools.toolbox import Toolbox
+
+    toolbox = Toolbox.open(resolve_profile(profile))
+    calibration = Calibration.of_profile(profile)
+    good = [render(family, seed=SEED, index=n, defect=None) for n in range(max(4, shots))]
+    product = learn(
+        toolbox,
+        family,
+        [sample_from_array(s.image) for s in good],
+        describe=family_of(family).normal if words else "",
+        product=good[0].product,
+        detection=calibration.detection,
+        measuring=calibration.measuring,
+    )
+    labels = [p.label for p in product.spec.parts]
+    discovered = [p.label for p in product.spec.parts if p.phrase is None]
+    nouns = nouns_of(discovered, good, product.parts, taken=[label for label in labels if label not in discovered])
+
+    def sight(scene: Scene) -> MeasuredParts:
+        seen = known_parts(toolbox, sample_from_array(scene.image), product.spec, product.types)
+        return replace(seen, parts=tuple(replace(p, label=nouns.get(p.label, p.label)) for p in seen.parts))
+
+    return sight, calibration.measuring
+
+
+def nouns_of(
+    labels: Sequence[str], scenes: Sequence[Scene], seen: Sequence[MeasuredParts], taken: Sequence[str] = ()
+) -> dict[str, str]:
+    """The noun that each discovered kind mostly shows; of several kinds that show one, the kind that counts it best.
+
+    Args:
+        labels: of the kinds.
+        scenes: photos whose parts are known.
+        seen: what tools see on them.
+        taken: nouns that words find already.
+    """
+    best: dict[str, tuple[int, str]] = {}
+    for label in labels:
+        shown = [_noun(part, scene) for scene, m in zip(scenes, seen, strict=True) for part in m.of(label)]
+        noun = max(sorted(set(shown)), key=shown.count, default="")
+        if not noun or 2 * shown.count(noun) < len(shown) or noun in taken:
+            continue
+        exact = sum(
+            len(m.of(label)) == sum(p.noun == noun for p in scene.parts) for scene, m in zip(scenes, seen, strict=True)
+        )
+        best[noun] = max(best.get(noun, (-1, "")), (exact, label), key=lambda found: found[0])
+    return {label: noun for noun, (_, label) in best.items()}
+
+
+def _noun(part: Part, scene: Scene) -> str:
+    """The noun of the thing that a part shows, "" for none."""
+    iou, noun = max(((mask_iou(part.region.mask, p.mask), p.noun) for p in scene.parts), default=(0.0, ""))
+    return noun if iou >= SHOWN else ""
+
+
+def mask_iou(one: Mask | None, other: Mask) -> float:
+    """Intersection over union of two masks; 0 where the one is not known."""
+    return 0.0 if one is None else float((one & other).sum() / max(int((one | other).sum()), 1))
+
+
+TOUCHES = 0.02
+"""A box is about a defect where at least this share of it, or of the defect, is inside the other."""
+_FOUND = re.compile(r"(\d+) of the part '([^']+)' found where")
+_ABSENT = re.compile(r"The part '([^']+)' was not found")
+_LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
+_UNSAID = (
+    "Unsure", "Probably", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator",
+    "Rules on parts", "These measures", "The measures", "'",
+)  # fmt: skip
+"""Beginnings of sentences that say nothing about the product that could be false."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is true of one photo."""
+
+    anomalous: bool
+    mask: Mask | None
+    """(H, W), where its defects are; None where nobody knows."""
+    counts: Mapping[str, int]
+    """Visible parts by noun; empty where nobody knows."""
+
+
+def truth_of(case: BenchmarkCase) -> Truth | None:
+    """What is true of a case; None where its data set does not count parts, so that sentences cannot be held."""
+    if case.counts is None:
+        return None
+    return Truth(case.label != "good", case.truth(), case.counts())
+
+
+@dataclass(frozen=True)
+class CheckedSentence:
+    """One checkable sentence, and whether it is true."""
+
+    text: str
+    true: bool
+
+
+def judged(report: InspectionReport, truth: Truth) -> Iterator[CheckedSentence]:
+    """The checkable sentences of a report, in order."""
+    for sentence in report.explanation:
+        holds = _true(sentence, report, truth)
+        if holds is not None:
+            yield CheckedSentence(sentence.text, holds)
+
+
+def _true(sentence: SentenceOut, report: InspectionReport, truth: Truth) -> bool | None:
+    """Whether a sentence is true; None where it is not checkable."""
+    text = sentence.text
+    if text.startswith(("Anomalous,", "Good,")):
+        return text.startswith("Anomalous") == truth.anomalous
+    if text.startswith("As on the good ones"):
+        return _listed(text, truth)
+    if text.startswith(_UNSAID) or "slightly" in text:
+        return None
+    found, absent = _FOUND.search(text), _ABSENT.search(text)
+    if found is not None and found[2] in truth.counts:
+        return truth.counts[found[2]] == int(found[1])
+    if absent is not None and truth.counts:
+        return truth.counts.get(absent[1], 0) == 0
+    return _placed(sentence, report, truth)
+
+
+def _listed(text: str, truth: Truth) -> bool | None:
+    """Whether all counts of a list are right; None where it lists none of a known noun."""
+    said = [(int(n), noun) for n, noun in _LISTED.findall(text.split(":", 1)[1]) if noun in truth.counts]
+    return all(truth.counts[noun] == n for n, noun in said) if said else None
+
+
+def _placed(sentence: SentenceOut, report: InspectionReport, truth: Truth) -> bool | None:
+    """Whether what a sentence blames is, in part, where a defect is; without a place, whether there is a defect."""
+    if not truth.anomalous:
+        return False
+    boxes = [e.box for e in report.evidence if e.id in sentence.cites and e.box is not None]
+    if truth.mask is None or not boxes:
+        return True if truth.anomalous else None
+    return any(_touches(box, truth.mask) for box in boxes)
+
+
+def _touches(box: tuple[float, float, float, float], mask: Mask) -> bool:
+    x0, y0, x1, y1 = (round(v) for v in box)
+    inside = int(np.count_nonzero(mask[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)]))
+    area = max((x1 - x0) * (y1 - y0), 1)
+    return inside >= TOUCHES * area or inside >= TOUCHES * max(int(mask.sum()), 1)

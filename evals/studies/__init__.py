@@ -1,0 +1,1 @@
+"""Studies: each answers one question about the inspector and prints a table."""

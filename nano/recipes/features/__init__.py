@@ -1,0 +1,1 @@
+"""Distils nano's feature backbone from a teacher, and evaluates it."""

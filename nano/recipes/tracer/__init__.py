@@ -1,0 +1,1 @@
+"""Trains and evaluates nano's tracer of edges and damage."""

@@ -1,0 +1,73 @@
+"""From a score map to the few places worth a second look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tools.types import AnomalyMap, Box, FloatMap, Mask, Region
+
+PORTION = 0.5
+"""A place reaches from its summit down to this fraction of the way to the map's median."""
+FAINTEST = 0.35
+"""A summit lower than this fraction of the highest, both above the median, is not a place of its own."""
+SMALLEST = 9
+"""Pixels below which a place other than the highest is taken for noise."""
+
+
+def peaks(score_map: AnomalyMap, limit: int = 3) -> list[Region]:
+    """Places that stand out, best first.
+
+    A place is what lies around its summit above a threshold half way between the summit and the map's
+    median, so that a faint place beside a strong one keeps its own extent.
+
+    Args:
+        score_map: a map of any matcher.
+        limit: at most so many places.
+
+    Returns:
+        Regions with box, mask (H, W) and score (the summit, in [0, 1]); always at least one, which holds the
+        map's maximum.
+    """
+    values = score_map.values
+    base = float(np.median(values))
+    highest = float(values.max())
+    left = values.copy()
+    found: list[Region] = []
+    for _ in range(max(1, limit) * 4):
+        at = np.unravel_index(int(left.argmax()), values.shape)
+        summit = float(left[at])
+        if found and (summit == -np.inf or summit - base <= FAINTEST * (highest - base)):
+            break
+        mask = _around(values, (int(at[0]), int(at[1])), base + PORTION * (summit - base)) & (left > -np.inf)
+        left[mask] = -np.inf
+        if not found or (mask.sum() >= SMALLEST and not _touches(mask, found)):
+            found.append(Region(_box(mask), min(max(summit, 0.0), 1.0), mask))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _around(values: FloatMap, at: tuple[int, int], threshold: float) -> Mask:
+    """The connected pixels at or above a threshold that hold one pixel."""
+    from scipy.ndimage import label
+
+    above = values >= threshold
+    above[at] = True
+    components, _ = label(above, structure=np.ones((3, 3)))
+    around: Mask = components == components[at]
+    return around
+
+
+def _touches(mask: Mask, found: list[Region]) -> bool:
+    """Whether it is but the flank of a higher place."""
+    from scipy.ndimage import binary_dilation
+
+    box = _box(mask)
+    window = (slice(max(int(box.y0) - 1, 0), int(box.y1) + 1), slice(max(int(box.x0) - 1, 0), int(box.x1) + 1))
+    grown = binary_dilation(mask[window], structure=np.ones((3, 3)))
+    return any(region.mask is not None and bool((grown & region.mask[window]).any()) for region in found)
+
+
+def _box(mask: Mask) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))

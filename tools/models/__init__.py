@@ -1,0 +1,1 @@
+"""Models: where checkpoints are, how they are fetched, checked, placed and loaded."""
