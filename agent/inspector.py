@@ -101,7 +101,7 @@ class Inspector:
             tools.errors.ModelError: a checkpoint is damaged, or of the wrong class.
         """
         tools = self._context.toolbox
-        for tool in ("scorer", "memory", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
+        for tool in ("scorer", "reference_matcher", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
             getattr(tools, tool)
 
     @property

@@ -9,7 +9,7 @@ from tools.profiles.catalog import Profile
 from tools.profiles.specification import FeaturesSpec, NarratorSpec, Proposes, Role
 
 if TYPE_CHECKING:
-    from tools.anomaly import PatchMemory, PatchScorer
+    from tools.anomaly import PatchMemory, PatchScorer, ReferenceMatcher
     from tools.anomaly.damage import PhotoTracer
     from tools.models.loading import Loaded
     from tools.models.memory import Rung
@@ -65,6 +65,16 @@ class Toolbox:
         options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
         model = self.model(spec.shared or "features")
         return PatchMemory(model, side=_side(spec), shelf=default_bank_cache(), options=options)
+
+    @cached_property
+    def reference_matcher(self) -> ReferenceMatcher:
+        """Scores photos against references: on the pretrained backbone where the profile has one, else by `memory`."""
+        spec = self._profile.roles.backbone
+        if spec is None:
+            return self.memory
+        from tools.anomaly.two_scale import TwoScaleMatcher
+
+        return TwoScaleMatcher(self.model("backbone"), side=spec.image_size)
 
     @cached_property
     def grounder(self) -> Grounder:

@@ -73,6 +73,43 @@ class MatcherMap(BaseModel):
         return self.weight * math.log1p(self.share * math.expm1(seen))
 
 
+class ScoreLevels(BaseModel):
+    """Scores of reference photos of products on which a model is reliable: those that its calibration was fitted on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: float
+    """Mean over products of the mean score of a product's references."""
+    spread: float = Field(gt=0)
+    """Its standard deviation over products."""
+    log_sd: float
+    """Mean over products of the logarithm of the standard deviation among a product's references."""
+    log_sd_spread: float = Field(gt=0)
+    """Its standard deviation over products."""
+
+    def trust(self, references: Sequence[float]) -> float:
+        """How much of a model's evidence counts on a product, in [0, 1].
+
+        1 where its references score as those of reliable products do; it falls with the square of the deviations above
+        the mean, the first one of each free, as a normal density does.
+
+        Args:
+            references: scores of the product's references; with none, nothing is known and all counts.
+
+        >>> levels = ScoreLevels(mean=-6.0, spread=1.0, log_sd=-0.5, log_sd_spread=0.5)
+        >>> levels.trust([-6.0, -6.5]), round(levels.trust([-4.0, -4.2]), 2), round(levels.trust([5.0, 6.0]), 2)
+        (1.0, 0.67, 0.0)
+        """
+        if not references:
+            return 1.0
+        level = math.fsum(references) / len(references)
+        above = [(level - self.mean) / self.spread]
+        if len(references) > 1:
+            scatter = math.fsum((r - level) ** 2 for r in references) / (len(references) - 1)
+            above.append((0.5 * math.log(max(scatter, 1e-6)) - self.log_sd) / self.log_sd_spread)
+        return math.exp(-0.5 * math.fsum(max(0.0, a - 1.0) ** 2 for a in above))
+
+
 class LookMap(BaseModel):
     """What the answer of a second look is worth, given all that the first look said; fitted on the same products."""
 
@@ -222,12 +259,22 @@ class Calibration(BaseModel):
     fused: Fused = Fused()
     alone: Fused | None = None
     """Of a product without references, where other matchers speak; `fused` where nothing else says so."""
+    tracer_levels: ScoreLevels | None = None
+    """Of the tracer, by which parts are found and damage is seen; None where nobody has fitted them."""
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
     prose: bool = True
     """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
+
+    def trust(self, tracer_scores: Sequence[float]) -> float:
+        """How much the evidence of the tracer, and of the parts that it finds, counts on a product, in [0, 1].
+
+        Args:
+            tracer_scores: of the product's references.
+        """
+        return 1.0 if self.tracer_levels is None else self.tracer_levels.trust(tracer_scores)
 
     def fusion(self, references: int) -> Fused:
         """What a fused ratio amounts to with so many references.

@@ -74,9 +74,10 @@ def zoom(again: LookInput) -> LookResult:
     there = tracer.trace([turned])[0].flaws.raw
     mean: FloatMap = before.raw if there is None else np.mean([before.raw, np.rot90(there, -1)], axis=0)
     tracer_map, usual = again.context.calibration.tracer, again.product.tracer_scores
+    trust = again.context.calibration.trust(usual)
 
     def worth(values: FloatMap, region: Region) -> float:
-        return tracer_map.llr(tracer_map.standardise(highest(values, region), usual))
+        return trust * tracer_map.llr(tracer_map.standardise(highest(values, region), usual))
 
     found: list[Evidence] = []
     for weighed, region in again.places():

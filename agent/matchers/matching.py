@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,9 +45,24 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
-    found = [replace(item, claim=renamed(item.claim, product.spec.called)) for item in found]
+    trust = calibration.trust(product.tracer_scores)
+    stated = {rule.name for rule in product.spec.rules if rule.origin == "told"}
+    found = [
+        replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _trusted(item, trust, stated))
+        for item in found
+    ]
     weighed = replace(glance, together=together(glance.maps, product, calibration))
     return Update(evidence=appended(found, state.evidence), glance=weighed)
+
+
+def _trusted(item: Evidence, trust: float, stated: Collection[str]) -> float:
+    """How much a piece of evidence counts where the tracer, which also finds the parts, is trusted so much.
+
+    Rules that a person stated keep their weight: their parts were validated on the references.
+    """
+    if item.source in ("tracer", "differ", "parts") or (item.source == "rule" and item.hypothesis not in stated):
+        return trust
+    return 1.0
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
@@ -106,6 +121,7 @@ def together(maps: Sequence[AnomalyMap], product: Product, calibration: Calibrat
     """
     from scipy.special import expit
 
+    trust = calibration.trust(product.tracer_scores)
     total = np.zeros_like(maps[0].values)
     for score_map in maps:
         raw = score_map.values if score_map.raw is None else score_map.raw
@@ -113,7 +129,8 @@ def together(maps: Sequence[AnomalyMap], product: Product, calibration: Calibrat
         knots = np.linspace(float(raw.min()), float(raw.max()), KNOTS)
         below = score_map.of_worst * (float(raw.max()) - knots)
         llrs = [_weighed(score_map.own_score - b, score_map.source, product, calibration)[1] for b in below.tolist()]
-        total += np.interp(raw, knots, llrs).astype(np.float32)
+        share = trust if score_map.source in ("tracer", "differ") else 1.0
+        total += share * np.interp(raw, knots, llrs).astype(np.float32)
     values: FloatMap = expit(total)
     return AnomalyMap(values, float(values.max()), "together")
 

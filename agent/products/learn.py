@@ -85,7 +85,7 @@ def remember(
     """Puts a specification and its references together: patch memory, leave-one-out scores and discovered types."""
     if not references:
         return Product(spec, notes=notes)
-    bank = toolbox.memory.bank(references)
+    bank = toolbox.reference_matcher.bank(references)
     encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
     traced = tracer.trace(references) if tracer is not None else ()
     tokens = tuple(t.tokens for t in traced)
@@ -97,7 +97,7 @@ def remember(
         parts=measured or tuple(known_parts(toolbox, r, spec, types) for r in references),
         types=types,
         bank=bank,
-        reference_scores=tuple(toolbox.memory.leave_one_out(bank)),
+        reference_scores=tuple(toolbox.reference_matcher.leave_one_out(bank)),
         windows=toolbox.scorer.kept(encoded),
         text_scores=tuple(toolbox.scorer.left_out(encoded, spec.product, spec.defects)),
         tracer_scores=tuple(t.flaws.own_score for t in traced),

@@ -16,7 +16,8 @@ from tools.types import Sample
 if TYPE_CHECKING:
     from tools.anomaly import EncodedImages
     from tools.anomaly.damage import Tokens
-    from tools.anomaly.patchcore import Bank
+    from tools.anomaly.memory_bank import Bank
+    from tools.anomaly.two_scale import TwoScaleBank
     from tools.parts import PartTypes
 
 MOST_PARTS = 200
@@ -156,8 +157,8 @@ class Product:
     """Parts of each reference, in the same order."""
     types: PartTypes | None = None
     """Kinds of parts that were discovered on the references; None where words name the parts."""
-    bank: Bank | None = None
-    """Patch memory of the references; None without references."""
+    bank: Bank | TwoScaleBank | None = None
+    """Memory bank of the references; None without references."""
     windows: EncodedImages | None = None
     """The references as the scorer sees them, where its path of windows joins them to the words; else None."""
     reference_scores: tuple[float, ...] = ()

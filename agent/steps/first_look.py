@@ -62,6 +62,6 @@ def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
             layout = beside.logical
             maps.insert(0, beside.structural)
     if product.bank is not None:
-        maps.insert(0, toolbox.memory.score(sample, product.bank))
+        maps.insert(0, toolbox.reference_matcher.score(sample, product.bank))
     measured = known_parts(toolbox, sample, spec, product.types)
     return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured, layout))

@@ -304,7 +304,8 @@ def main() -> None:
         maps = fit(inspector, options.products, options.images, options.shots)
     before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
     notes = [line for line in before if line.startswith("#") and not line.startswith(f"# {what}")]
-    command = f"# {what} python -m evals.fit.look_maps --profile {options.profile} {how} --shots {' '.join(map(str, options.shots))}"
+    shots = " ".join(map(str, options.shots))
+    command = f"# {what} python -m evals.fit.look_maps --profile {options.profile} {how} --shots {shots}"
     text = yaml.safe_dump(maps.model_dump(), sort_keys=False, default_flow_style=None, width=116)
     write_atomic(target, "\n".join([*notes, command, text]))
     sys.stderr.write(f"{target}: written\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tools.anomaly.clip_scorer import EncodedImages, PatchScorer
 from tools.anomaly.memory_bank import Bank
-from tools.anomaly.patchcore import MemoryOptions, PatchMemory
+from tools.anomaly.patchcore import MemoryOptions, PatchMemory, ReferenceMatcher
 from tools.anomaly.peaks import peaks
 
-__all__ = ["Bank", "EncodedImages", "MemoryOptions", "PatchMemory", "PatchScorer", "peaks"]
+__all__ = ["Bank", "EncodedImages", "MemoryOptions", "PatchMemory", "PatchScorer", "ReferenceMatcher", "peaks"]

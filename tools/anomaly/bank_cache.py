@@ -14,9 +14,8 @@ from pathlib import Path
 from tools.anomaly.memory_bank import Bank
 from tools.errors import LookTwiceError
 from tools.models.checkpoints import brief
+from tools.user_cache import VARIABLE, cache_folder
 
-VARIABLE = "LOOKTWICE_CACHE"
-"""Environment variable that names another folder, or "off"."""
 KEPT = 100
 """So many banks are kept; the one used longest ago goes first."""
 _log = logging.getLogger("looktwice")
@@ -28,11 +27,8 @@ _VERSION = 2
 
 def default_bank_cache() -> Path | None:
     """The folder of this user's banks, or None where the cache is switched off."""
-    named = os.environ.get(VARIABLE, "")
-    if named == "off":
-        return None
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(named or Path(home) / "looktwice").expanduser() / "banks"
+    home = cache_folder()
+    return None if home is None else home / "banks"
 
 
 class BankCache:

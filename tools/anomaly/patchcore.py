@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tools.anomaly.bank_cache import BankCache
 from tools.anomaly.features import input_format, patch_features, to_pixels, upsampled
@@ -33,6 +33,19 @@ VIEWS: dict[Turns, int] = {"none": 1, "quarters": 4, "quarters and mirrored": 8}
 """In how many ways each reference is laid."""
 
 __all__ = ["Bank", "MemoryOptions", "PatchMemory"]
+
+
+class ReferenceMatcher(Protocol):
+    """What compares photos with references: `PatchMemory`, or `TwoScaleMatcher` on a pretrained backbone."""
+
+    def bank(self, samples: Sequence[Sample]) -> Any:
+        """Build the memory bank of references."""
+
+    def score(self, sample: Sample, bank: Any) -> AnomalyMap:
+        """Compare one photo with a memory bank that `bank` built."""
+
+    def leave_one_out(self, bank: Any) -> list[float]:
+        """Score of each reference against the others."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ class PatchMemory:
         """
         if not samples:
             raise InputError("no reference was given; a patch memory needs at least one photo of a good part.")
-        _check_shapes(samples)
+        check_shapes(samples)
         digests = tuple(s.digest for s in samples)
         recipe = self._options.recipe
         kept = self._shelf.find(self._loaded.digest, self._side, recipe, digests, self._loaded.device)
@@ -212,7 +225,7 @@ class PatchMemory:
         return torch.cat(list(self._batch.over(images, features)))
 
 
-def _check_shapes(samples: Sequence[Sample]) -> None:
+def check_shapes(samples: Sequence[Sample]) -> None:
     """Refuses references of which one is upright and another lying, or one is cut much narrower.
 
     Raises:

@@ -40,6 +40,11 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Path:
     Raises:
         ModelError: it is not there, or cannot be fetched.
     """
+    package = getattr(spec, "package", None)
+    if package is not None:
+        from tools.models.packages import packaged_checkpoint
+
+        return packaged_checkpoint(package)
     folder = Path(spec.source).expanduser()
     if folder.is_dir():
         return folder.resolve()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _OWN = {
     "looktwice_preact_resnet": ("tools.models.preact_resnet", "PreActResNet"),
     "looktwice_tracer": ("tools.models.tracer", "Tracer"),
+    "looktwice_efficientnet_lite": ("tools.models.efficientnet_lite", "EfficientNetLite"),
 }
 """Module and class of the model types that transformers does not have."""
 HALVED: tuple[Role, ...] = ("scorer", "features", "narrator")
@@ -144,6 +145,9 @@ def _dtype(spec: ModelSpec, role: Role, device: str) -> torch.dtype:
 
 
 def _name(spec: ModelSpec, folder: Path) -> str:
+    package: str | None = getattr(spec, "package", None)
+    if package is not None:
+        return package
     return folder.name if Path(spec.source).expanduser().is_dir() else spec.source
 
 
@@ -184,8 +188,8 @@ def _accepted_types(role: Role) -> set[str]:
         return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
     if role == "segmenter":
         return {"sam", "sam2", "sam2_video"}
-    if role == "tracer":
-        return {"looktwice_tracer"}
+    if role in ("tracer", "backbone"):
+        return {"looktwice_tracer" if role == "tracer" else "looktwice_efficientnet_lite"}
     if role == "features":
         # timm's own backbones are loaded by timm, from the network.
         return set(modeling_auto.MODEL_FOR_BACKBONE_MAPPING_NAMES) - {"timm_backbone"} | {"looktwice_preact_resnet"}
@@ -222,7 +226,7 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
     if spec.quantisation == "4bit" and device == "cpu":
         plain_where_packing_fails(model)
     safe = {"local_files_only": True, "trust_remote_code": False}
-    if role not in ("features", "tracer"):
+    if role not in ("features", "tracer", "backbone"):
         processor = transformers.AutoProcessor.from_pretrained(folder, **safe)  # nosec B615  # a folder on disk
     elif (folder / "preprocessor_config.json").is_file():
         processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)  # nosec B615  # a folder on disk

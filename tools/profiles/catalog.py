@@ -148,7 +148,9 @@ def readiness(profile: Profile) -> list[RoleState]:
         if served is not None:
             states.append(RoleState(known, f"served at {served.url}", ready=True, missing=""))
             continue
-        source = f"shared with {written.shared}" if getattr(written, "shared", None) else written.source
+        source = getattr(written, "package", None) or written.source
+        if getattr(written, "shared", None):
+            source = f"shared with {written.shared}"
         try:
             weight_files(locate(profile.role(known)))
         except ModelError as error:

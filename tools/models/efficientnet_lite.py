@@ -1,0 +1,52 @@
+"""EfficientNet-Lite as a backbone whose stages are read out together (Tan and Le 2019, without squeeze-excitation)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel
+
+STAGES = 5
+"""Stages that are read out: timm's blocks[1] to blocks[5], at strides 4, 8, 16, 16 and 32."""
+
+
+class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[misc]  # transformers has no types here
+    """Which of the sizes of EfficientNet-Lite."""
+
+    model_type = "looktwice_efficientnet_lite"
+
+    def __init__(self, architecture: str = "tf_efficientnet_lite0", **others: Any) -> None:
+        """Take the name of timm's architecture."""
+        self.architecture = architecture
+        super().__init__(**others)
+
+
+class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]  # transformers has no types here
+    """The network of timm, in evaluation mode; its classifier is kept with the weights and never run."""
+
+    config_class = EfficientNetLiteConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        """Build the network without weights."""
+        super().__init__(config)
+        self.network = timm.create_model(config.architecture, pretrained=False)
+        self.post_init()
+
+    def forward(self, pixel_values: Tensor) -> list[Tensor]:
+        """Run the network up to stride 32.
+
+        Args:
+            pixel_values: (N, 3, H, W) in [-1, 1]; H and W are multiples of 32.
+
+        Returns:
+            `STAGES` feature maps (N, C, h, w), the largest first.
+        """
+        x = self.network.bn1(self.network.conv_stem(pixel_values))
+        found = []
+        for block in list(self.network.blocks)[: STAGES + 1]:
+            x = block(x)
+            found.append(x)
+        return found[1:]
