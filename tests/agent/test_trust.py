@@ -1,0 +1,39 @@
+"""Evidence of the tracer counts less the further the references score from those of its calibration."""
+
+import pytest
+
+from agent.calibration.maps import Calibration, ScoreLevels
+from agent.evidence.types import Claim, Evidence
+from agent.matchers.matching import _trusted
+
+LEVELS = ScoreLevels(mean=-6.0, spread=1.5, log_sd=-0.4, log_sd_spread=1.0)
+
+
+def test_trust_falls_as_references_score_higher_and_vary_more():
+    usual, higher, far = (LEVELS.trust([x, x + 0.5, x - 0.5]) for x in (-6.5, -3.0, 4.0))
+    assert usual == 1.0 and 0.5 < higher < 1.0 and far < 1e-6
+    assert LEVELS.trust([-16.0, 6.0, -8.0, -5.0]) < LEVELS.trust([-6.0, -5.5, -6.2, -5.8])
+    assert LEVELS.trust([]) == 1.0 and LEVELS.trust([-9.0]) == 1.0
+
+
+def test_a_profile_without_levels_trusts_its_tracer():
+    assert Calibration().trust([12.0, 13.0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("source", "hypothesis", "share"),
+    [
+        ("tracer", "region 1", 0.2), ("differ", "layout", 0.2), ("parts", "arrangement 1", 0.2),
+        ("rule", "count of part A", 0.2), ("rule", "count of bolt", 1.0), ("reference", "region 1", 1.0),
+        ("text", "region 1", 1.0),
+    ],
+)  # fmt: skip
+def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
+    item = Evidence("structural", Claim("region_differs", {}), 1.0, source, hypothesis)
+    assert _trusted(item, 0.2, {"count of bolt"}) == share
+
+
+def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_calibration():
+    nano = Calibration.of_profile("nano")
+    assert nano.trust([-6.5, -6.9, -6.2, -6.0]) == 1.0
+    assert nano.trust([12.0, 12.5, 11.9, 12.2]) < 0.01
