@@ -137,17 +137,17 @@ def _right(weighed: WeighedHypothesis, case: BenchmarkCase) -> bool:
     """Whether a place is damage, or whether a rule was broken on a photo with a logical anomaly."""
     if weighed.kind == "logical":
         return case.label == "logical"
-    truth, region = case.truth(), next(e.region for e in weighed.evidence if e.region is not None)
-    if truth is None or case.label != "structural":
+    gt_mask, region = case.gt_mask(), next(e.region for e in weighed.evidence if e.region is not None)
+    if gt_mask is None or case.label != "structural":
         return False
-    return overlaps(region, truth)
+    return overlaps(region, gt_mask)
 
 
-def overlaps(region: Region, truth: Mask) -> bool:
+def overlaps(region: Region, gt_mask: Mask) -> bool:
     """Whether a place is, in good part, damage."""
-    inside = region.mask if region.mask is not None else np.zeros_like(truth)
-    shared = int((inside & truth).sum())
-    return shared >= INSIDE * max(int(inside.sum()), 1) or shared >= COVERED * max(int(truth.sum()), 1)
+    inside = region.mask if region.mask is not None else np.zeros_like(gt_mask)
+    shared = int((inside & gt_mask).sum())
+    return shared >= INSIDE * max(int(inside.sum()), 1) or shared >= COVERED * max(int(gt_mask.sum()), 1)
 
 
 def fitted(found: Sequence[Answered], limit: float) -> LookMap:
@@ -304,7 +304,8 @@ def main() -> None:
         maps = fit(inspector, options.products, options.images, options.shots)
     before = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
     notes = [line for line in before if line.startswith("#") and not line.startswith(f"# {what}")]
-    command = f"# {what} python -m evals.fit.look_maps --profile {options.profile} {how} --shots {' '.join(map(str, options.shots))}"
+    shots = " ".join(map(str, options.shots))
+    command = f"# {what} python -m evals.fit.look_maps --profile {options.profile} {how} --shots {shots}"
     text = yaml.safe_dump(maps.model_dump(), sort_keys=False, default_flow_style=None, width=116)
     write_atomic(target, "\n".join([*notes, command, text]))
     sys.stderr.write(f"{target}: written\n")
