@@ -17,7 +17,7 @@ Topic = Literal[
 Aspect = Literal["missing", "extra", "place", "size", "shape", "colour", "turn", "look"]
 Fact = str | int | float
 Action = Literal["zoom", "compare", "ask", "recount"]
-"""Ways to look again: turned and mirrored views, beside a good part, a question, parts found anew, an outline."""
+"""Ways to look again: turned and mirrored views, beside a good part, a question, parts found again."""
 Word = Literal["good", "unsure", "anomalous"]
 Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous"]
 _PROBABLY: dict[Literal["good", "anomalous"], Told] = {"good": "probably_good", "anomalous": "probably_anomalous"}

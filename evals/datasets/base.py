@@ -33,7 +33,7 @@ class BenchmarkCase:
     """Unique within its category; the key by which a run resumes."""
     label: Label
     photo: Callable[[], Sample]
-    truth: Callable[[], Mask | None]
+    gt_mask: Callable[[], Mask | None]
     """Which pixels are anomalous, (H, W); None where the data set does not say."""
     regions: Callable[[], tuple[TruthRegion, ...]] = lambda: ()
     """Each defect with how much of it must be found; empty where the data set does not say."""

@@ -73,8 +73,8 @@ def _photos(folder: Path) -> list[Path]:
 def _case(folder: Path, defect: str, photo: Path) -> BenchmarkCase:
     label: Label = "good" if defect == "good" else "logical" if defect == "logical_anomalies" else "structural"
     read = read_photo(photo)
-    truth, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
-    return BenchmarkCase(f"{defect}/{photo.name}", label, read, truth, regions, "" if label == "good" else defect)
+    gt_mask, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
+    return BenchmarkCase(f"{defect}/{photo.name}", label, read, gt_mask, regions, "" if label == "good" else defect)
 
 
 def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -> Callable[[], Mask | None]:

@@ -137,17 +137,17 @@ def _right(weighed: WeighedHypothesis, case: BenchmarkCase) -> bool:
     """Whether a place is damage, or whether a rule was broken on a photo with a logical anomaly."""
     if weighed.kind == "logical":
         return case.label == "logical"
-    truth, region = case.truth(), next(e.region for e in weighed.evidence if e.region is not None)
-    if truth is None or case.label != "structural":
+    gt_mask, region = case.gt_mask(), next(e.region for e in weighed.evidence if e.region is not None)
+    if gt_mask is None or case.label != "structural":
         return False
-    return overlaps(region, truth)
+    return overlaps(region, gt_mask)
 
 
-def overlaps(region: Region, truth: Mask) -> bool:
+def overlaps(region: Region, gt_mask: Mask) -> bool:
     """Whether a place is, in good part, damage."""
-    inside = region.mask if region.mask is not None else np.zeros_like(truth)
-    shared = int((inside & truth).sum())
-    return shared >= INSIDE * max(int(inside.sum()), 1) or shared >= COVERED * max(int(truth.sum()), 1)
+    inside = region.mask if region.mask is not None else np.zeros_like(gt_mask)
+    shared = int((inside & gt_mask).sum())
+    return shared >= INSIDE * max(int(inside.sum()), 1) or shared >= COVERED * max(int(gt_mask.sum()), 1)
 
 
 def fitted(found: Sequence[Answered], limit: float) -> LookMap:

@@ -21,17 +21,17 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
     """
     from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support
 
-    truth = np.array([label != "good" for label in labels])
-    score = np.asarray(scores, dtype=np.float64)
+    gt_label = np.array([label != "good" for label in labels])
+    pred_score = np.asarray(scores, dtype=np.float64)
     decision = np.asarray(decisions, dtype=np.bool_)
-    metrics: dict[str, float] = {"accuracy": float(accuracy_score(truth, decision))}
-    if truth.all() or not truth.any():
+    metrics: dict[str, float] = {"accuracy": float(accuracy_score(gt_label, decision))}
+    if gt_label.all() or not gt_label.any():
         return metrics
-    precision, recall, f1, _ = precision_recall_fscore_support(truth, decision, average="binary", zero_division=0)
-    best, threshold = f1_max(truth, score)
+    precision, recall, f1, _ = precision_recall_fscore_support(gt_label, decision, average="binary", zero_division=0)
+    best, threshold = f1_max(gt_label, pred_score)
     metrics |= {
-        "image_auroc": auroc(truth, score),
-        "image_ap": float(average_precision_score(truth, score)),
+        "image_auroc": auroc(gt_label, pred_score),
+        "image_ap": float(average_precision_score(gt_label, pred_score)),
         "f1_max": best,
         "f1_max_threshold": threshold,
         "precision": float(precision),
@@ -40,20 +40,20 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
     }
     for kind in ("logical", "structural"):
         chosen = np.array([label in ("good", kind) for label in labels])
-        if truth[chosen].any():
-            metrics[f"image_auroc_{kind}"] = auroc(truth[chosen], score[chosen])
-            metrics[f"f1_max_{kind}"], _ = f1_max(truth[chosen], score[chosen])
+        if gt_label[chosen].any():
+            metrics[f"image_auroc_{kind}"] = auroc(gt_label[chosen], pred_score[chosen])
+            metrics[f"f1_max_{kind}"], _ = f1_max(gt_label[chosen], pred_score[chosen])
     return metrics
 
 
-def auroc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+def auroc(gt_label: NDArray[np.bool_], pred_score: NDArray[np.float64]) -> float:
     """Area under the ROC curve; ties count half."""
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(truth, score))
+    return float(roc_auc_score(gt_label, pred_score))
 
 
-def f1_max(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float]:
+def f1_max(gt_label: NDArray[np.bool_], pred_score: NDArray[np.float64]) -> tuple[float, float]:
     """Largest F1 over all thresholds, max of 2PR / (P + R), and the threshold: anomalous is what reaches it.
 
     The threshold is found on the labels, so that it says what the ranking could give and is never used to decide.
@@ -63,7 +63,7 @@ def f1_max(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float,
     """
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, thresholds = precision_recall_curve(truth, score)
+    precision, recall, thresholds = precision_recall_curve(gt_label, pred_score)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
     best = int(f1[:-1].argmax())

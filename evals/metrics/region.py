@@ -36,7 +36,7 @@ class Regions:
     """
 
     def __init__(self, levels: int = LEVELS) -> None:
-        """Takes at how many levels scores are told apart."""
+        """Take the number of levels of anomaly scores that are counted."""
         self._levels = levels
         self._good = np.zeros(levels)
         self._bad = np.zeros(levels)
@@ -45,12 +45,12 @@ class Regions:
         self._saturated = np.zeros(levels)
         self._defects = 0
 
-    def add(self, scores: FloatMap, truth: Mask, regions: Sequence[TruthRegion] = ()) -> None:
+    def add(self, anomaly_map: FloatMap, gt_mask: Mask, regions: Sequence[TruthRegion] = ()) -> None:
         """Counts one photo.
 
         Args:
-            scores: (H, W) in [0, 1], higher is more anomalous.
-            truth: (H, W), which pixels are anomalous; its connected components are the regions of AUPRO.
+            anomaly_map: (H, W) in [0, 1], higher is more anomalous.
+            gt_mask: (H, W), which pixels are anomalous; its connected components are the regions of AUPRO.
             regions: the defects of AU-sPRO, as annotated; none where the data set states no saturation.
 
         Raises:
@@ -58,12 +58,12 @@ class Regions:
         """
         from scipy.ndimage import label
 
-        if scores.shape != truth.shape or any(r.mask.shape != truth.shape for r in regions):
-            raise ValueError(f"a map of {scores.shape} cannot be held against a truth of {truth.shape}")
-        level = np.clip(np.rint(scores * (self._levels - 1)), 0, self._levels - 1).astype(np.int64)
-        self._good += self._counted(level[~truth])
-        self._bad += self._counted(level[truth])
-        components, count = label(truth, structure=np.ones((3, 3)))
+        if anomaly_map.shape != gt_mask.shape or any(r.mask.shape != gt_mask.shape for r in regions):
+            raise ValueError(f"a map of {anomaly_map.shape} cannot be held against a ground truth of {gt_mask.shape}")
+        level = np.clip(np.rint(anomaly_map * (self._levels - 1)), 0, self._levels - 1).astype(np.int64)
+        self._good += self._counted(level[~gt_mask])
+        self._bad += self._counted(level[gt_mask])
+        components, count = label(gt_mask, structure=np.ones((3, 3)))
         for number in range(1, count + 1):
             found = self._from_top(level[components == number])
             self._covered += found / found[-1]
@@ -140,6 +140,6 @@ def area_up_to(rate: Counts, overlap: Counts, limit: float) -> float:
 def pixel_auroc(truths: Sequence[Mask], maps: Sequence[FloatMap]) -> float | None:
     """Area under the ROC curve over all pixels of all images, (H, W) each; None without both classes."""
     counted = Regions()
-    for truth, values in zip(truths, maps, strict=True):
-        counted.add(values, truth)
+    for gt_mask, values in zip(truths, maps, strict=True):
+        counted.add(values, gt_mask)
     return counted.pixel_auroc()

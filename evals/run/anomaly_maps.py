@@ -39,7 +39,7 @@ def keep_map(folder: Path, category: str, case: BenchmarkCase, values: FloatMap)
     """
     path = _file(folder, category, case.id)
     try:
-        truth, regions = case.truth(), case.regions()
+        truth, regions = case.gt_mask(), case.regions()
     except InputError as error:
         np.savez_compressed(path, map=_shrunk(values), size=np.array(values.shape))
         return error

@@ -152,7 +152,7 @@ def truth_of(case: BenchmarkCase) -> Truth | None:
     """What is true of a case; None where its data set does not count parts, so that sentences cannot be held."""
     if case.counts is None:
         return None
-    return Truth(case.label != "good", case.truth(), case.counts())
+    return Truth(case.label != "good", case.gt_mask(), case.counts())
 
 
 @dataclass(frozen=True)

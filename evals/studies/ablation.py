@@ -178,7 +178,7 @@ def _judged(row: AblationVariant, state: InspectionState, case: BenchmarkCase, c
     spent = sum(state.seconds.values()) + time.perf_counter() - start
     report = InspectionReport.of_state(final, models={}, profile="")
     # Of medleys parts have no names that a report could use.
-    truth = truth_of(case) or Truth(case.label != "good", case.truth(), {})
+    truth = truth_of(case) or Truth(case.label != "good", case.gt_mask(), {})
     sentences = list(judged(report, truth))
     return Judgement(
         score=report.verdict.score, anomalous=report.verdict.anomalous, looks=len(report.looks),

@@ -109,7 +109,7 @@ def places(category: Category) -> Iterator[tuple[BenchmarkCase, Sample, Box]]:
     good = [case for case in category.cases if case.label == "good"]
     damaged = [case for case in category.cases if case.label == "structural"]
     for case, sound in zip(damaged, good, strict=False):
-        truth = case.truth()
+        truth = case.gt_mask()
         if truth is None or not truth.any():
             continue
         for shown in (case, sound):

@@ -18,7 +18,6 @@ def inspector():
 def rename(monkeypatch):
     """Give every sentence another name, in the code and in the files of sentences."""
     before = agent.evidence.claims.sentence_templates
-
     begin = agent.evidence.types.Claim.__init__
 
     def begin_renamed(self, key, *fields, **named):
@@ -26,7 +25,9 @@ def rename(monkeypatch):
 
     monkeypatch.setattr(agent.evidence.types.Claim, "__init__", begin_renamed)
     monkeypatch.setattr(
-        agent.claims, "sentence_templates", lambda *a: {PREFIX + key: words for key, words in before(*a).items()}
+        agent.evidence.claims,
+        "sentence_templates",
+        lambda *a: {PREFIX + key: words for key, words in before(*a).items()},
     )
 
 

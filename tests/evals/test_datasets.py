@@ -52,8 +52,8 @@ def test_mvtec_joins_masks_by_stem(mvtec):
     (category,) = opened("mvtec-ad", mvtec)
     cases = {case.id: case for case in category.cases}
     assert {case.label for case in category.cases} == {"good", "structural"}
-    assert cases["bent/000.png"].truth().sum() == 40
-    assert cases["good/000.png"].truth().sum() == 0
+    assert cases["bent/000.png"].gt_mask().sum() == 40
+    assert cases["good/000.png"].gt_mask().sum() == 0
     assert len(category.references(2, 0)) == 2
 
 
@@ -81,15 +81,15 @@ def test_the_world_states_how_much_of_each_defect_must_be_found():
     (category,) = opened("world", None, categories=["metal"], limit=4)
     bad = next(case for case in category.cases if case.label != "good")
     (region,) = bad.regions()
-    assert 0 < region.saturation <= region.mask.sum() == bad.truth().sum()
+    assert 0 < region.saturation <= region.mask.sum() == bad.gt_mask().sum()
 
 
 def test_loco_masks_are_anomalous_wherever_they_are_not_zero(loco):
     (category,) = opened("mvtec-loco", loco)
     by_label = {case.label: case for case in category.cases}
     assert set(by_label) == {"good", "logical", "structural"}
-    assert by_label["structural"].truth().sum() == 40
-    assert by_label["logical"].truth().sum() == 40
+    assert by_label["structural"].gt_mask().sum() == 40
+    assert by_label["logical"].gt_mask().sum() == 40
 
 
 def test_a_missing_mask_is_named(mvtec):
@@ -155,5 +155,5 @@ def test_medleys_are_new_products_each_with_good_and_bad_cases():
         assert {"logical", "structural"} < set(labels)
         assert len({s.digest for s in category.references(3, 0)}) == 3
     bad = next(case for case in categories[0].cases if case.label == "structural")
-    assert bad.truth().any()
-    assert bad.truth().shape == bad.photo().image.shape[:2]
+    assert bad.gt_mask().any()
+    assert bad.gt_mask().shape == bad.photo().image.shape[:2]

@@ -108,7 +108,7 @@ def jittered(by):
             x, y = part.measures.place
             dx, dy = rng.normal(0, by, 2)
             moved.append(replace(part, measures=replace(part.measures, place=(x + dx, y + dy))))
-        return part_tolerances.Measured(tuple(moved))
+        return part_tolerances.MeasuredParts(tuple(moved))
 
     return sight
 

@@ -43,7 +43,7 @@ def test_raw_visa_keeps_the_official_split_and_reads_masks_of_class_indices(visa
     board = categories["pcb1"]
     assert board.product == "printed circuit board"
     assert {c.id: c.label for c in board.cases} == {"Normal/0002.JPG": "good", "Anomaly/000.JPG": "structural"}
-    assert {c.label: c.truth().sum() for c in board.cases} == {"good": 0, "structural": 40}
+    assert {c.label: c.gt_mask().sum() for c in board.cases} == {"good": 0, "structural": 40}
     assert {s.path.name for s in board.references(5, 0)} == {"0000.JPG", "0001.JPG"}
 
 
@@ -62,7 +62,7 @@ def test_prepared_visa_has_the_layout_of_mvtec_with_masks_named_like_photos(tmp_
     picture(tmp_path / "1cls" / "candle" / "test" / "bad" / "000.JPG")
     mask(tmp_path / "1cls" / "candle" / "ground_truth" / "bad" / "000.png", 1)
     (category,) = opened("visa", tmp_path)
-    assert {c.label: c.truth().sum() for c in category.cases} == {"good": 0, "structural": 40}
+    assert {c.label: c.gt_mask().sum() for c in category.cases} == {"good": 0, "structural": 40}
 
 
 def test_a_folder_that_is_no_visa_names_both_layouts(tmp_path):
@@ -86,9 +86,9 @@ def test_a_folder_takes_masks_by_name_and_a_defect_s_name_from_its_subfolder(tmp
     mask(root / "masks" / "d_mask.png", 7)
     (category,) = opened("folder", root)
     cases = {c.id: c for c in category.cases}
-    assert (cases["bad/dent/d.png"].defect, cases["bad/dent/d.png"].truth().sum()) == ("dent", 40)
-    assert cases["bad/b1.png"].truth().sum() == 40
-    assert not next(c for c in category.cases if c.label == "good").truth().any()
+    assert (cases["bad/dent/d.png"].defect, cases["bad/dent/d.png"].gt_mask().sum()) == ("dent", 40)
+    assert cases["bad/b1.png"].gt_mask().sum() == 40
+    assert not next(c for c in category.cases if c.label == "good").gt_mask().any()
     (root / "masks" / "b1.png").unlink()
     with pytest.raises(InputError, match=r"b1\.png: its mask is missing"):
         opened("folder", root)
@@ -99,7 +99,7 @@ def test_a_mask_of_another_size_is_named_when_it_is_read(tmp_path):
     mask(root / "masks" / "b1.png", size=(32, 32))
     (category,) = opened("folder", root)
     with pytest.raises(InputError, match=r"b1\.png: is 32 x 32 pixels, its photo 32 x 24"):
-        next(c for c in category.cases if c.id == "bad/b1.png").truth()
+        next(c for c in category.cases if c.id == "bad/b1.png").gt_mask()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_pairs_have_a_template_each_and_boxes_as_truth(pairs):
     assert (category.name, category.product) == ("group00041", "printed circuit board")
     assert [cases[n].label for n in sorted(cases)] == ["structural", "good", "structural"]
     assert [cases[n].defect for n in sorted(cases)] == ["mouse bite", "", "several"]
-    assert cases["00041000"].truth().sum() == 40
+    assert cases["00041000"].gt_mask().sum() == 40
     assert cases["00041000"].template().path.name == "00041000_temp.jpg"
 
 

@@ -127,7 +127,7 @@ def read_all(opened):
         else:
             assert found.name.isprintable()
             readers = [lambda found=found: found.references(2, 0)]
-            readers += [r for c in found.cases for r in (c.photo, c.truth, c.regions, c.template) if r is not None]
+            readers += [r for c in found.cases for r in (c.photo, c.gt_mask, c.regions, c.template) if r is not None]
         for reader in readers:
             try:
                 reader()

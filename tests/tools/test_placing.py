@@ -91,7 +91,7 @@ def test_what_does_not_go_together_is_said(spec, device, said):
 def test_without_bitsandbytes_the_command_that_installs_it_is_named(folder_of, monkeypatch):
     import tools.models.placement
 
-    monkeypatch.setattr(tools.placing, "find_spec", lambda _: None)
+    monkeypatch.setattr(tools.models.placement, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install bitsandbytes"):
         narrator(folder_of, "llava", quantisation="4bit")
 
