@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from langgraph.runtime import Runtime
 
 from agent.crops import crop_box, crop_pair
-from agent.evidence.claims import Sentence, backed, say_verdict
+from agent.evidence.claims import Sentence, backed, say_verdict, tell
 from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Kind, Verdict, appended
 from agent.matchers.questions import Familiar, familiar_with
@@ -26,6 +26,8 @@ from agent.report.statements import (
 from agent.state import Context, InspectionState, OutOfOrderError, Update, need_product, need_sample
 from tools.vlm import Turn
 
+RELIABLE = 0.5
+"""A report says so where the tracer's evidence counts less than this on a product."""
 CARRIES = 1.0
 """A kind carries the verdict when one of its hypotheses is worth at least this log-likelihood ratio."""
 
@@ -69,6 +71,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
         sentences.append(
             tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
         )
+    sentences += _maybe(_unreliable(evidence, state, context))
     update = Update(explanation=backed(_once(sentences), evidence), evidence=named)
     if state.question:
         turns = [Turn("user", state.question, images=1)]
@@ -125,6 +128,14 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
     names = {w.name for w in told}
     held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]
     return [*sentences, *_maybe(tell_held(held, product, language))]
+
+
+def _unreliable(evidence: list[Evidence], state: InspectionState, context: Context) -> Sentence | None:
+    """That the tracer, and what it finds, hardly counts on this product; cites what the verdict rests on instead."""
+    if context.calibration.trust(need_product(state).tracer_scores) >= RELIABLE:
+        return None
+    cites = tuple(item.id for item in evidence if item.source == "reference")[:1]
+    return Sentence(tell("unreliable_models", language=context.language), cites)
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:

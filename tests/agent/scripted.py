@@ -68,7 +68,7 @@ class Toolbox:
     explained: dict = field(default_factory=dict)
     """How a good one would have to differ, by digest of the photo."""
 
-    scorer = memory = grounder = segmenter = narrator = discoverer = property(lambda self: self)
+    scorer = memory = reference_matcher = grounder = segmenter = narrator = discoverer = property(lambda self: self)
 
     def describe(self):
         return {}

@@ -4,7 +4,7 @@ import pytest
 
 from agent.calibration.maps import Calibration, ScoreLevels
 from agent.evidence.types import Claim, Evidence
-from agent.matchers.matching import _trusted
+from agent.matchers.matching import REFERENCE_SHARE, _share
 
 LEVELS = ScoreLevels(mean=-6.0, spread=1.5, log_sd=-0.4, log_sd_spread=1.0)
 
@@ -24,13 +24,14 @@ def test_a_profile_without_levels_trusts_its_tracer():
     ("source", "hypothesis", "share"),
     [
         ("tracer", "region 1", 0.2), ("differ", "layout", 0.2), ("parts", "arrangement 1", 0.2),
-        ("rule", "count of part A", 0.2), ("rule", "count of bolt", 1.0), ("reference", "region 1", 1.0),
+        ("rule", "count of part A", 0.2), ("rule", "count of bolt", 1.0),
+        ("reference", "region 1", 1 - 0.2 * (1 - REFERENCE_SHARE)),
         ("text", "region 1", 1.0),
     ],
 )  # fmt: skip
 def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
     item = Evidence("structural", Claim("region_differs", {}), 1.0, source, hypothesis)
-    assert _trusted(item, 0.2, {"count of bolt"}) == share
+    assert _share(item, 0.2, {"count of bolt"}) == pytest.approx(share)
 
 
 def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_calibration():
