@@ -19,6 +19,8 @@ from agent.rules.induction.sizes import Measuring
 
 LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
+REFERENCE_SHARE = 0.25
+"""Share of the reference matcher beside a tracer that is trusted: the largest that ranks medleys no worse."""
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
 Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
@@ -275,6 +277,16 @@ class Calibration(BaseModel):
             tracer_scores: of the product's references.
         """
         return 1.0 if self.tracer_levels is None else self.tracer_levels.trust(tracer_scores)
+
+    def reference_share(self, tracer_scores: Sequence[float]) -> float:
+        """How much the evidence of the reference matcher counts, in (0, 1]: all of it unless a tracer is trusted.
+
+        Args:
+            tracer_scores: of the product's references.
+        """
+        if self.tracer_levels is None or not tracer_scores:
+            return 1.0
+        return 1.0 - (1.0 - REFERENCE_SHARE) * self.trust(tracer_scores)
 
     def fusion(self, references: int) -> Fused:
         """What a fused ratio amounts to with so many references.

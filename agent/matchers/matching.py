@@ -22,8 +22,6 @@ from agent.state import Context, Glance, InspectionState, Update, need_glance, n
 from tools.anomaly.peaks import peaks
 from tools.types import AnomalyMap, Box, FloatMap, Region, Sample, Source
 
-REFERENCE_SHARE = 0.25
-"""Share of the reference matcher beside a tracer that is trusted: the largest that ranks medleys no worse."""
 KNOTS = 65
 """A map is weighed at so many of its scores."""
 SAME = 0.5
@@ -47,25 +45,25 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
-    trust = calibration.trust(product.tracer_scores)
+    trust, share = calibration.trust(product.tracer_scores), calibration.reference_share(product.tracer_scores)
     stated = {rule.name for rule in product.spec.rules if rule.origin == "told"}
     found = [
-        replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _share(item, trust, stated))
+        replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _share(item, trust, share, stated))
         for item in found
     ]
     weighed = replace(glance, together=together(glance.maps, product, calibration))
     return Update(evidence=appended(found, state.evidence), glance=weighed)
 
 
-def _share(item: Evidence, trust: float, stated: Collection[str]) -> float:
+def _share(item: Evidence, trust: float, reference: float, stated: Collection[str]) -> float:
     """How much a piece of evidence counts where the tracer, which also finds the parts, is trusted so much.
 
-    The reference matcher counts in full where the tracer is not trusted, and little beside one that is. Rules that a
-    person stated keep their weight: their parts were validated on the references.
+    `reference` is the share of the reference matcher. Rules that a person stated keep their weight: their parts were
+    validated on the references.
     """
     if item.source in ("tracer", "differ", "parts") or (item.source == "rule" and item.hypothesis not in stated):
         return trust
-    return 1.0 - (1.0 - REFERENCE_SHARE) * trust if item.source == "reference" else 1.0
+    return reference if item.source == "reference" else 1.0
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
@@ -134,7 +132,7 @@ def together(maps: Sequence[AnomalyMap], product: Product, calibration: Calibrat
         llrs = [_weighed(score_map.own_score - b, score_map.source, product, calibration)[1] for b in below.tolist()]
         share = trust if score_map.source in ("tracer", "differ") else 1.0
         if score_map.source == "reference":
-            share = 1.0 - (1.0 - REFERENCE_SHARE) * trust
+            share = calibration.reference_share(product.tracer_scores)
         total += share * np.interp(raw, knots, llrs).astype(np.float32)
     values: FloatMap = expit(total)
     return AnomalyMap(values, float(values.max()), "together")

@@ -4,7 +4,7 @@ import pytest
 
 from agent.calibration.maps import Calibration, ScoreLevels
 from agent.evidence.types import Claim, Evidence
-from agent.matchers.matching import REFERENCE_SHARE, _share
+from agent.matchers.matching import _share
 
 LEVELS = ScoreLevels(mean=-6.0, spread=1.5, log_sd=-0.4, log_sd_spread=1.0)
 
@@ -18,6 +18,13 @@ def test_trust_falls_as_references_score_higher_and_vary_more():
 
 def test_a_profile_without_levels_trusts_its_tracer():
     assert Calibration().trust([12.0, 13.0]) == 1.0
+    assert Calibration().reference_share([-6.0]) == 1.0
+
+
+def test_the_reference_matcher_counts_in_full_unless_a_tracer_is_trusted():
+    levels = Calibration(tracer_levels=LEVELS)
+    trusted, doubted, unknown = (levels.reference_share(s) for s in ([-6.0, -6.2], [9.0, 9.5], []))
+    assert trusted < 0.5 and doubted == pytest.approx(1.0, abs=1e-3) and unknown == 1.0
 
 
 @pytest.mark.parametrize(
@@ -25,13 +32,13 @@ def test_a_profile_without_levels_trusts_its_tracer():
     [
         ("tracer", "region 1", 0.2), ("differ", "layout", 0.2), ("parts", "arrangement 1", 0.2),
         ("rule", "count of part A", 0.2), ("rule", "count of bolt", 1.0),
-        ("reference", "region 1", 1 - 0.2 * (1 - REFERENCE_SHARE)),
+        ("reference", "region 1", 0.7),
         ("text", "region 1", 1.0),
     ],
 )  # fmt: skip
 def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
     item = Evidence("structural", Claim("region_differs", {}), 1.0, source, hypothesis)
-    assert _share(item, 0.2, {"count of bolt"}) == pytest.approx(share)
+    assert _share(item, 0.2, 0.7, {"count of bolt"}) == pytest.approx(share)
 
 
 def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_calibration():
