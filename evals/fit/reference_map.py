@@ -42,7 +42,7 @@ LIMIT = 8.0
 
 
 @dataclass
-class Scored:
+class ProductScores:
     """Standardised scores of photos, and the tracer's scores of references by product."""
 
     rendered: MatcherScores = field(default_factory=MatcherScores)
@@ -50,7 +50,9 @@ class Scored:
     traced: list[list[float]] = field(default_factory=list)
 
 
-def score_products(toolbox: Toolbox, plain: MatcherMap, products: int, images: int, folders: Sequence[Path]) -> Scored:
+def score_products(
+    toolbox: Toolbox, plain: MatcherMap, products: int, images: int, folders: Sequence[Path]
+) -> ProductScores:
     """Score good and anomalous photos of rendered and real products.
 
     Args:
@@ -60,7 +62,7 @@ def score_products(toolbox: Toolbox, plain: MatcherMap, products: int, images: i
         images: photos of each rendered product.
         folders: real photos of good parts, a folder a product.
     """
-    found = Scored()
+    found = ProductScores()
     rendered = [*open_medleys(first=FIRST, count=products, per_category=images),
                 *open_world(split="trained", seed=SEED, per_category=images)]  # fmt: skip
     for category in rendered:
@@ -101,7 +103,7 @@ def _score(
             (into.bad if anomalous else into.good).append(score)
 
 
-def fit(scored: Scored, plain: MatcherMap) -> tuple[MatcherMap, ScoreLevels]:
+def fit(scored: ProductScores, plain: MatcherMap) -> tuple[MatcherMap, ScoreLevels]:
     """The map that makes the labels likeliest, and the tracer's levels on reliable products."""
     # Repeated so that rendered and real photos weigh the same.
     rendered, real = scored.rendered, scored.real
