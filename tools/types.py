@@ -114,6 +114,25 @@ class Region:
     mask: Mask | None = None
     """(H, W) of the whole photo, or None where only the box is known."""
 
+    def highest(self, values: FloatMap) -> float:
+        """Return the largest value inside the mask, or inside the box where there is no mask.
+
+        Args:
+            values: (H, W) of the photo; a region without a pixel counts as the pixel nearest to its corner.
+
+        >>> Region(Box(1.4, 0.2, 1.8, 0.9), 0.5).highest(np.array([[0, 5], [0, 0]], dtype=np.float32))
+        5.0
+        >>> Region(Box(2.0, 2.0, 2.0, 2.0), 0.5).highest(np.array([[0, 5], [0, 3]], dtype=np.float32))
+        3.0
+        """
+        if self.mask is not None and self.mask.any():
+            return float(values[self.mask].max())
+        height, width = values.shape
+        x0, y0, x1, y1 = self.box.clipped(width, height)
+        left, top = min(int(x0), width - 1), min(int(y0), height - 1)
+        right, bottom = max(math.ceil(x1), left + 1), max(math.ceil(y1), top + 1)
+        return float(values[top:bottom, left:right].max())
+
 
 @dataclass(frozen=True, eq=False)
 class AnomalyMap:
@@ -149,14 +168,7 @@ class AnomalyMap:
         Args:
             region: a place on the same photo; one without a pixel counts as the pixel nearest to its middle.
         """
-        values = self.values if self.raw is None else self.raw
-        if region.mask is not None and region.mask.any():
-            return float(values[region.mask].max())
-        height, width = values.shape
-        x0, y0, x1, y1 = region.box.clipped(width, height)
-        left, top = min(int(x0), width - 1), min(int(y0), height - 1)
-        right, bottom = max(math.ceil(x1), left + 1), max(math.ceil(y1), top + 1)
-        return float(values[top:bottom, left:right].max())
+        return region.highest(self.values if self.raw is None else self.raw)
 
 
 @dataclass(frozen=True)

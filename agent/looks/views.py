@@ -77,7 +77,7 @@ def zoom(again: LookInput) -> LookResult:
     trust = again.context.calibration.trust(usual)
 
     def worth(values: FloatMap, region: Region) -> float:
-        return trust * tracer_map.llr(tracer_map.standardise(highest(values, region), usual))
+        return trust * tracer_map.llr(tracer_map.standardise(region.highest(values), usual))
 
     found: list[Evidence] = []
     for weighed, region in again.places():
@@ -95,14 +95,6 @@ def zoom(again: LookInput) -> LookResult:
         menu=aimed.menu, calls=1,
     )  # fmt: skip
     return LookResult(look, tuple(found))
-
-
-def highest(values: FloatMap, region: Region) -> float:
-    """The largest value inside a region's mask, or its box."""
-    if region.mask is not None and region.mask.any():
-        return float(values[region.mask].max())
-    x0, y0, x1, y1 = (int(v) for v in region.box)
-    return float(values[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)].max())
 
 
 ENLARGED, TURNED, RELIT = 1.05, 3.0, 0.92
