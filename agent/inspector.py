@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Union, cast
 
 import numpy as np
 
@@ -16,13 +16,15 @@ from tools.errors import InputError
 from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from agent.calibration.maps import Calibration
     from agent.chat import Chat
     from agent.products.revision import Check
     from agent.state import Context, Policy, Update
 
-Photo = Path | str | RGB | Sample
-"""A path, an RGB array (H, W, 3) uint8, or a sample decoded before."""
+Photo = Union[Path, str, RGB, Sample, "Image"]
+"""A path, an RGB array (H, W, 3) uint8, a PIL image of any mode, or a sample decoded before."""
 OnStep = Callable[[str, "Update"], None]
 """Is told each step's name and what it changed, as the inspection goes."""
 
@@ -93,6 +95,14 @@ class Inspector:
             chosen.name,
         )
         self._graph = build_graph()
+        self._made_with = {
+            "profile": profile, "device": device, "looks": looks, "prior": prior, "false_alarm": false_alarm,
+            "calibration": calibration, "policy": policy, "debias": debias, "language": language,
+        }  # fmt: skip
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the inspector was made with; another process loads its models when it first needs them."""
+        return _opened, (self._made_with,)
 
     def warm(self) -> None:
         """Loads all models now rather than when each is first needed, so that every report names the same ones.
@@ -271,11 +281,24 @@ class Inspector:
         return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
 
 
-def _photo(photo: Photo) -> Path | Sample:
-    from tools.images import sample_from_array
+def _opened(made_with: dict[str, Any]) -> Inspector:
+    return Inspector(**made_with)
 
+
+def _photo(photo: Photo) -> Path | Sample:
+    from PIL import Image
+
+    from tools.images import sample_from_array, sample_from_picture
+
+    if isinstance(photo, Image.Image):
+        return sample_from_picture(photo)
     if isinstance(photo, np.ndarray):
         return sample_from_array(photo)
+    if not isinstance(photo, Sample | Path | str):
+        raise InputError(
+            f"a photo was given as {type(photo).__name__}; accepted are a path, a PIL image, a uint8 array (H, W, 3) "
+            "and a Sample. cv2.imread returns None for a file that it cannot read."
+        )
     return photo if isinstance(photo, Sample) else Path(photo)
 
 

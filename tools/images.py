@@ -131,6 +131,21 @@ def sample_from_array(array: NDArray[Any], path: Path | None = None) -> Sample:
     return Sample(image, _digest(image), path)
 
 
+def sample_from_picture(picture: Image.Image) -> Sample:
+    """Takes a PIL image of any mode; EXIF rotation, transparency and depths are treated as in a file.
+
+    Raises:
+        InputError: damaged, smaller than 16 pixels or larger than 100 megapixels.
+    """
+    name = f"a PIL image of mode {picture.mode}"
+    _check_size(name, *picture.size)
+    try:
+        image = _upright_rgb(picture)
+    except DAMAGED as error:
+        raise InputError(f"{name}: cannot be decoded ({_brief(error)}); open its file again.") from error
+    return Sample(image, _digest(image))
+
+
 def find_images(directory: Path) -> list[Path]:
     """Photos in a folder and its subfolders by their names' endings, sorted by path; hidden ones are left out.
 

@@ -156,6 +156,23 @@ class InspectionReport(_Frozen):
         report._state = state
         return report
 
+    def __repr__(self) -> str:
+        """One line: the photo, the verdict and how much was found."""
+        verdict = f"{self.verdict.word}, {self.verdict.score:.3f}"
+        return f"<InspectionReport of {self.image}: {verdict}, {len(self.findings)} findings>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The report's page, for notebooks; the sentences alone where the report was read from a file."""
+        from html import escape
+
+        from agent.report.files import draw_report, page
+
+        if self._sample is not None:
+            return f'<iframe srcdoc="{escape(page(self, draw_report(self)))}" width="100%" height="700"></iframe>'
+        return "".join(f"<p>{escape(sentence.text)}</p>" for sentence in self.explanation)
+
     def to_json(self) -> str:
         """One line of JSON; what UTF-8 cannot hold is an escape."""
         text = json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
