@@ -45,14 +45,26 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
-    trust, share = calibration.trust(product.tracer_scores), calibration.reference_share(product.tracer_scores)
+    trust, share = _trust(product, glance, calibration)
     stated = {rule.name for rule in product.spec.rules if rule.origin == "told"}
     found = [
         replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _share(item, trust, share, stated))
         for item in found
     ]
-    weighed = replace(glance, together=together(glance.maps, product, calibration))
+    weighed = replace(glance, together=together(glance.maps, product, calibration, (trust, share)))
     return Update(evidence=appended(found, state.evidence), glance=weighed)
+
+
+def _trust(product: Product, glance: Glance, calibration: Calibration) -> tuple[float, float]:
+    """How much the evidence of the tracer, and that of the reference matcher, counts on one photo, each in [0, 1].
+
+    A single reference says nothing of other poses: of a photo that is most like the rotated reference, only the
+    reference matcher, which rotates it, is trusted.
+    """
+    turned = len(product.references) == 1 and any(m.rotation for m in glance.maps if m.source == "reference")
+    if turned:
+        return 0.0, 1.0
+    return calibration.trust(product.tracer_scores), calibration.reference_share(product.tracer_scores)
 
 
 def _share(item: Evidence, trust: float, reference: float, stated: Collection[str]) -> float:
@@ -112,17 +124,19 @@ def _worth(score_map: AnomalyMap, region: Region, product: Product, calibration:
     return _weighed(score_map.own_score_at(region), score_map.source, product, calibration)
 
 
-def together(maps: Sequence[AnomalyMap], product: Product, calibration: Calibration) -> AnomalyMap:
+def together(
+    maps: Sequence[AnomalyMap], product: Product, calibration: Calibration, trust: tuple[float, float] = (1.0, 1.0)
+) -> AnomalyMap:
     """Each pixel's probability of an anomaly at even odds, were it the photo's worst: log-likelihood ratios add.
 
     Args:
         maps: of one photo, at least one.
         product: says what its good ones score.
         calibration: what each matcher's score is worth.
+        trust: how much the tracer's maps, and that of the reference matcher, count.
     """
     from scipy.special import expit
 
-    trust = calibration.trust(product.tracer_scores)
     total = np.zeros_like(maps[0].values)
     for score_map in maps:
         raw = score_map.values if score_map.raw is None else score_map.raw
@@ -130,9 +144,7 @@ def together(maps: Sequence[AnomalyMap], product: Product, calibration: Calibrat
         knots = np.linspace(float(raw.min()), float(raw.max()), KNOTS)
         below = score_map.of_worst * (float(raw.max()) - knots)
         llrs = [_weighed(score_map.own_score - b, score_map.source, product, calibration)[1] for b in below.tolist()]
-        share = trust if score_map.source in ("tracer", "differ") else 1.0
-        if score_map.source == "reference":
-            share = calibration.reference_share(product.tracer_scores)
+        share = {"tracer": trust[0], "differ": trust[0], "reference": trust[1]}.get(score_map.source, 1.0)
         total += share * np.interp(raw, knots, llrs).astype(np.float32)
     values: FloatMap = expit(total)
     return AnomalyMap(values, float(values.max()), "together")
