@@ -149,8 +149,6 @@ class AnomalyMap:
     the photo's own level, below 0 for most of it; None for "text", whose values are its own unit."""
     raw_score: float | None = None
     """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
-    rotation: float = 0.0
-    """Degrees by which the reference that is nearest to the photo was rotated; 0 from a matcher that rotates none."""
     of_worst: float = 1.0
     """By how much the matcher's own image score falls when its worst place does, in [0, 1]."""
 

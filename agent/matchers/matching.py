@@ -45,37 +45,37 @@ def match(state: InspectionState, runtime: Runtime[Context]) -> Update:
         *_layout(sample, product, glance, calibration),
         *_answers(sample, product, glance, runtime.context),
     ]
-    trust, share = _trust(product, glance, calibration)
+    trust = _trust(product, calibration)
     stated = {rule.name for rule in product.spec.rules if rule.origin == "told"}
     found = [
-        replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _share(item, trust, share, stated))
+        replace(item, claim=renamed(item.claim, product.spec.called), llr=item.llr * _share(item, trust, stated))
         for item in found
     ]
-    weighed = replace(glance, together=together(glance.maps, product, calibration, (trust, share)))
+    weighed = replace(glance, together=together(glance.maps, product, calibration, trust))
     return Update(evidence=appended(found, state.evidence), glance=weighed)
 
 
-def _trust(product: Product, glance: Glance, calibration: Calibration) -> tuple[float, float]:
-    """How much the evidence of the tracer, and that of the reference matcher, counts on one photo, each in [0, 1].
+def _trust(product: Product, calibration: Calibration) -> tuple[float, float, float]:
+    """Shares in [0, 1] of the tracer's evidence, of what compares by it or its parts, and of the reference matcher's.
 
-    A single reference says nothing of other poses: of a photo that is most like the rotated reference, only the
-    reference matcher, which rotates it, is trusted.
+    A single reference does not show how good photos differ. Where the levels of the tracer are known, only the
+    reference matcher, which needs no such scale to rank photos, compares with it.
     """
-    turned = len(product.references) == 1 and any(m.rotation for m in glance.maps if m.source == "reference")
-    if turned:
-        return 0.0, 1.0
-    return calibration.trust(product.tracer_scores), calibration.reference_share(product.tracer_scores)
+    trust = calibration.trust(product.tracer_scores)
+    if len(product.references) == 1 and calibration.tracer_levels is not None:
+        return trust, 0.0, 1.0
+    return trust, trust, calibration.reference_share(product.tracer_scores)
 
 
-def _share(item: Evidence, trust: float, reference: float, stated: Collection[str]) -> float:
-    """How much a piece of evidence counts where the tracer, which also finds the parts, is trusted so much.
+def _share(item: Evidence, trust: tuple[float, float, float], stated: Collection[str]) -> float:
+    """How much a piece of evidence counts, see `_trust`.
 
-    `reference` is the share of the reference matcher. Rules that a person stated keep their weight: their parts were
-    validated on the references.
+    Rules that a person stated keep their weight: their parts were validated on the references.
     """
-    if item.source in ("tracer", "differ", "parts") or (item.source == "rule" and item.hypothesis not in stated):
-        return trust
-    return reference if item.source == "reference" else 1.0
+    tracer, compared, reference = trust
+    if item.source in ("differ", "parts") or (item.source == "rule" and item.hypothesis not in stated):
+        return compared
+    return {"tracer": tracer, "reference": reference}.get(item.source, 1.0)
 
 
 def _places(sample: Sample, product: Product, glance: Glance, calibration: Calibration) -> Iterator[Evidence]:
@@ -125,7 +125,10 @@ def _worth(score_map: AnomalyMap, region: Region, product: Product, calibration:
 
 
 def together(
-    maps: Sequence[AnomalyMap], product: Product, calibration: Calibration, trust: tuple[float, float] = (1.0, 1.0)
+    maps: Sequence[AnomalyMap],
+    product: Product,
+    calibration: Calibration,
+    trust: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> AnomalyMap:
     """Each pixel's probability of an anomaly at even odds, were it the photo's worst: log-likelihood ratios add.
 
@@ -133,7 +136,7 @@ def together(
         maps: of one photo, at least one.
         product: says what its good ones score.
         calibration: what each matcher's score is worth.
-        trust: how much the tracer's maps, and that of the reference matcher, count.
+        trust: shares of the tracer, of what compares by it, and of the reference matcher.
     """
     from scipy.special import expit
 
@@ -144,7 +147,7 @@ def together(
         knots = np.linspace(float(raw.min()), float(raw.max()), KNOTS)
         below = score_map.of_worst * (float(raw.max()) - knots)
         llrs = [_weighed(score_map.own_score - b, score_map.source, product, calibration)[1] for b in below.tolist()]
-        share = {"tracer": trust[0], "differ": trust[0], "reference": trust[1]}.get(score_map.source, 1.0)
+        share = {"tracer": trust[0], "differ": trust[1], "reference": trust[2]}.get(score_map.source, 1.0)
         total += share * np.interp(raw, knots, llrs).astype(np.float32)
     values: FloatMap = expit(total)
     return AnomalyMap(values, float(values.max()), "together")

@@ -4,8 +4,10 @@ import pytest
 
 from agent.calibration.maps import Calibration, ScoreLevels
 from agent.evidence.types import Claim, Evidence
-from agent.matchers.matching import _share
+from agent.matchers.matching import _share, _trust
+from agent.products.spec import Product, ProductSpec
 
+SPEC = ProductSpec(name="x", product="x")
 LEVELS = ScoreLevels(mean=-6.0, spread=1.5, log_sd=-0.4, log_sd_spread=1.0)
 
 
@@ -38,10 +40,18 @@ def test_the_reference_matcher_counts_in_full_unless_a_tracer_is_trusted():
 )  # fmt: skip
 def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
     item = Evidence("structural", Claim("region_differs", {}), 1.0, source, hypothesis)
-    assert _share(item, 0.2, 0.7, {"count of bolt"}) == pytest.approx(share)
+    assert _share(item, (0.2, 0.2, 0.7), {"count of bolt"}) == pytest.approx(share)
 
 
 def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_calibration():
     nano = Calibration.of_profile("nano")
     assert nano.trust([-6.5, -6.9, -6.2, -6.0]) == 1.0
     assert nano.trust([12.0, 12.5, 11.9, 12.2]) < 0.01
+
+
+def test_of_a_single_reference_only_the_reference_matcher_compares():
+    nano = Calibration.of_profile("nano")
+    one, two = (Product(SPEC, references=(None,) * n, tracer_scores=(-6.5, -6.8)[:n]) for n in (1, 2))
+    assert _trust(one, nano) == (1.0, 0.0, 1.0)
+    assert _trust(two, nano)[1] == 1.0
+    assert _trust(one, Calibration()) == (1.0, 1.0, 1.0)

@@ -65,8 +65,6 @@ class Distances(NamedTuple):
     """float32 (P,), Euclidean, in [0, 2]."""
     fine: Tensor
     """float32 (Q,), likewise."""
-    rotation: float = 0.0
-    """Degrees by which the nearest reference was rotated."""
 
     @property
     def pred_score(self) -> float:
@@ -104,11 +102,9 @@ class TwoScaleBank:
         """Distances of the patches of one photo, (P, C) and (Q, D)."""
         by_view = _nearest(coarse, self.coarse.flatten(0, 1))
         # Rotation of each reference that is nearest to the photo.
-        means = by_view.mean(1).view(self.coarse.shape[:2])
-        views = means.argmin(1)
+        views = by_view.mean(1).view(self.coarse.shape[:2]).argmin(1)
         aligned = self.fine[torch.arange(len(views)), views]
-        rotation = int(means.amin(0).argmin()) * 360.0 / ROTATIONS
-        return Distances(by_view.amin(0), _nearest(fine, aligned).amin(0), rotation)
+        return Distances(by_view.amin(0), _nearest(fine, aligned).amin(0))
 
     @cached_property
     def level(self) -> float:
@@ -174,7 +170,7 @@ class TwoScaleMatcher:
         score = found.pred_score
         values = (raw / (raw + bank.level)).astype(np.float32)
         pred_score = score / (score + bank.level)
-        return AnomalyMap(values, pred_score, "reference", raw=raw, raw_score=score, rotation=found.rotation)
+        return AnomalyMap(values, pred_score, "reference", raw=raw, raw_score=score)
 
     def leave_one_out(self, bank: TwoScaleBank) -> list[float]:
         """Score of each reference against the others; of a single one, `TYPICAL_SCORE`."""
