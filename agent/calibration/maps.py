@@ -20,7 +20,8 @@ from agent.rules.induction.sizes import Measuring
 LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
 REFERENCE_SHARE = 0.25
-"""Share of the reference matcher beside a tracer that is trusted: the largest that ranks medleys no worse."""
+"""Share of the reference matcher beside a tracer that is trusted, between two that were tried on 50 photos of medleys:
+0.2 ranked them as well as no reference matcher, and 0.3 slightly worse."""
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
 Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
@@ -184,7 +185,6 @@ class Looks(BaseModel):
     """The same on the crop alone."""
     recount: LookMap = LookMap()
     """Change of a rule's log-odds of "broken" when the parts are found anew."""
-    """How small the outlined place is: log of the photo's area over its own."""
 
     def without_narrator(self) -> Looks:
         """The same, with answers of the narrator worth nothing."""

@@ -131,11 +131,14 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
 
 
 def _unreliable(evidence: list[Evidence], state: InspectionState, context: Context) -> Sentence | None:
-    """That the tracer, and what it finds, hardly counts on this product; cites what the verdict rests on instead."""
-    if context.calibration.trust(need_product(state).tracer_scores) >= RELIABLE:
+    """That parts and layout hardly count on this product; cites what the verdict rests on instead."""
+    product, calibration = need_product(state), context.calibration
+    single = len(product.references) == 1 and calibration.tracer_levels is not None
+    unreliable = calibration.trust(product.tracer_scores) < RELIABLE
+    if not (single or unreliable):
         return None
     cites = tuple(item.id for item in evidence if item.source == "reference")[:1]
-    return Sentence(tell("unreliable_models", language=context.language), cites)
+    return Sentence(tell("unreliable_models" if unreliable else "single_reference", language=context.language), cites)
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:

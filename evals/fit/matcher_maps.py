@@ -182,6 +182,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "rule": _PLAIN,
             "lone": _PLAIN,
             "parts": _PLAIN,
+            "tracer_levels": stored.tracer_levels,
             "measuring": stored.measuring,
             "narrator": stored.narrator,
             "leaning": stored.leaning,

@@ -145,7 +145,10 @@ def main() -> None:
         line = yaml.safe_dump({name: model.model_dump()}, sort_keys=False, default_flow_style=None, width=400)
         text, count = re.subn(rf"(?ms)^{name}: \{{.*?\}}\n", line, text, count=1)
         text = text if count else text + line
-    write_atomic(target, text)
+    folders = " ".join("/".join(folder.parts[-2:]) for folder in options.photos)
+    note = f"# Reference map and tracer levels: python -m evals.fit.reference_map --profile {options.profile}"
+    kept = [line for line in text.splitlines() if not line.startswith(note.split(" --", maxsplit=1)[0])]
+    write_atomic(target, "\n".join([f"{note} --products {options.products} --photos {folders}", *kept]) + "\n")
     sys.stderr.write(f"{target}: written\n")
 
 

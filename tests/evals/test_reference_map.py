@@ -1,0 +1,44 @@
+"""The fit of the reference matcher's map and of the tracer's levels, and the study on real photos."""
+
+import numpy as np
+from PIL import Image
+
+from agent.calibration.maps import MatcherMap
+from evals.fit.matcher_maps import MatcherScores
+from evals.fit.reference_map import ProductScores, fit
+from evals.studies.real_photos import COLUMNS, photo_sets, table
+
+PLAIN = MatcherMap(spread=0.07, offset=0.0, limit=1e9)
+
+
+def test_the_map_separates_what_is_separate_and_real_photos_weigh_as_much_as_rendered_ones():
+    draw = np.random.default_rng(0)
+    rendered = MatcherScores(list(draw.normal(0, 1, 60)), list(draw.normal(0, 1, 60)))
+    real = MatcherScores(list(draw.normal(0, 1, 20)), list(draw.normal(5, 1, 20)))
+    fitted, levels = fit(ProductScores(rendered, real, [[-6.0, -6.4], [-7.0, -7.2], [-5.0, -5.8]]), PLAIN)
+    assert fitted.llr(6.0) > 1.0
+    assert fitted.llr(-1.0) < 0.0
+    blind, _ = fit(ProductScores(rendered, rendered, [[-6.0, -6.4], [-7.0, -7.2]]), PLAIN)
+    assert blind.llr(6.0) < fitted.llr(6.0)
+    assert -7.0 < levels.mean < -5.0 and levels.trust([-6.2, -6.4]) == 1.0
+
+
+def test_sets_of_both_layouts_are_found_and_every_set_has_its_row(tmp_path):
+    for name in (
+        "hazelnut/train/good/0",
+        "hazelnut/test/good/1",
+        "hazelnut/test/hole/2",
+        "cubes/normal/0",
+        "cubes/abnormal/1",
+    ):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32)).save(path)
+    for n in range(20):
+        Image.new("RGB", (32, 32), (n, 0, 0)).save(tmp_path / f"cubes/normal/x{n:02d}.png")
+    found = {photos.name: photos for photos in photo_sets(tmp_path)}
+    assert (len(found["hazelnut"].references), len(found["hazelnut"].good), len(found["hazelnut"].bad)) == (1, 1, 1)
+    assert not set(found["cubes"].references) & set(found["cubes"].good)
+    rows = [(photos, 4, dict.fromkeys(COLUMNS, 0.5 * n), 1.0) for n, photos in enumerate(found.values(), 1)]
+    text = table(rows, [4])
+    assert "| hazelnut | 1 + 1 | 4 | 0.500" in text and "**0.750**" in text
