@@ -152,7 +152,7 @@ class TwoScaleMatcher:
 
         Returns:
             A map whose `raw` is the sum of both distances of a pixel's patches, and whose `raw_score` is the largest
-            coarse distance plus the mean of the largest fine ones; `values` are raw / (raw + mean score of good ones).
+            coarse distance plus the mean of the largest fine ones; `values` rise with the product of both distances.
 
         Raises:
             ModelError: the bank was built by another model.
@@ -162,13 +162,16 @@ class TwoScaleMatcher:
         rows, columns = bank.grid
         maps = self._maps([_resized(sample.image, bank.grid)])
         found = bank.distances(maps.coarse[0].flatten(0, 1), maps.fine[0].flatten(0, 1))
-        coarse = found.coarse.view(1, 1, rows // 2, columns // 2)
-        both = functional.interpolate(coarse, (rows, columns), mode="bilinear", align_corners=False)
-        both = both + found.fine.view(1, 1, rows, columns)
-        size = sample.image.shape[:2]
-        raw = functional.interpolate(both, size, mode="bilinear", align_corners=False)[0, 0].cpu().numpy()
-        score = found.pred_score
-        values = (raw / (raw + bank.level)).astype(np.float32)
+        fine = found.fine.view(1, 1, rows, columns)
+        coarse = functional.interpolate(
+            found.coarse.view(1, 1, rows // 2, columns // 2), (rows, columns), mode="bilinear", align_corners=False
+        )
+        # The product is high where both are, which bounds a place more closely than the sum.
+        grids = torch.cat([coarse + fine, coarse * fine], dim=1)
+        height, width = sample.image.shape[:2]
+        large = functional.interpolate(grids, (height, width), mode="bilinear", align_corners=False)[0].cpu().numpy()
+        raw, score = large[0], found.pred_score
+        values = (large[1] / (large[1] + bank.level**2 / 4)).astype(np.float32)
         pred_score = score / (score + bank.level)
         return AnomalyMap(values, pred_score, "reference", raw=raw, raw_score=score)
 
