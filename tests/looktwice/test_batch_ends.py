@@ -26,12 +26,14 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-def gone(out):
-    shutil.rmtree(out)
-
-
 def moved(out):
     out.rename(out.with_name("elsewhere"))
+
+
+def gone(out):
+    # Renamed first: another worker may write into the folder while its files are removed one by one.
+    moved(out)
+    shutil.rmtree(out.with_name("elsewhere"))
 
 
 def replaced(out):
