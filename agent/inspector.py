@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from agent.products.spec import Product, ProductSpec
 from agent.report.model import InspectionReport
 from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
-from agent.tracing import private_tracing
 from tools.errors import InputError
 from tools.types import RGB, Sample
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from agent.calibration.maps import Calibration
     from agent.chat import Chat
     from agent.products.revision import Check
-    from agent.state import Context, Policy, Update
+    from agent.state import Context, InspectionState, Policy, Update
 
 Photo = Union[Path, str, RGB, Sample, "Image"]
 """A path, an RGB array (H, W, 3) uint8, a PIL image of any mode, or a sample decoded before."""
@@ -218,27 +217,43 @@ class Inspector:
         Raises:
             tools.errors.InputError: the photo or a reference cannot be read, or a text is too long.
         """
-        from agent.state import InspectionState, Request
+        final: InspectionState | None = None
+        for name, update, state in self.steps(
+            photo, product=product, references=references, normal=normal, question=question
+        ):
+            final = state
+            if on_step is not None:
+                on_step(name, update)
+        if final is None:
+            raise RuntimeError("the graph ended without a state")
+        return self._report(final)
+
+    def steps(
+        self,
+        photo: Photo,
+        *,
+        product: Product | None = None,
+        references: Sequence[Photo] = (),
+        normal: str = "",
+        question: str = "",
+    ) -> Iterator[tuple[str, Update, InspectionState]]:
+        """Inspects one photo step by step: each step's name, what it changed, and the state after it.
+
+        The next step runs when the next item is asked for. Arguments and errors are those of `inspect`.
+        """
+        from agent.graph import run_steps
+        from agent.state import Request
 
         checked_text("description of a good part", normal, DESCRIPTION)
         checked_text("question", question, QUESTION)
-
         request = Request(
             _photo(photo), product, tuple(_photo(r) for r in references), normal=normal, question=question
         )
-        final: dict[str, Any] | None = None
-        with private_tracing():
-            for item in self._graph.stream(request, context=self._context, stream_mode=["updates", "values"]):
-                mode, chunk = cast("tuple[str, dict[str, Any]]", item)
-                if mode == "values":
-                    final = chunk
-                elif on_step is not None:
-                    for name, update in chunk.items():
-                        on_step(name, update)
-        if final is None:
-            raise RuntimeError("the graph ended without a state")
+        return run_steps(self._graph, request, self._context)
+
+    def _report(self, state: InspectionState) -> InspectionReport:
         return InspectionReport.of_state(
-            InspectionState(**final),
+            state,
             models=self._context.toolbox.describe(),
             profile=self.profile,
             language=self._context.language,
@@ -271,12 +286,7 @@ class Inspector:
             report,
             product,
             lambda sample, known: self.inspect(sample, product=known),
-            lambda state: InspectionReport.of_state(
-                state,
-                models=self._context.toolbox.describe(),
-                profile=self.profile,
-                language=self._context.language,
-            ),
+            self._report,
         )
         return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
 

@@ -141,6 +141,14 @@ class InspectionState(Request):
     seconds: Annotated[dict[str, float], add_seconds] = field(default_factory=dict)
 
 
+@dataclass
+class Revision(InspectionState):
+    """A finished inspection and what a person asks of it; `hypothesis` is what to look at again, if anything."""
+
+    added: tuple[Evidence, ...] = ()
+    """Evidence to add, with its ids."""
+
+
 class Update(TypedDict, total=False):
     """What a step may change."""
 

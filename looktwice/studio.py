@@ -7,21 +7,18 @@ process, and what the browser sees after each step is what that step found, in w
 from __future__ import annotations
 
 import os
-import time
 from collections import OrderedDict
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
-from itertools import pairwise
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from uuid import uuid4
 
-from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
+from langgraph.graph import StateGraph
 
-from agent import steps
-from agent.graph import FIRST, after_suspect
+from agent.graph import FIRST, LOOP, Route, add_inspection
 from agent.state import InspectionState, Update, add_seconds
 from tools.errors import InputError
 
@@ -70,19 +67,12 @@ def inspection() -> CompiledStateGraph[StudioOutput, None, StudioInput, StudioOu
         tools.errors.ModelError: the profile's checkpoints are not on disk.
     """
     graph = StateGraph(StudioOutput, input_schema=StudioInput)
-    for name in (*FIRST, "suspect", "look_again", "judge", "explain"):
-        graph.add_node(name, _shown(name))
-    for name, following in pairwise((START, *FIRST, "suspect")):
-        graph.add_edge(name, following)
-    graph.add_conditional_edges("suspect", _after_suspect)
-    graph.add_edge("look_again", "suspect")
-    graph.add_edge("judge", "explain")
-    graph.add_edge("explain", END)
+    add_inspection(graph, _shown, _after_suspect)
     return graph.compile()
 
 
-_under_way: OrderedDict[str, InspectionState] = OrderedDict()
-"""By run: what the steps share."""
+_under_way: OrderedDict[str, Iterator[tuple[str, Update, InspectionState]]] = OrderedDict()
+"""By run: the inspection, which goes on when its next step is asked for."""
 
 
 @cache
@@ -93,60 +83,42 @@ def _inspector() -> Inspector:
 
 
 def _shown(name: str) -> Any:
-    """A step of the inspection, told in plain JSON."""
-    step = getattr(steps, name)
+    """A node that lets the inspection take its next step and shows what that step found."""
 
     def run(state: StudioOutput) -> StudioOutput:
-        started = name == FIRST[0]
-        key = uuid4().hex if started else state["run"]
-        before = _begun(state) if started else _found(key)
-        start = time.perf_counter()
-        update: Update = step(before, Runtime(context=_inspector().context))
-        _under_way[key] = merged(before, update)
-        while len(_under_way) > KEPT:
-            _under_way.popitem(last=False)
-        return {"run": key, "seconds": {name: round(time.perf_counter() - start, 3)}, **plain(update)}
+        key = uuid4().hex if name == FIRST[0] else state["run"]
+        if name == FIRST[0]:
+            _under_way[key] = _begun(state)
+            while len(_under_way) > KEPT:
+                _under_way.popitem(last=False)
+        if key not in _under_way:
+            raise InputError(f"run {key} is not in this process any more; begin again from the first step.")
+        step, update, _ = next(_under_way[key], ("", Update(), None))
+        if step != name:
+            raise InputError(f"run {key} is past the step '{name}'; begin again from the first step.")
+        if name == LOOP[-1]:
+            del _under_way[key]
+        return {"run": key, "seconds": {k: round(v, 3) for k, v in update["seconds"].items()}, **plain(update)}
 
     run.__name__ = name
     return run
 
 
-def _after_suspect(state: StudioOutput) -> Literal["look_again", "judge"]:
-    return after_suspect(_found(state["run"]))
+def _after_suspect(state: StudioOutput) -> Route:
+    return "look_again" if state["suspected"] is not None else "judge"
 
 
-def _begun(state: StudioOutput) -> InspectionState:
-    """The state before the first step.
+def _begun(state: StudioOutput) -> Iterator[tuple[str, Update, InspectionState]]:
+    """An inspection before its first step.
 
     Raises:
         tools.errors.InputError: no photo was named.
     """
     if not state.get("photo"):
         raise InputError("the state has no photo; give the path of one on this machine.")
-    good = tuple(Path(r) for r in state.get("references") or ())
-    return InspectionState(
-        Path(state["photo"]), None, good, normal=state.get("normal") or "", question=state.get("question") or ""
-    )
-
-
-def _found(run: str) -> InspectionState:
-    """What the steps of a run share.
-
-    Raises:
-        tools.errors.InputError: it was begun in another process, or too many others came since.
-    """
-    if run not in _under_way:
-        raise InputError(f"run {run} is not in this process any more; begin again from the first step.")
-    return _under_way[run]
-
-
-def merged(state: InspectionState, update: Update) -> InspectionState:
-    """The state after a step: lists grow, seconds add up, anything else is replaced."""
-    changed: dict[str, Any] = dict(update)
-    for name in ("evidence", "looks"):
-        changed[name] = [*getattr(state, name), *changed.get(name, ())]
-    changed["seconds"] = add_seconds(state.seconds, changed.get("seconds", {}))
-    return replace(state, **changed)
+    references = [Path(r) for r in state.get("references") or ()]
+    normal, question = state.get("normal") or "", state.get("question") or ""
+    return _inspector().steps(Path(state["photo"]), references=references, normal=normal, question=question)
 
 
 def plain(update: Update) -> StudioOutput:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langgraph.runtime import Runtime
-
-from agent import steps
 from agent.chat.records import PartFact, facts_of
-from agent.evidence.types import Claim, Evidence, Hypothesis, Kind
+from agent.evidence.types import Claim, Evidence, Hypothesis, Kind, appended
+from agent.graph import build_revision, state_after
 from agent.products.learn import known_parts
 from agent.report.model import Finding, InspectionReport
-from agent.state import Context, InspectionState, Update
+from agent.state import Context, InspectionState, Revision
 from tools.errors import LookTwiceError
 from tools.types import Box, Region, Sample
 
@@ -67,8 +64,6 @@ class Case:
         self._parts = tuple(parts) if parts is not None else None
         self.product = product
         self.report = report
-        if self._state is not None:
-            self._state = _with_added(self._state, report)
 
     @property
     def name(self) -> str:
@@ -86,7 +81,9 @@ class Case:
         return self._state is not None
 
     def state(self) -> InspectionState:
-        """What the inspection found out; a report from a file is inspected again for it.
+        """What the inspection found out, with what the report holds beyond it, such as second looks of a kept thread.
+
+        A report from a file is inspected again for it.
 
         Raises:
             BlindError: the photo is not there any more, or is another one.
@@ -96,9 +93,11 @@ class Case:
             if fresh.state is None:
                 raise RuntimeError("an inspection ended without a state")
             self.product = self.product or fresh.state.product
-            self._state = _with_added(fresh.state, self.report)
-            asked = [e for e in self.report.evidence if e.id.startswith(ASKED)]
-            self._settle(self._state, asked)
+            self._state = fresh.state
+        known = {e.id for e in self._state.evidence}
+        beyond = [e for e in self.report.evidence if e.id not in known and not e.id.startswith(ASKED)]
+        if beyond:
+            self._state = self._revise(self._state, added=[_restored(e) for e in beyond])
         return self._state
 
     def sample(self) -> Sample:
@@ -162,24 +161,16 @@ class Case:
         Raises:
             BlindError: as `state`.
         """
-        state = replace(self.state(), hypothesis=hypothesis)
-        update = steps.look_again(state, Runtime(context=self.context))
-        found = update.get("evidence", [])
-        looked = replace(
-            state, looks=[*state.looks, *update.get("looks", [])], evidence=[*state.evidence, *found], hypothesis=None
-        )
-        self._settle(looked, [e for e in self.report.evidence if e.id.startswith(ASKED)])
-        ids = {e.id for e in found}
-        return tuple(e for e in self.report.evidence if e.id in ids)
+        state = self.state()
+        self._state = self._revise(state, hypothesis=hypothesis)
+        looked = {e.id for e in self._state.evidence[len(state.evidence) :] if e.look is not None}
+        return tuple(e for e in self.report.evidence if e.id in looked)
 
     def append(self, evidence: Sequence[Evidence]) -> tuple[str, ...]:
         """Adds evidence, ids given here, and fuses the verdict anew; raises like `state`."""
-        from agent.evidence.types import appended
-
         state = self.state()
         more = appended(evidence, state.evidence)
-        asked = [e for e in self.report.evidence if e.id.startswith(ASKED)]
-        self._settle(replace(state, evidence=[*state.evidence, *more]), asked)
+        self._state = self._revise(state, added=more)
         return tuple(e.id for e in more)
 
     def renew(self, product: Product) -> None:
@@ -189,37 +180,20 @@ class Case:
         self.report = self._inspect(sample, product)
         self._state, self._parts = self.report.state, None
 
-    def _settle(self, state: InspectionState, asked: Sequence[Finding]) -> None:
-        """Judges and explains a state, and takes its report, with what was measured on request behind it."""
-        runtime = Runtime(context=self.context)
-        state = replace(state, **steps.judge(state, runtime))
-        state = _explained(state, steps.explain(replace(state, question=""), runtime))
-        made = self._report_of(state)
+    def _revise(
+        self, state: InspectionState, *, added: Sequence[Evidence] = (), hypothesis: Hypothesis | None = None
+    ) -> InspectionState:
+        """Lets the graph add evidence or look again, then judge and explain; takes the report of the new state.
+
+        What was measured on request stays in the report.
+        """
+        given = Revision(**{**vars(state), "hypothesis": hypothesis}, added=tuple(added))
+        revised = state_after(build_revision(), given, self.context)
+        made, asked = self._report_of(revised), [e for e in self.report.evidence if e.id.startswith(ASKED)]
         self.report = made.model_copy(
             update={"evidence": (*made.evidence, *asked), "answer": self.report.answer, "image": self.report.image}
         )
-        self._state = state
-
-
-def _explained(state: InspectionState, update: Update) -> InspectionState:
-    """The state with its explanation; evidence that explaining adds anew each time is added once."""
-    known = {(e.hypothesis, e.claim.key, repr(e.claim.facts)): e.id for e in state.evidence}
-    added, same = [], {}
-    for item in update.get("evidence", []):
-        before = known.get((item.hypothesis, item.claim.key, repr(item.claim.facts)))
-        if before is None:
-            added.append(item)
-        else:
-            same[item.id] = before
-    told = tuple(replace(s, cites=tuple(same.get(i, i) for i in s.cites)) for s in update.get("explanation", ()))
-    return replace(state, evidence=[*state.evidence, *added], explanation=told)
-
-
-def _with_added(state: InspectionState, report: InspectionReport) -> InspectionState:
-    """A fresh state with the evidence that a kept report has beyond it, such as second looks that were asked for."""
-    known = {e.id for e in state.evidence}
-    added = [e for e in report.evidence if e.id not in known and not e.id.startswith(ASKED)]
-    return replace(state, evidence=[*state.evidence, *(_restored(e) for e in added)])
+        return revised
 
 
 def _restored(finding: Finding) -> Evidence:

@@ -73,7 +73,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
         )
     sentences += _maybe(_unreliable(evidence, state, context))
     update = Update(explanation=backed(_once(sentences), evidence), evidence=named)
-    if state.question:
+    if state.question and state.answer is None:
         turns = [Turn("user", state.question, images=1)]
         update["answer"] = context.toolbox.narrator.answer([need_sample(state).image], turns)
     return update
@@ -105,14 +105,16 @@ def _asked(
     named: list[Evidence] = []
     claim = name_of(narrator, pair, product) if leading.kind == "structural" else None
     if claim is not None:
-        named = appended([Evidence("structural", claim, 0.0, "narrator", leading.name, region=region)], state.evidence)
+        evidence = Evidence("structural", claim, 0.0, "narrator", leading.name, region=region)
+        if not any((e.source, e.hypothesis, e.claim) == ("narrator", leading.name, claim) for e in state.evidence):
+            named = appended([evidence], state.evidence)
         usual = story_of(str(claim.facts["name"]), context.language)
     if not context.calibration.prose:
         return named, familiar, usual
     told = list(tell_hypothesis(leading, sample, context.language, sure=True))
     found = " ".join(s.text for s in told[:1])
-    evidence = [*leading.evidence, *named]
-    return named, familiar, story_in_words(narrator, product, sample, evidence, found, usual, context.language)
+    known = [*leading.evidence, *named]
+    return named, familiar, story_in_words(narrator, product, sample, known, found, usual, context.language)
 
 
 def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], context: Context) -> list[Sentence]:

@@ -14,7 +14,7 @@ from agent.evidence.types import Action, Evidence, Hypothesis, Look, Option, app
 from agent.looks import LookInput, LookResult, able, ask, choose, compare, recount, zoom
 from agent.matchers.questions import looks_for
 from agent.products.spec import Product
-from agent.state import Context, InspectionState, Update, need_glance, need_product, need_sample
+from agent.state import Context, InspectionState, Revision, Update, need_glance, need_product, need_sample
 from tools.types import Box, Region, Sample
 
 EVERYWHERE: tuple[Action, ...] = ("zoom", "recount")
@@ -91,7 +91,7 @@ ACTIONS: dict[Action, Callable[[LookInput], LookResult]] = {
 
 
 def look_again(state: InspectionState, runtime: Runtime[Context]) -> Update:
-    """Appends the look and what it found."""
+    """Appends the look and what it found; the hypothesis has then been looked at."""
     aimed = state.hypothesis
     if aimed is None:
         return Update()
@@ -102,4 +102,10 @@ def look_again(state: InspectionState, runtime: Runtime[Context]) -> Update:
     )  # fmt: skip
     found = ACTIONS[aimed.action](again)
     look = replace(found.look, seconds=perf_counter() - start)
-    return Update(looks=[look], evidence=appended(found.evidence, state.evidence))
+    return Update(looks=[look], evidence=appended(found.evidence, state.evidence), hypothesis=None)
+
+
+def amend(state: Revision, runtime: Runtime[Context]) -> Update:
+    """Appends the evidence that a person adds to a finished inspection."""
+    del runtime
+    return Update(evidence=list(state.added))
