@@ -9,6 +9,7 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
+from agent.cache import ProductCache
 from agent.calibration.maps import Calibration
 from agent.evidence.claims import Sentence
 from agent.evidence.fusion import anomaly_llr
@@ -19,7 +20,6 @@ from tools.types import AnomalyMap, Region, Sample, Source
 
 if TYPE_CHECKING:
     from agent.evidence.types import Evidence
-    from agent.matchers.questions import Familiar
     from agent.products.spec import Product
     from tools.toolbox import Toolbox
 
@@ -59,10 +59,8 @@ class Context:
     """Of the explanation."""
     profile: str = ""
     """Name of the profile that the tools are from."""
-    familiar: dict[str, Familiar] = field(default_factory=dict)
-    """Whether the narrator knows a product, by its words and its first reference, so that a batch asks once."""
-    products: dict[str, Product] = field(default_factory=dict)
-    """Products proposed on the way, by digest of references and words, so that a batch learns once."""
+    cache: ProductCache = field(default_factory=ProductCache)
+    """What the inspector has found out about products."""
 
     @property
     def prior_log_odds(self) -> float:

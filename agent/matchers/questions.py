@@ -86,19 +86,20 @@ def familiar_with(context: Context, product: Product, sample: Sample) -> Familia
     """What the narrator's list of parts says of a product; asked once for the same references and words.
 
     Args:
-        context: holds the narrator, and what was found out before.
+        context: holds the narrator, and the cache of what was found out before.
         product: its words, its named parts and its first reference.
         sample: shown where there is no reference.
     """
     shown = product.references[0] if product.references else sample
-    key = "\n".join([product.spec.product, product.spec.normal, shown.digest])
-    if key not in context.familiar:
+
+    def asked() -> Familiar:
         listed = [part.label for part in proposed_parts(context.toolbox.narrator, [shown], product.spec.product)]
         labels = " ".join(part.label for part in product.spec.parts)
         told = f"{product.spec.product} {product.spec.normal} {labels}".lower()
         strange = tuple(label for label in listed if label.split()[-1] not in told)
-        context.familiar[key] = Familiar(bool(listed) and len(strange) < STRANGE * len(listed), strange)
-    return context.familiar[key]
+        return Familiar(bool(listed) and len(strange) < STRANGE * len(listed), strange)
+
+    return context.cache.familiar.get("\n".join([product.spec.product, product.spec.normal, shown.digest]), asked)
 
 
 def looks_for(context: Context, product: Product, sample: Sample) -> Looks:

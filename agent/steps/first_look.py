@@ -8,6 +8,7 @@ from pathlib import Path
 from langgraph.runtime import Runtime
 
 from agent.products.learn import known_parts, learn
+from agent.products.spec import Product
 from agent.state import Context, Glance, InspectionState, Update, need_product, need_sample
 from tools.anomaly.peaks import peaks
 from tools.images import load_sample
@@ -34,9 +35,9 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if state.product is not None:
         return Update()
     context = runtime.context
-    key = hashlib.sha256("\n".join([state.normal, *(s.digest for s in state.good)]).encode()).hexdigest()
-    if key not in context.products:
-        context.products[key] = learn(
+
+    def learned() -> Product:
+        return learn(
             context.toolbox,
             "product",
             state.good,
@@ -44,7 +45,9 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
             detection=context.calibration.detection,
             measuring=context.calibration.measuring,
         )
-    return Update(product=context.products[key])
+
+    key = hashlib.sha256("\n".join([state.normal, *(s.digest for s in state.good)]).encode()).hexdigest()
+    return Update(product=context.cache.learned.get(key, learned))
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:

@@ -8,6 +8,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 from scripted import GOOD, Toolbox, context, photo
 
+from agent.cache import ProductCache
 from agent.evidence.types import Claim, Evidence, Hypothesis, appended
 from agent.graph import FIRST, build_graph, build_revision, run_steps, state_after
 from agent.state import Request, Revision
@@ -72,3 +73,14 @@ def test_an_inspection_in_a_step_of_another_graph_leaves_nothing_in_its_store():
     assert 0 < done["score"] < 0.5
     kept = saver.conn.execute("SELECT DISTINCT checkpoint_ns FROM checkpoints").fetchall()
     assert kept == [("",)]
+
+
+def test_what_is_found_out_about_products_is_kept_within_bounds():
+    cache, made = ProductCache(), []
+    for number in range(10):
+        cache.learned.get(f"product {number}", lambda: made.append(1))
+    assert len(list(cache.learned)) < 10
+    cache.learned.get("product 9", lambda: made.append(1))
+    assert len(made) == 10
+    cache.learned.get("product 0", lambda: made.append(1))
+    assert len(made) == 11

@@ -1,0 +1,63 @@
+"""What an inspector has found out about products, kept within bounds, so that a batch finds it out once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from agent.matchers.questions import Familiar
+    from agent.products.spec import Product
+
+PRODUCTS = 4
+"""Products that are kept with their references and memory banks."""
+ANSWERS = 1_000
+"""Answers that are kept."""
+T = TypeVar("T")
+
+
+class BoundedCache(Generic[T]):
+    """Values by key; when it is full, the value that was not used for longest makes room.
+
+    >>> cache = BoundedCache[int](2)
+    >>> [cache.get(key, lambda: len(key)) for key in ("a", "bb", "a", "ccc")], list(cache)
+    ([1, 2, 1, 3], ['a', 'ccc'])
+    """
+
+    def __init__(self, size: int) -> None:
+        """Starts empty.
+
+        Args:
+            size: values kept at most.
+        """
+        self._size = size
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """Returns the value of a key; makes it where it is not kept."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterates over the keys, the one not used for longest first."""
+        return iter(tuple(self._values))
+
+
+class ProductCache:
+    """Products learned on the way, and whether the vision-language model knows a product."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self.learned: BoundedCache[Product] = BoundedCache(PRODUCTS)
+        self.familiar: BoundedCache[Familiar] = BoundedCache(ANSWERS)
