@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import cache
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 from uuid import uuid4
 
 from langgraph.graph import StateGraph
 
+from agent.events import StepEvent
 from agent.graph import FIRST, LOOP, Route, add_inspection
 from agent.state import InspectionState, Update, add_seconds
 from tools.errors import InputError
@@ -31,6 +31,10 @@ PROFILE = "LOOKTWICE_PROFILE"
 """Names the profile; "nano" by default."""
 KEPT = 8
 """Inspections under way whose photos are kept in memory."""
+
+
+SHOWN = ("evidence", "looks", "verdict", "explanation", "answer")
+"""Fields of a step's event that are shown as they are."""
 
 
 class StudioInput(TypedDict, total=False):
@@ -55,7 +59,7 @@ class StudioOutput(StudioInput, total=False):
     suspected: dict[str, Any] | None
     """What is about to be looked at again, and how; None where nothing is worth it."""
     verdict: dict[str, Any]
-    explanation: list[str]
+    explanation: list[dict[str, Any]]
     answer: str
     seconds: Annotated[dict[str, float], add_seconds]
 
@@ -98,7 +102,11 @@ def _shown(name: str) -> Any:
             raise InputError(f"run {key} is past the step '{name}'; begin again from the first step.")
         if name == LOOP[-1]:
             del _under_way[key]
-        return {"run": key, "seconds": {k: round(v, 3) for k, v in update["seconds"].items()}, **plain(update)}
+        found = StepEvent.of(name, update).as_record()
+        shown = cast("StudioOutput", {field: found[field] for field in SHOWN if field in found})
+        if name == "suspect":
+            shown["suspected"] = found.get("suspected")
+        return {**shown, "run": key, "seconds": {name: found["seconds"]}}
 
     run.__name__ = name
     return run
@@ -119,37 +127,3 @@ def _begun(state: StudioOutput) -> Iterator[tuple[str, Update, InspectionState]]
     references = [Path(r) for r in state.get("references") or ()]
     normal, question = state.get("normal") or "", state.get("question") or ""
     return _inspector().steps(Path(state["photo"]), references=references, normal=normal, question=question)
-
-
-def plain(update: Update) -> StudioOutput:
-    """What a step found, as plain JSON."""
-    from agent.evidence.claims import say
-
-    found = StudioOutput()
-    if "evidence" in update:
-        found["evidence"] = [
-            {
-                "id": e.id, "kind": e.kind, "about": e.hypothesis, "says": say(e.claim), "llr": round(e.llr, 3),
-                "source": e.source, "box": [round(v) for v in e.region.box] if e.region else None,
-            }
-            for e in update["evidence"]
-        ]  # fmt: skip
-    if "looks" in update:
-        found["looks"] = [
-            {
-                "id": look.id, "about": look.hypothesis, "action": look.action, "question": look.question,
-                "box": [round(v) for v in look.box], "changed": round(look.llr, 3),
-            }
-            for look in update["looks"]
-        ]  # fmt: skip
-    if "hypothesis" in update:
-        h = update["hypothesis"]
-        found["suspected"] = {"about": h.name, "kind": h.kind, "action": h.action, "value": h.value} if h else None
-    if "verdict" in update:
-        verdict = update["verdict"]
-        found["verdict"] = {**asdict(verdict), "kinds": list(verdict.kinds), "word": verdict.word}
-    if "explanation" in update:
-        found["explanation"] = [sentence.text for sentence in update["explanation"]]
-    if update.get("answer"):
-        found["answer"] = update["answer"]
-    return found

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agent.evidence.claims import say_briefly
 from agent.evidence.fusion import by_hypothesis, carrying, probability
-from agent.evidence.types import Evidence, Kind, Look, Told, Verdict, Word
+from agent.evidence.types import Evidence, Kind, Look, Option, Told, Verdict, Word
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.mask_encoding import encode_rle
 from tools.types import Region, Sample
@@ -34,6 +34,19 @@ class VerdictOut(_Frozen):
     told: Told | None = None
     """The same as the explanation tells it, such as "probably_good"; None in reports of before it was recorded."""
 
+    @classmethod
+    def of(cls, verdict: Verdict) -> VerdictOut:
+        """The plain data of a verdict."""
+        return cls(
+            anomalous=verdict.anomalous,
+            score=verdict.score,
+            confidence=verdict.confidence,
+            kinds=verdict.kinds,
+            threshold=verdict.threshold,
+            word=verdict.word,
+            told=verdict.told,
+        )
+
 
 class Finding(_Frozen):
     """One piece of evidence, as people and programs read it."""
@@ -54,6 +67,32 @@ class Finding(_Frozen):
     hypothesis: str = ""
     """What it speaks about; evidence of one hypothesis adds up."""
 
+    @classmethod
+    def of(cls, evidence: Evidence, llr: float, language: str = "en", *, masked: bool = True) -> Finding:
+        """The plain data of evidence.
+
+        Args:
+            evidence: with its id.
+            llr: log-likelihood ratio of its hypothesis.
+            language: of the words.
+            masked: whether its mask is encoded too.
+        """
+        region = evidence.region
+        mask = region.mask if region is not None and masked else None
+        return cls(
+            id=evidence.id,
+            kind=evidence.kind,
+            part=evidence.part,
+            what=say_briefly(evidence.claim, language),
+            box=_rounded(region),
+            mask=dict(encode_rle(mask)) if mask is not None else None,
+            score=round(probability(llr), 6),
+            llr=round(evidence.llr, 4),
+            source=evidence.source,
+            look=evidence.look,
+            hypothesis=evidence.hypothesis,
+        )
+
 
 class SentenceOut(_Frozen):
     """One sentence and the ids that it cites."""
@@ -70,6 +109,11 @@ class OptionOut(_Frozen):
     """Expected change of the verdict's probability per second."""
     p: float | None
     """How likely the narrator was to choose it; None where it was not asked."""
+
+    @classmethod
+    def of(cls, option: Option) -> OptionOut:
+        """The plain data of an option."""
+        return cls(action=option.action, value=round(option.value, 5), p=option.p)
 
 
 class LookOut(_Frozen):
@@ -91,6 +135,25 @@ class LookOut(_Frozen):
     calls: int = 0
     """Runs of a model that it took."""
     seconds: float = 0.0
+
+    @classmethod
+    def of(cls, look: Look) -> LookOut:
+        """The plain data of a look."""
+        return cls(
+            id=look.id,
+            hypothesis=look.hypothesis,
+            action=look.action,
+            box=look.box,
+            question=look.question,
+            p_yes=round(look.p_yes, 4),
+            p_yes_debiased=round(look.p_yes_debiased, 4),
+            reference=look.reference,
+            llr=round(look.llr, 4),
+            answer=round(look.answer, 4),
+            menu=tuple(OptionOut.of(option) for option in look.menu),
+            calls=look.calls,
+            seconds=round(look.seconds, 4),
+        )
 
 
 class InspectionReport(_Frozen):
@@ -139,11 +202,11 @@ class InspectionReport(_Frozen):
             product=product.name,
             profile=profile,
             references=tuple(r.name for r in product.references),
-            verdict=_verdict(verdict),
-            findings=tuple(_finding(e, w.llr, language) for w in strong for e in w.evidence if e.llr > 0),
-            evidence=tuple(_finding(e, worth[e.hypothesis], language) for e in state.evidence),
+            verdict=VerdictOut.of(verdict),
+            findings=tuple(Finding.of(e, w.llr, language) for w in strong for e in w.evidence if e.llr > 0),
+            evidence=tuple(Finding.of(e, worth[e.hypothesis], language) for e in state.evidence),
             explanation=tuple(SentenceOut(text=s.text, cites=s.cites) for s in state.explanation),
-            looks=tuple(_look(look) for look in state.looks),
+            looks=tuple(LookOut.of(look) for look in state.looks),
             answer=state.answer,
             notes=product.notes,
             models=models,
@@ -219,55 +282,8 @@ class InspectionReport(_Frozen):
         return write_report(self, Path(folder))
 
 
-def _verdict(verdict: Verdict) -> VerdictOut:
-    return VerdictOut(
-        anomalous=verdict.anomalous,
-        score=verdict.score,
-        confidence=verdict.confidence,
-        kinds=verdict.kinds,
-        threshold=verdict.threshold,
-        word=verdict.word,
-        told=verdict.told,
-    )
-
-
-def _finding(evidence: Evidence, llr: float, language: str) -> Finding:
-    region = evidence.region
-    return Finding(
-        id=evidence.id,
-        kind=evidence.kind,
-        part=evidence.part,
-        what=say_briefly(evidence.claim, language),
-        box=_rounded(region),
-        mask=dict(encode_rle(region.mask)) if region is not None and region.mask is not None else None,
-        score=round(probability(llr), 6),
-        llr=round(evidence.llr, 4),
-        source=evidence.source,
-        look=evidence.look,
-        hypothesis=evidence.hypothesis,
-    )
-
-
 def _rounded(region: Region | None) -> tuple[float, float, float, float] | None:
     if region is None:
         return None
     x0, y0, x1, y1 = (round(v, 1) for v in region.box)
     return x0, y0, x1, y1
-
-
-def _look(look: Look) -> LookOut:
-    return LookOut(
-        id=look.id,
-        hypothesis=look.hypothesis,
-        action=look.action,
-        box=look.box,
-        question=look.question,
-        p_yes=round(look.p_yes, 4),
-        p_yes_debiased=round(look.p_yes_debiased, 4),
-        reference=look.reference,
-        llr=round(look.llr, 4),
-        answer=round(look.answer, 4),
-        menu=tuple(OptionOut(action=o.action, value=round(o.value, 5), p=o.p) for o in look.menu),
-        calls=look.calls,
-        seconds=round(look.seconds, 4),
-    )

@@ -12,7 +12,6 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
-    from agent.state import Update
     from looktwice.batch.workers import Runner
     from tools.types import Sample
 
@@ -70,30 +69,15 @@ def starter(
     return start
 
 
-class _ProposedError(Exception):
-    """Ends an inspection once the product is known."""
-
-    def __init__(self, product: Product) -> None:
-        super().__init__(product.name)
-        self.product = product
-
-
 def _proposed(inspector: Inspector, work: Work, first: Sample, say: Callable[[str], None]) -> Product:
     """The product that a photo and the user's words propose; kept, so that all processes and calls take the same."""
     path = work.out / PRODUCT
-
-    def caught(step: str, update: Update) -> None:
-        if step == "propose" and "product" in update:
-            raise _ProposedError(update["product"])
-
     if not path.exists():
-        try:
-            inspector.inspect(first, normal=work.normal, on_step=caught)
-        except _ProposedError as found:
-            from agent.products.files import write_spec
-
-            write_spec(found.product.spec, path)
-            for note in found.product.notes:
+        steps = inspector.steps(first, normal=work.normal)
+        product = next(state.product for name, _, state in steps if name == "propose")
+        if product is not None:
+            product.save(path)
+            for note in product.notes:
                 say(note)
     return inspector.load(path)
 

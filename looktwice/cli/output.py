@@ -194,12 +194,13 @@ class StepPrinter:
             return None
 
         def on_step(step: str, update: Update) -> None:
-            from agent.events import in_a_line, traced
+            from agent.events import StepEvent
 
-            record = {"photo": str(photo), **traced(step, update)}
+            event = StepEvent.of(step, update)
             if self._printed:
-                sys.stderr.write(in_a_line({k: v for k, v in record.items() if k != "photo"}) + "\n")
+                sys.stderr.write(event.in_a_line() + "\n")
             if self._file is not None:
+                record = {"photo": str(photo), **event.as_record()}
                 with self._file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 

@@ -17,7 +17,6 @@ from tools.errors import InputError
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from agent.inspector import OnStep
-    from agent.state import Update
     from tools.types import Sample
 
 CHECKED = 0.25
@@ -142,20 +141,13 @@ class Engine:
         """
         checked_text("normal", normal, LONGEST_NORMAL)
         refuse_many(references)
-        used: list[Product] = []
-
-        def noting(name: str, update: Update) -> None:
-            if "product" in update:
-                used.append(update["product"])
-            on_step(name, update)
-
         with self.queue.turn(on_place):
             sample = photo_of(photo)
             on_photo(sample)
             known = self.product(product) if isinstance(product, str) else product
             samples = [] if known is not None else [photo_of(path) for path in references]
-            report = self.inspector.inspect(sample, product=known, references=samples, normal=normal, on_step=noting)
-        return report, used[-1] if used else known
+            report = self.inspector.inspect(sample, product=known, references=samples, normal=normal, on_step=on_step)
+        return report, known if report.state is None else report.state.product
 
     def learn(
         self,

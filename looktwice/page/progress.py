@@ -16,7 +16,7 @@ from prompts import render
 from tools.errors import LookTwiceError
 
 if TYPE_CHECKING:
-    from agent.state import Update
+    from agent.events import StepEvent
     from tools.types import Sample
 
 NEXT = {
@@ -55,18 +55,15 @@ class Live:
         """The turn has come; seconds count from here."""
         self.ahead, self._since = 0, time.monotonic()
 
-    def step(self, name: str, update: Update) -> None:
+    def step(self, event: StepEvent) -> None:
         """A step has ended."""
-        found = self._found(name, update)
-        seconds = update.get("seconds", {}).get(name, 0.0)
-        self.steps.append(StepRecord(self.words(f"step_{name}"), found, seconds))
+        name = event.step
+        self.steps.append(StepRecord(self.words(f"step_{name}"), _found(event, self.words), event.seconds))
         self.now = NEXT.get(name, name)
-        hypothesis = update.get("hypothesis")
-        if name == "suspect":
-            self.now = "look_again" if hypothesis is not None else "judge"
-            if hypothesis is not None:
-                x0, y0, x1, y1 = hypothesis.region.box
-                self._box = (x0, y0, x1, y1)
+        if name == "suspect" and event.suspected is None:
+            self.now = "judge"
+        if event.suspected is not None:
+            self._box = event.suspected.box
 
     def html(self) -> str:
         """The piece of the page."""
@@ -85,43 +82,31 @@ class Live:
             box=box,
         )
 
-    def _found(self, name: str, update: Update) -> str:
-        """What a step found, in a few words."""
-        words = self.words
-        told = {
-            "intake": lambda: words(
-                "found_intake", width=update["sample"].size[0], height=update["sample"].size[1],
-                good=len(update.get("good", ())),
-            ),
-            "propose": lambda: words(
-                "found_propose", parts=len(update["product"].spec.parts), rules=len(update["product"].spec.rules)
-            ),
-            "glance": lambda: words(
-                "found_glance", places=sum(map(len, update["glance"].peaks)), parts=len(update["glance"].measured.parts)
-            ),
-            "match": lambda: words(
-                "found_match", all=len(update["evidence"]), against=sum(e.llr > 0 for e in update["evidence"])
-            ),
-            "suspect": lambda: _open_question(update, words),
-            "look_again": lambda: _look(update, words),
-            "judge": lambda: words("found_judge", score=f"{update['verdict'].score:.2f}"),
-            "explain": lambda: words("found_explain", sentences=len(update["explanation"])),
-        }  # fmt: skip
-        try:
-            return told[name]()
-        except KeyError:
-            # A step that changed nothing has found nothing.
-            return ""
 
-
-def _open_question(update: Update, words: Words) -> str:
-    hypothesis = update["hypothesis"]
-    return words["found_nothing_open"] if hypothesis is None else words("found_suspect", name=hypothesis.name)
-
-
-def _look(update: Update, words: Words) -> str:
-    look = update["looks"][-1]
-    return words("found_look", what=look.hypothesis, p=f"{look.p_yes_debiased:.2f}", llr=f"{look.llr:+.2f}")
+def _found(event: StepEvent, words: Words) -> str:
+    """What a step found, in a few words; nothing where it changed nothing."""
+    found = ""
+    if event.size is not None:
+        width, height = event.size
+        found = words("found_intake", width=width, height=height, good=len(event.references or ()))
+    elif event.product is not None:
+        found = words("found_propose", parts=event.part_types or 0, rules=event.rules or 0)
+    elif event.places is not None:
+        found = words("found_glance", places=sum(event.places), parts=event.parts or 0)
+    elif event.suspected is not None:
+        found = words("found_suspect", name=event.suspected.hypothesis)
+    elif event.step == "suspect":
+        found = words["found_nothing_open"]
+    elif event.looks:
+        look = event.looks[-1]
+        found = words("found_look", what=look.hypothesis, p=f"{look.p_yes_debiased:.2f}", llr=f"{look.llr:+.2f}")
+    elif event.verdict is not None:
+        found = words("found_judge", score=f"{event.verdict.score:.2f}")
+    elif event.explanation is not None:
+        found = words("found_explain", sentences=len(event.explanation))
+    elif event.evidence is not None:
+        found = words("found_match", all=len(event.evidence), against=sum(e.llr > 0 for e in event.evidence))
+    return found
 
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """Second looks: priced by what they are worth, aimed at one place, and told in the report."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,9 @@ from scripted import GOOD, SIZE, Toolbox, context, photo
 
 from agent.calibration.maps import LookMap, Looks
 from agent.crops import aligned, crop_box, crop_pair
-from agent.events import in_a_line, traced
+from agent.events import StepEvent
 from agent.evidence.types import Hypothesis, Option
-from agent.graph import build_first_look, build_graph, build_loop
+from agent.graph import build_first_look, build_graph, build_loop, run_steps
 from agent.looks import choose
 from agent.state import InspectionState, Request
 from tools.images import sample_from_array
@@ -105,17 +106,19 @@ def test_the_first_look_and_the_loop_together_are_the_inspection():
 
 
 def test_every_step_can_be_traced_with_what_it_chose_and_found():
-    toolbox, records = Toolbox(distance=1.8 * GOOD, says_yes=0.9), []
+    toolbox = Toolbox(distance=1.8 * GOOD, says_yes=0.9)
     request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
-    for chunk in build_graph().stream(request, context=context(toolbox, looks=1), stream_mode="updates"):
-        records += [traced(name, update) for name, update in chunk.items()]
-    names = [r["step"] for r in records]
+    steps = run_steps(build_graph(), request, context(toolbox, looks=1))
+    events = [StepEvent.of(name, update) for name, update, _ in steps]
+    names = [event.step for event in events]
     assert names == ["intake", "propose", "glance", "match", "suspect", "look_again", "suspect", "judge", "explain"]
-    look = records[5]
-    assert look["action"] == "compare" and look["calls"] == 4 and look["question"]
-    assert records[4]["menu"][0]["action"] == "compare"
-    assert all(in_a_line(r).startswith(r["step"]) for r in records)
-    assert records[0]["size"][0] == SIZE
+    (look,) = events[5].looks
+    assert look.action == "compare" and look.calls == 4 and look.question
+    assert events[4].suspected.menu[0].action == "compare" and events[6].suspected is None
+    assert all(event.in_a_line().startswith(event.step) for event in events)
+    assert events[0].size == (SIZE, SIZE)
+    assert all(json.loads(json.dumps(event.as_record())) == event.as_record() for event in events)
+    assert all(finding["mask"] is None for finding in events[3].model_dump()["evidence"])
 
 
 def test_a_narrator_that_does_not_know_the_product_is_not_asked_about_it():

@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pytest
 
+from agent.events import StepEvent, Suspicion
 from looktwice.page.app import PageSettings, refuse_exposure
 from looktwice.page.engine import FairQueue
 from looktwice.page.logins import password_check
-from looktwice.page.progress import StopFlag, Stopped, WorkFailure, WorkResult, streamed
+from looktwice.page.progress import Live, StopFlag, Stopped, WorkFailure, WorkResult, streamed
 from looktwice.page.sessions import Visits, VisitTurn
 from looktwice.page.tabs.batch import BatchRow, as_coco, as_csv, as_html, table_html, unique
 from looktwice.page.tabs.evals import PredictionLine, read_run, run_html, runs_in, worst
@@ -20,6 +21,7 @@ from looktwice.page.words import LANGUAGES, words_in
 from looktwice.products import ProductStore, parse, safe_name
 from prompts import load_yaml, render
 from tools.errors import InputError
+from tools.images import sample_from_array
 
 EVIL = "<script>alert('x')</script>"
 WORDS = words_in("en")
@@ -47,6 +49,21 @@ def test_turns_are_given_in_order_of_arrival_and_places_are_told():
     [t.join(10) for t in threads]
     assert order == list(range(9))
     assert places == {n: n for n in range(1, 9)}
+
+
+def test_progress_shows_what_each_step_found_and_where_is_looked_again():
+    live, aimed = Live(WORDS), {"hypothesis": "region 1", "kind": "structural", "action": "zoom", "value": 0.1}
+    live.step(StepEvent(step="intake", seconds=0.1, image="part.png", size=(200, 100), references=("good.png",)))
+    live.step(StepEvent(step="propose", seconds=0.0))
+    live.step(StepEvent(step="glance", seconds=0.5, places=(2, 1), parts=4))
+    live.step(StepEvent(step="suspect", seconds=0.0, suspected=Suspicion(**aimed, box=(1, 2, 3, 4), menu=())))
+    found = [step.found for step in live.steps]
+    assert found == ["200 x 100 pixels, 1 good photos", "", "3 places stand out, 4 parts", "open: region 1"]
+    assert (live.now, "is-looking" in live.html()) == ("look_again", False)
+    live.shows(sample_from_array(np.zeros((100, 200, 3), np.uint8)))
+    assert "left:100.0%" not in live.html() and "left:0.5%" in live.html()
+    live.step(StepEvent(step="suspect", seconds=0.0))
+    assert (live.now, live.steps[-1].found) == ("judge", "decided, no second look is worth its time")
 
 
 def test_who_leaves_the_line_holds_nobody_up():

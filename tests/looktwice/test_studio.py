@@ -41,7 +41,8 @@ def test_it_finds_what_the_inspector_finds_and_tells_it_in_plain_json():
     report = Inspector("nano").inspect(wood.photos[-1], references=wood.references[:2], normal=wood.normal)
     assert shown["verdict"]["score"] == pytest.approx(report.verdict.score, abs=1e-6)
     assert len(shown["looks"]) == len(report.looks)
-    assert shown["explanation"] == [s.text for s in report.explanation]
+    assert [s["text"] for s in shown["explanation"]] == [s.text for s in report.explanation]
+    assert [(e["id"], e["what"]) for e in shown["evidence"]] == [(e.id, e.what) for e in report.evidence]
     assert {"intake", "glance", "explain"} <= set(shown["seconds"])
 
 

@@ -22,8 +22,9 @@ def test_each_step_is_a_line_of_json_and_a_line_for_people(tmp_path, capsys):
     on_step("judge", {"verdict": Verdict(True, 0.9, 0.9, ("structural",)), "seconds": {"judge": 0.02}})
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     assert first["photo"] == "part.png"
-    assert (first["action"], first["menu"]) == ("zoom", [{"action": "zoom", "value": 0.2, "p": 0.7}])
-    assert (second["verdict"], second["seconds"]) == ("anomalous", 0.02)
+    suspected = first["suspected"]
+    assert (suspected["action"], suspected["menu"]) == ("zoom", [{"action": "zoom", "value": 0.2, "p": 0.7}])
+    assert (second["verdict"]["word"], second["seconds"]) == ("anomalous", 0.02)
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("suspect") and "zoom" in said[0]
     assert said[1].startswith("judge") and "anomalous" in said[1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.events import StepEvent
 from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
 from looktwice.page.engine import photo_of
@@ -53,7 +54,7 @@ class Inspecting:
 
         def work(say: Callable[[bool], None]) -> tuple[InspectionReport, Product | None]:
             def on_step(name: str, update: Update) -> None:
-                live.step(name, update)
+                live.step(StepEvent.of(name, update))
                 say(True)
 
             def on_place(ahead: int) -> None:
