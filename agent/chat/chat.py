@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from langgraph.types import Command, Interrupt
+
 from agent.chat.case import Case
 from agent.chat.graph import build_chat_graph
 from agent.chat.records import ChatTurn, PartFact, PendingChange, Reply, restored
@@ -23,6 +25,7 @@ from tools.files import exclusive
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+    from langgraph.types import StateSnapshot
 
     from agent.products.spec import Product
     from tools.vlm import LocalVLM
@@ -73,8 +76,9 @@ class Chat:
             raise InputError("the question is empty; ask something, such as: why is it bad?")
         checked_text("question", question, QUESTION)
         with self._lock, self._turn():
-            self._values()  # another process may have damaged the store since
-            return self._run(" ".join(question.split()), on_text)
+            asked = " ".join(question.split())
+            waits = self._snapshot().interrupts  # read anew, since another process may have written the store
+            return self._run(Command(resume=asked) if waits else Question(asked), on_text)
 
     def confirm(self) -> Reply:
         """Says yes to the proposal that waits."""
@@ -114,12 +118,17 @@ class Chat:
         with private_tracing(), exclusive(self._store, seconds=WAIT) if self._store is not None else nullcontext():
             yield
 
-    def _values(self) -> dict[str, Any]:
+    def _snapshot(self) -> StateSnapshot:
         with damage_as_input_error(self._store, self.thread):
             state = self._graph.get_state(self._config)
             if state.values and not isinstance((state.metadata or {}).get("step"), int):
                 raise ValueError("a state without the number of its step")
-            return dict(state.values or {})
+            if not all(isinstance(wait, Interrupt) for wait in state.interrupts):
+                raise ValueError("a proposal that cannot be read")
+            return state
+
+    def _values(self) -> dict[str, Any]:
+        return dict(self._snapshot().values or {})
 
     def _begin(self) -> None:
         """Starts a thread with the report as it is."""
@@ -157,10 +166,11 @@ class Chat:
             known = None if parts is None else [PartFact.of_dict(p) for p in parts]
         case.adopt(kept, digest, known, product)
 
-    def _run(self, question: str, on_text: OnText | None) -> Reply:
+    def _run(self, given: Question | Command[Any], on_text: OnText | None) -> Reply:
+        """Answers a question, or goes on from the proposal that waits, until the answer is told."""
         before, pieces = self._case.report, 0
         stream = self._graph.stream(
-            Question(question), self._config, context=self._context, stream_mode=["custom", "values"], durability="exit"
+            given, self._config, context=self._context, stream_mode=["custom", "values"], durability="exit"
         )
         values: dict[str, Any] = {}
         for mode, chunk in cast("Any", stream):

@@ -1,12 +1,13 @@
-"""The graph of a conversation and its steps: understand -> (answer | look | change | settle)* -> tell."""
+"""The graph of a conversation: understand -> (answer | look | change | settle)* -> tell, which may wait to confirm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import interrupt
 
 from agent.chat import changes, looks, measures, report_answers
 from agent.chat.case import BlindError, Case
@@ -128,6 +129,12 @@ def tell(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
     )
 
 
+def confirm(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
+    """Waits for what a person says to the proposal; a thread that is closed meanwhile goes on here."""
+    del runtime
+    return ChatUpdate(question=interrupt(state.pending))
+
+
 def spoken(step: ChatStep) -> ChatStep:
     """The same step, whose sentences are checked and passed on as they come; what cannot be looked at is said."""
 
@@ -173,7 +180,7 @@ _ROOMS: dict[str, Room] = {
 def build_chat_graph(
     checkpointer: BaseCheckpointSaver[str],
 ) -> CompiledStateGraph[ChatState, ChatContext, Question, ChatState]:
-    """The compiled graph; one run of it is one question."""
+    """The compiled graph: one run answers one question, and stops at `confirm` while a proposal waits for an answer."""
     graph = StateGraph(ChatState, context_schema=ChatContext, input_schema=Question)
     graph.add_node("understand", understand)
     rooms: tuple[tuple[Room, ChatStep], ...] = (
@@ -188,8 +195,15 @@ def build_chat_graph(
     graph.add_node("tell", tell)
     graph.add_edge(START, "understand")
     graph.add_conditional_edges("understand", next_room)
-    graph.add_edge("tell", END)
+    graph.add_node("confirm", confirm)
+    graph.add_conditional_edges("tell", after_tell)
+    graph.add_edge("confirm", "understand")
     return graph.compile(checkpointer=checkpointer)
+
+
+def after_tell(state: ChatState) -> Literal["confirm", "__end__"]:
+    """Waits where a proposal does."""
+    return "confirm" if state.pending is not None else "__end__"
 
 
 def next_room(state: ChatState) -> Room:

@@ -52,6 +52,7 @@ class ChatState(Question):
 class ChatUpdate(TypedDict, total=False):
     """What a step may change."""
 
+    question: str
     turns: list[dict[str, Any]]
     tasks: list[list[str]]
     intent: str

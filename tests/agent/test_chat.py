@@ -188,6 +188,36 @@ def test_a_no_leaves_it_and_another_question_drops_the_proposal(chat):
     assert chat.product.spec == spec
 
 
+def low_of_bolt(chat):
+    return next(r for r in chat.product.spec.rules if r.name == "count of bolt").low
+
+
+def test_a_thread_that_was_closed_at_a_proposal_waits_at_it_in_another_process(tmp_path):
+    store = tmp_path / "threads.sqlite"
+    first = World(store=store).chat()
+    proposed = first.ask("remember: one bolt from now on").proposal
+    first.close()
+    second = World(store=store).chat()
+    assert second._snapshot().next == ("confirm",)
+    assert (second.proposal, low_of_bolt(second)) == (proposed, 2)
+    assert second.ask("yes").intent == "confirm"
+    assert (second.proposal, low_of_bolt(second), second._snapshot().next) == (None, 1, ())
+    assert [turn.text for turn in second.turns if turn.role == "user"] == ["remember: one bolt from now on", "yes"]
+    second.close()
+    assert low_of_bolt(World(store=store).chat()) == 1
+
+
+def test_a_proposal_outlives_a_restart_and_is_dropped_by_another_question(tmp_path):
+    store = tmp_path / "threads.sqlite"
+    first = World(store=store).chat()
+    first.ask("remember: one bolt from now on")
+    first.close()
+    second = World(store=store).chat()
+    assert "dropped" in second.ask("how many bolts are there?").text
+    assert (second.proposal, low_of_bolt(second), second._snapshot().next) == (None, 2, ())
+    assert "nothing to confirm" in second.confirm().text
+
+
 def test_a_part_is_called_by_the_name_that_it_was_given(chat):
     assert chat.ask("call the nut washer").proposal is not None
     chat.confirm()

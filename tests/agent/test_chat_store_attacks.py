@@ -65,6 +65,19 @@ def test_a_damaged_row_is_one_sentence(kept, tmp_path, column, value):
         World(store=path).chat().ask("why?")
 
 
+@pytest.mark.parametrize("value", [None, "", b"", b"\xc1", b"\x80", b"[1]", b"null", 7])
+def test_a_damaged_proposal_that_waits_is_one_sentence_or_another_question(tmp_path, value):
+    path = tmp_path / "waiting.sqlite"
+    chat = World(store=path).chat()
+    chat.ask("remember: one bolt from now on")
+    chat.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("UPDATE writes SET value = ? WHERE channel = '__interrupt__'", (value,)).rowcount == 1
+    connection.close()
+    with contextlib.suppress(InputError):
+        World(store=path).chat().ask("no")
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"SQLite format 3\x00" + b"\x00" * 200, b"\xff" * 5000])
 def test_a_file_that_is_no_store_is_one_sentence_or_a_new_store(tmp_path, content):
     path = tmp_path / "other.sqlite"
