@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
+from yaml import Event, Node
 
 from tools.errors import InputError
 from tools.files import read_text
-
-if TYPE_CHECKING:
-    from yaml import Event, Node
 
 MAX_BYTES = 1_000_000
 """Words and numbers of the largest product file fit many times."""
@@ -43,8 +43,6 @@ def read_yaml(
     Raises:
         InputError: the file cannot be read, is too large or too deep, or is not plain YAML.
     """
-    import yaml
-
     text = read_text(path, limit=limit, what=what)
     lines: Lines = {}
     try:
@@ -110,8 +108,6 @@ def parse_json(text: str, name: str, *, depth: int = 64, digits: int = MAX_DIGIT
 
 def _check_events(text: str, path: Path, deepest: int) -> None:
     """Refuse anchors, which unfold a short file into a huge one, and documents that are too deep or too large."""
-    import yaml
-
     depth = fields = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -141,8 +137,6 @@ def _line(event: Event) -> int:
 
 
 def _note_lines(node: Node, at: tuple[str | int, ...], lines: Lines, path: Path) -> None:
-    import yaml
-
     lines[at] = node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):

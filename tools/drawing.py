@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -191,9 +192,7 @@ def _outline(base: Image.Image, mask: Mask, colour: tuple[int, int, int], line: 
 
 
 def _eroded(mask: Mask, pixels: int) -> Mask:
-    from scipy.ndimage import binary_erosion
-
-    eroded: NDArray[np.bool_] = binary_erosion(mask, iterations=pixels, border_value=1)
+    eroded: NDArray[np.bool_] = scipy.ndimage.binary_erosion(mask, iterations=pixels, border_value=1)
     return eroded
 
 

@@ -8,12 +8,10 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from tools.errors import InputError
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 
 def read_bytes(path: Path, *, limit: int, what: str = "file") -> bytes:
@@ -91,8 +89,6 @@ def exclusive(path: Path, *, seconds: float = 60.0) -> Iterator[None]:
     Raises:
         InputError: another program holds it for longer than that, or the lock file cannot be written.
     """
-    from filelock import FileLock, Timeout
-
     lock: BaseFileLock = FileLock(path.with_name(f".{path.name}.lock"), timeout=seconds)
     try:
         lock.acquire()

@@ -12,16 +12,14 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from tools.errors import InputError
 from tools.types import RGB, Sample
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 """Formats that are decoded, as Pillow names them; no other decoder is ever tried."""
@@ -64,8 +62,6 @@ def load_sample(path: Path) -> Sample:
         InputError: no such file, no photo, damaged, smaller than 16 pixels or larger than 100 megapixels.
     """
     head = _head(path)
-    from PIL import Image, UnidentifiedImageError
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -97,8 +93,6 @@ def decoded_bytes(path: Path) -> int:
         InputError: no such file, or no photo.
     """
     head = _head(path)
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -314,8 +308,6 @@ def _brief(error: Exception) -> str:
 
 def _upright_rgb(picture: Image.Image) -> RGB:
     """Decodes the first frame as (H, W, 3) uint8, turned as its EXIF says."""
-    from PIL import Image
-
     picture.load()
     orientation = _orientation(picture)
     if picture.mode.startswith("I") or picture.mode == "F":

@@ -16,7 +16,7 @@ from agent.looks.base import LookInput, LookResult, weight
 from agent.looks.questions import answered
 from agent.products.learn import known_parts
 from agent.rules import Rule, RuleOutcome, evaluate
-from tools.anomaly.damage import MIRRORS
+from tools import anomaly
 from tools.images import sample_from_array
 from tools.types import FloatMap, Region, Sample
 
@@ -84,7 +84,9 @@ def zoom(again: LookInput) -> LookResult:
         delta = worth(mean, region) - worth(before.raw, region)
         llr = again.looks.zoom.llr(delta)
         place = place_in_words(region.box, *again.sample.size)
-        claim = Claim("looked_zoom", {"place": place, "views": len(MIRRORS), "delta": f"{delta:+.1f}", **weight(llr)})
+        claim = Claim(
+            "looked_zoom", {"place": place, "views": len(anomaly.MIRRORS), "delta": f"{delta:+.1f}", **weight(llr)}
+        )
         found.append(
             Evidence("structural", claim, llr, "tracer", weighed.name, part=None, region=region, look=again.id)
         )

@@ -67,7 +67,8 @@ def bench_memory(
     """
     import numpy as np
 
-    from tools.anomaly import PatchMemory, PatchScorer, peaks
+    from tools.anomaly import PatchMemory, PatchScorer
+    from tools.anomaly.peaks import peaks
     from tools.images import sample_from_array
 
     loaded = random_clip(model, device)

@@ -26,7 +26,7 @@ from evals.datasets.world import Split, open_world
 from evals.metrics.calibration import calibration_error
 from evals.metrics.ranking import auroc
 from tools.files import write_atomic
-from tools.parts.segmentation import box_of
+from tools.parts.masks import box_of
 from tools.types import Box, Sample
 
 if TYPE_CHECKING:

@@ -19,11 +19,15 @@ import numpy as np
 import prompts
 from nano.recipes.cache import EVALUATION_SEED
 from nano.world import TRAINED, Scene, family, render
+from tools.anomaly import PatchMemory, PatchScorer
+from tools.anomaly.damage import PhotoTracer
 from tools.errors import ModelError
 from tools.images import sample_from_array
 from tools.models.loading import load_model
+from tools.parts import Grounder, Segmenter
 from tools.profiles.specification import ModelSpec, Role
 from tools.types import RGB, Box
+from tools.vlm import LocalVLM, Turn
 
 if TYPE_CHECKING:
     from tools.models.loading import Loaded
@@ -116,8 +120,6 @@ def cut(image: RGB, box: Box, factor: float) -> RGB:
 
 
 def _scorer(loaded: Loaded) -> float:
-    from tools.anomaly import PatchScorer
-
     scorer, right, count = PatchScorer(loaded), 0, 0
     for scene in scenes():
         nouns = list(family(scene.family).nouns)
@@ -129,8 +131,6 @@ def _scorer(loaded: Loaded) -> float:
 
 
 def _features(loaded: Loaded) -> float:
-    from tools.anomaly import PatchMemory
-
     memory, inside, count = PatchMemory(loaded), 0.0, 0
     for scene in scenes():
         if not scene.defects:
@@ -144,8 +144,6 @@ def _features(loaded: Loaded) -> float:
 
 
 def _grounder(loaded: Loaded) -> float:
-    from tools.parts import Grounder
-
     grounder, found, count = Grounder(loaded), 0, 0
     for scene in scenes():
         parts = grounder.ground(sample_from_array(scene.image), family(scene.family).nouns)
@@ -156,8 +154,6 @@ def _grounder(loaded: Loaded) -> float:
 
 
 def _segmenter(loaded: Loaded) -> float:
-    from tools.parts import Segmenter
-
     segmenter, overlaps = Segmenter(loaded), list[float]()
     for scene in scenes():
         results = segmenter.segment(segmenter.encode(sample_from_array(scene.image)), [p.box for p in scene.parts])
@@ -167,8 +163,6 @@ def _segmenter(loaded: Loaded) -> float:
 
 
 def _narrator(loaded: Loaded) -> float:
-    from tools.vlm import LocalVLM, Turn
-
     narrator, said = LocalVLM(loaded), list[float]()
     for scene in scenes():
         if scene.defects:
@@ -180,8 +174,6 @@ def _narrator(loaded: Loaded) -> float:
 
 
 def _tracer(loaded: Loaded) -> float:
-    from tools.anomaly.damage import PhotoTracer
-
     tracer, ranks = PhotoTracer(loaded), list[float]()
     for scene in scenes():
         struck = [d for d in scene.defects if d.kind == "structural"]

@@ -9,15 +9,15 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from nano.recipes.cache import PER_FAMILY
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class Card:
 
 def save_folder(model: Any, folder: Path) -> None:
     """Saves a transformers model as fp16 safetensors with its configuration; the model itself stays float32."""
-    from copy import deepcopy
-
     deepcopy(model).half().save_pretrained(folder)
 
 
@@ -103,8 +101,6 @@ def arguments(role: str, minutes: float) -> argparse.ArgumentParser:
 
 def run_of(role: str, options: argparse.Namespace) -> TrainingRun:
     """The run that parsed options describe."""
-    import torch
-
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -136,8 +132,6 @@ def train(
     Returns:
         (steps, seconds) trained in all, over every resumption.
     """
-    import torch
-
     groups = [
         {"params": [p for p in model.parameters() if p.requires_grad and p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in model.parameters() if p.requires_grad and p.ndim <= 1], "weight_decay": 0.0},
@@ -171,8 +165,6 @@ def train(
 
 
 def _resume(run: TrainingRun, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    import torch
-
     path = run.folder / "last.pt"
     if not path.exists():
         return 0, 0.0
@@ -183,8 +175,6 @@ def _resume(run: TrainingRun, model: nn.Module, optimiser: torch.optim.Optimizer
 
 
 def _save(run: TrainingRun, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float) -> None:
-    import torch
-
     aside = run.folder / "last.pt.part"
     kept = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}
     torch.save(kept, aside)
@@ -204,8 +194,6 @@ def _log(run: TrainingRun, step: int, seconds: float, loss: float) -> None:
 
 def trained(run: TrainingRun) -> tuple[int, float]:
     """(steps, seconds) of the last checkpoint, (0, 0) without one."""
-    import torch
-
     path = run.folder / "last.pt"
     if not path.exists():
         return 0, 0.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 2048
 PAD, START, IMAGE, END = "<pad>", "<start>", "<image>", "<end>"
@@ -28,9 +28,6 @@ def build_tokenizer(length: int, *, frame: bool) -> PreTrainedTokenizerFast:
         length: longest text in tokens.
         frame: whether texts are put between the start and the end token.
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -75,6 +72,4 @@ def kept_tokenizer(folder: Path, length: int, *, frame: bool, start: Path | None
 
 
 def _local(folder: Path) -> Any:
-    from transformers import PreTrainedTokenizerFast
-
     return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)  # nosec B615  # a folder on disk

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment
 from PIL import Image
 
 from nano.world.make import family, render
@@ -49,8 +50,6 @@ def write_gallery(
 
 
 def _page(names: Sequence[str], seed: int, goods: int, style: str, size: int) -> Iterator[str]:
-    from jinja2 import Environment
-
     template = (Path(__file__).parent / "gallery.html.jinja").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     shown = [

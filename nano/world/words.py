@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 
 from nano.world.scene import Family
 from tools.types import Mask
@@ -48,8 +49,6 @@ class DefectWords(NamedTuple):
 
 @cache
 def _data(name: str) -> Any:
-    import yaml
-
     return yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8"))
 
 

@@ -23,7 +23,7 @@ def test_a_full_cache_is_said_once_and_stops_nothing(tmp_path, monkeypatch, capl
     def full(*_):
         raise error
 
-    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr("tools.anomaly.memory_bank.save_file", full)
     monkeypatch.setattr(BankCache, "_told", False)
     shelf = BankCache(tmp_path / "banks")
     with caplog.at_level(logging.WARNING):

@@ -123,7 +123,7 @@ def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monk
         tried.append((spec.quantisation, spec.limits is not None, device))
         return full() if device == "cuda" else real(spec, role, device)
 
-    monkeypatch.setattr(tools.models.loading, "load_model", load)
+    monkeypatch.setattr(tools.models.memory, "load_model", load)
     rungs = ladder(ModelSpec(source=str(folder_of("llava"))), "narrator", "cuda")
     with caplog.at_level(logging.WARNING, "looktwice"):
         loaded, left = memory.load_lightest_needed(rungs, "narrator")
@@ -136,7 +136,7 @@ def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monk
 def test_loading_that_fits_nowhere_ends_with_a_sentence(monkeypatch):
     import tools.models.loading
 
-    monkeypatch.setattr(tools.models.loading, "load_model", full)
+    monkeypatch.setattr(tools.models.memory, "load_model", full)
     with pytest.raises(ModelError, match="too little memory for the narrator"):
         memory.load_lightest_needed(ladder(SPEC, "narrator", "cuda"), "narrator")
 
@@ -166,7 +166,7 @@ def test_a_narrator_that_always_runs_out_ends_with_a_sentence(folder_of, monkeyp
         monkeypatch.setattr(loaded.model, "forward", full)
         return loaded
 
-    monkeypatch.setattr(tools.models.loading, "load_model", load)
+    monkeypatch.setattr(tools.models.memory, "load_model", load)
     lighter = [Rung(spec, "cpu", "so"), Rung(spec, "cpu", "or so")]
     narrator = MemoryFallbackVLM(load(spec, "narrator", "cpu"), lighter)
     with pytest.raises(ModelError, match="too little memory for the narrator to answer"):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tools.anomaly import PatchScorer, peaks
+from tools.anomaly import PatchScorer
 from tools.anomaly.clip_scorer import sentences
 from tools.anomaly.clip_windows import association
+from tools.anomaly.peaks import peaks
 from tools.anomaly.tiling import assembled
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array

@@ -21,7 +21,7 @@ from tools.profiles import ModelSpec, load_profile, readiness
 from tools.profiles.specification import NarratorSpec, ServedSpec
 from tools.toolbox import Toolbox
 from tools.vlm import LocalVLM, Turn
-from tools.vlm.scoring import from_candidates, tell_apart
+from tools.vlm.answers import from_candidates, tell_apart
 from tools.vlm.server import ServerVLM
 
 NANO = Path(__file__).parents[2] / "nano" / "weights" / "narrator"

@@ -117,10 +117,11 @@ def test_the_shipped_profiles_are_valid_and_auto_prefers_the_strongest():
 
 
 def auto_with(monkeypatch, ready, gpu_gib):
+
     from tools.profiles import RoleState
     from tools.profiles import selection as choose
 
-    monkeypatch.setattr(choose, "_gpu_gib", lambda: gpu_gib)
+    monkeypatch.setattr(choose.models, "gpu_gib", lambda: gpu_gib)
     monkeypatch.setattr(
         choose, "readiness", lambda profile: [RoleState("scorer", "x", profile.name in ready, "no such folder")]
     )

@@ -3,11 +3,39 @@
 Nothing here decides what a score is worth.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from tools.anomaly.clip_scorer import EncodedImages, PatchScorer
-from tools.anomaly.memory_bank import Bank
-from tools.anomaly.patchcore import MemoryOptions, PatchMemory, ReferenceMatcher
-from tools.anomaly.peaks import peaks
+import lazy_loader
 
-__all__ = ["Bank", "EncodedImages", "MemoryOptions", "PatchMemory", "PatchScorer", "ReferenceMatcher", "peaks"]
+if TYPE_CHECKING:
+    from tools.anomaly.bank_cache import default_bank_cache
+    from tools.anomaly.clip_scorer import EncodedImages, PatchScorer
+    from tools.anomaly.damage import MIRRORS, PhotoTracer
+    from tools.anomaly.memory_bank import Bank
+    from tools.anomaly.patchcore import MemoryOptions, PatchMemory, ReferenceMatcher
+    from tools.anomaly.two_scale import TwoScaleMatcher
+else:
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "bank_cache": ["default_bank_cache"],
+            "clip_scorer": ["EncodedImages", "PatchScorer"],
+            "damage": ["MIRRORS", "PhotoTracer"],
+            "memory_bank": ["Bank"],
+            "patchcore": ["MemoryOptions", "PatchMemory", "ReferenceMatcher"],
+            "two_scale": ["TwoScaleMatcher"],
+        },
+    )
+
+__all__ = [
+    "MIRRORS",
+    "Bank",
+    "EncodedImages",
+    "MemoryOptions",
+    "PatchMemory",
+    "PatchScorer",
+    "PhotoTracer",
+    "ReferenceMatcher",
+    "TwoScaleMatcher",
+    "default_bank_cache",
+]

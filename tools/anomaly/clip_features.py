@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn import functional
 
 from tools.anomaly.features import as_grid, vit_tokens
 from tools.models.onednn import linear
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Embedded(NamedTuple):
@@ -55,8 +55,6 @@ def _embed_resnet(visual: Any, pixels: Tensor) -> Embedded:
 
 def _pooled(pool: Any, maps: Tensor) -> Tensor:
     """(N, D) as open_clip's AttentionPool2d gives for maps (N, C, h, w), asked for the photo alone."""
-    from torch.nn import functional
-
     patches = maps.flatten(2).transpose(1, 2)
     tokens = functional.pad(patches, (0, 0, 1, 0))
     tokens[:, 0] = patches.mean(dim=1)
@@ -100,8 +98,6 @@ def _embed_vit(visual: Any, pixels: Tensor, layers: int) -> Embedded:
 
 def _value_value(attention: Any, tokens: Tensor) -> Tensor:
     """Self-attention in which the values take the place of queries and keys; (N, L, D) to (N, L, D)."""
-    from torch.nn import functional
-
     width = tokens.shape[-1]
     bias = attention.in_proj_bias
     value = linear(tokens, attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :])

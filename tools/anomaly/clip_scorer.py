@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from prompts import load_yaml
 from tools.anomaly.clip_features import Embedded, embed, is_pooled, is_resnet
@@ -25,8 +28,6 @@ from tools.timing import model_call
 from tools.types import RGB, AnomalyMap, FloatMap, Sample
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 
@@ -177,8 +178,6 @@ class PatchScorer:
             InputError: no photo.
             ModelError: the embeddings are not finite numbers.
         """
-        import torch
-
         if not samples:
             raise InputError("no photo was given to score; give at least one.")
         wholes, grids, windows, tokens = [], [], [], []
@@ -199,16 +198,12 @@ class PatchScorer:
 
     def _tiles(self, image: RGB) -> tuple[Tensor, Tensor]:
         """Embeddings (tiles, D) of a photo's tiles and (tiles, h, w, D) of their patches."""
-        import torch
-
         tiles = cut_tiles(image)
         pairs = list(self._batch.over(tiles, lambda cut: self._embedded_images(self._pixels(cut))))
         return torch.cat([pair.whole for pair in pairs]), torch.cat([pair.patches for pair in pairs])
 
     def _embedded_with_windows(self, images: Sequence[RGB]) -> tuple[Embedded, list[Tensor]]:
         """Photos with their patches and, on the path of windows, for each scale the windows' (N, windows, D)."""
-        from torch.nn import functional
-
         pixels, visual = self._pixels(images), self._loaded.model.visual
         embedded = self._embedded_images(pixels)
         if self._path != "windows" or embedded.tokens is None:
@@ -221,8 +216,6 @@ class PatchScorer:
 
     def _embedded_images(self, pixels: Tensor) -> Embedded:
         """Photos and their patches, float32 of unit length."""
-        from torch.nn import functional
-
         visual, layers = self._loaded.model.visual, self._layers
 
         def run(pixels: Tensor) -> list[Tensor]:
@@ -259,8 +252,6 @@ class PatchScorer:
         Raises:
             InputError: the product has no name, or references on another path than that of windows.
         """
-        import torch
-
         if references is not None and not (encoded.windows and references.windows):
             raise InputError("references join the words on the path of windows alone; set the scorer's `path` to it.")
         classes = self._classes(product, defects)
@@ -306,8 +297,6 @@ class PatchScorer:
 
     def _anomalous(self, embeddings: Tensor, classes: Tensor) -> Tensor:
         """P(anomalous) of embeddings (..., D)."""
-        import torch
-
         return torch.softmax(embeddings @ classes.T / self._temperature, dim=-1)[..., 1]
 
     def _over_windows(self, encoded: EncodedImages, whole: Tensor, classes: Tensor) -> Tensor:
@@ -339,17 +328,12 @@ class PatchScorer:
 
     def _classes(self, product: str, defects: Sequence[str]) -> Tensor:
         """(2, D): the mean embedding of "normal" and of "anomalous", each of unit length."""
-        import torch
-        from torch.nn import functional
-
         told = [sentences(product, state, defects) for state in ("normal", "anomalous")]
         means = [self._embedded(lines).mean(dim=0) for lines in told]
         return functional.normalize(torch.stack(means), dim=-1)
 
     def _embedded(self, texts: Sequence[str]) -> Tensor:
         """(T, D) of unit length; only texts not seen lately go through the text tower."""
-        import torch
-
         fresh = [t for t in dict.fromkeys(texts) if t not in self._texts]
         made: dict[str, Tensor] = {}
         for start in range(0, len(fresh), TEXT_BATCH):
@@ -366,17 +350,12 @@ class PatchScorer:
 
     @model_call
     def _embedded_texts(self, texts: Sequence[str]) -> Tensor:
-        import torch
-        from torch.nn import functional
-
         tokenizer = self._loaded.processor[1]
         with torch.inference_mode():
             embedded = self._loaded.model.encode_text(tokenizer(list(texts)).to(self._loaded.device))
             return functional.normalize(embedded.float(), dim=-1)
 
     def _check(self, embeddings: Tensor) -> None:
-        import torch
-
         if not bool(torch.isfinite(embeddings).all()):
             raise ModelError(
                 f"{self._loaded.name}: its embeddings are not finite numbers, so its weights are damaged or overflow "

@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from tools.anomaly.features import is_plain, projected_by, through
 from tools.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import Tensor
 
     from tools.anomaly.clip_scorer import EncodedImages
 
@@ -47,8 +48,6 @@ def window_embeddings(visual: Any, pixels: Tensor) -> tuple[Tensor, ...]:
     Returns:
         For each of `SCALES` a tensor (N, windows, D), windows in rows; not of unit length.
     """
-    import torch
-
     tokens = visual._embeds(pixels)
     first = visual.transformer.resblocks[0]
     projected = projected_by(first, tokens)
@@ -67,8 +66,6 @@ def window_index(grid: tuple[int, int], scale: int) -> Tensor:
     >>> window_index((3, 3), 2).tolist()
     [[0, 1, 2, 4, 5], [0, 2, 3, 5, 6], [0, 4, 5, 7, 8], [0, 5, 6, 8, 9]]
     """
-    import torch
-
     numbers = torch.arange(1, grid[0] * grid[1] + 1).reshape(grid)
     windows = numbers.unfold(0, scale, 1).unfold(1, scale, 1).reshape(-1, scale * scale)
     return torch.cat([torch.zeros(len(windows), 1, dtype=torch.long), windows], dim=1)
@@ -101,16 +98,12 @@ def over_patches(scores: Tensor, grid: tuple[int, int], scale: int) -> Tensor:
 @lru_cache(maxsize=8)
 def _holds(grid: tuple[int, int], scale: int) -> Tensor:
     """(windows, patches): 1 where a window holds a patch."""
-    import torch
-
     index = window_index(grid, scale)[:, 1:] - 1
     return torch.zeros(len(index), grid[0] * grid[1]).scatter_(1, index, 1.0)
 
 
 def _of_photo(visual: Any, tokens: Tensor, projected: Tensor, chunks: Sequence[Tensor]) -> Tensor:
     """Embeddings (windows, D) of one photo from its tokens (L, D) and their first projections (L, 3 D)."""
-    import torch
-
     *middle, last = visual.transformer.resblocks
     embedded = []
     for index in chunks:
@@ -137,8 +130,6 @@ def association(encoded: EncodedImages, references: EncodedImages) -> Tensor:
     Returns:
         float32 (N, h, w) in [0, 1].
     """
-    import torch
-
     rows, columns = (int(side) for side in encoded.patches.shape[1:3])
     if encoded.tokens is None or references.tokens is None:
         raise ValueError("photos are associated on the path of windows alone")

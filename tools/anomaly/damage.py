@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
+from tools.anomaly.features import upsampled
 from tools.errors import ModelError
 from tools.timing import model_call
 from tools.types import AnomalyMap, FloatMap, Sample, Source
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -133,8 +137,6 @@ class PhotoTracer:
         self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]]
     ) -> tuple[float, float, list[Tensor]]:
         """Log-odds of the photo, logical and structural, and in this order (2, h, w) of its places at each size."""
-        import torch
-
         found = [self._compared(photo[n], [shown[n] for shown in good[:most]]) for n, most in enumerate(SHOWN)]
         said = torch.stack([s for s, _ in found])
         if not bool(torch.isfinite(said).all()):
@@ -143,8 +145,6 @@ class PhotoTracer:
 
     @model_call
     def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        import torch
-
         differ, size, sizes = self._loaded.model.differ, photo.size, tuple(g.size for g in good)
 
         def run(photos: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,9 +168,6 @@ class PhotoTracer:
         return self._kept[sample.digest]
 
     def _traced(self, sample: Sample) -> Traces:
-        import torch
-        from torch.nn import functional
-
         *maps, kinds, votes, nearest = self._said(sample)
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
@@ -189,8 +186,6 @@ class PhotoTracer:
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
         """What the model says of the mirrored views at the last `NEARNESS`, (views, ...) each, and tokens there."""
-        import torch
-
         model = self._loaded.model
 
         def run(pixels: Tensor) -> list[Tensor]:
@@ -207,8 +202,6 @@ class PhotoTracer:
     @model_call
     def _tokens(self, sample: Sample, nearness: float) -> Tokens:
         """A photo's tokens at so many times the model's size."""
-        import torch
-
         model = self._loaded.model
         pixels = self._pixels(sample, nearness).to(self._loaded.device, self._loaded.dtype)
 
@@ -221,9 +214,6 @@ class PhotoTracer:
 
     def _pixels(self, sample: Sample, nearness: float) -> Tensor:
         """(1, 3, h, w), the longer side at so many times the model's size, both at multiples of 32."""
-        import torch
-        from PIL import Image
-
         width, height = sample.size
         scale = nearness * self._loaded.model.config.image_size / max(width, height)
         across, down = (max(STEP, round(v * scale / STEP) * STEP) for v in (width, height))
@@ -234,8 +224,6 @@ class PhotoTracer:
 
 def _mean_of_views(logits: Tensor) -> Tensor:
     """(views, ..., h, w) in the order of `MIRRORS`, each mirrored back, as their mean (..., h, w)."""
-    import torch
-
     # Axes of the photos that were mirrored, counted from the last.
     back = [view.flip([axis - 4 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
     return torch.stack(back).mean(dim=0)
@@ -248,8 +236,6 @@ def _tokens_of(values: Tensor, places: Sequence[int]) -> Tokens:
 
 def _ways() -> Tensor:
     """(views, 2, 1, 1): whether right and down are still so on a mirrored view."""
-    import torch
-
     return torch.tensor([[-1.0 if 3 in axes else 1.0, -1.0 if 2 in axes else 1.0] for axes in MIRRORS])[..., None, None]
 
 
@@ -267,13 +253,9 @@ def _score_map(raw: FloatMap, score: float, source: Source = "differ") -> Anomal
 
 
 def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:
-    from tools.anomaly.features import upsampled
-
     return upsampled(grid, size)
 
 
 def _sigmoid(values: FloatMap | np.float32) -> FloatMap:
-    from scipy.special import expit
-
-    found: FloatMap = expit(values)
+    found: FloatMap = scipy.special.expit(values)
     return found

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
 
 from tools.errors import ModelError
 from tools.models.onednn import linear
 from tools.types import RGB, FloatMap
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -76,9 +79,6 @@ def to_pixels(images: Sequence[RGB], form: InputFormat, loaded: Loaded) -> Tenso
     Returns:
         (N, 3, height, width) in the network's dtype.
     """
-    import torch
-    from PIL import Image
-
     height, width = form.size
     resized = [np.asarray(Image.fromarray(i).resize((width, height), Image.Resampling.BICUBIC)) for i in images]
     batch = np.stack(resized).astype(np.float32) / 255
@@ -96,10 +96,7 @@ def smoothed(grid: Tensor) -> Tensor:
     Returns:
         float32 (h, w) on the CPU.
     """
-    import torch
-    from scipy.ndimage import gaussian_filter
-
-    return torch.from_numpy(gaussian_filter(grid.float().cpu().numpy(), SMOOTHING, mode="nearest"))
+    return torch.from_numpy(scipy.ndimage.gaussian_filter(grid.float().cpu().numpy(), SMOOTHING, mode="nearest"))
 
 
 def upsampled(grid: Tensor, size: tuple[int, int]) -> FloatMap:
@@ -112,8 +109,6 @@ def upsampled(grid: Tensor, size: tuple[int, int]) -> FloatMap:
     Returns:
         float32 (height, width).
     """
-    from torch.nn import functional
-
     width, height = size
     fine = functional.interpolate(grid[None, None].float().cpu(), (height, width), mode="bilinear", align_corners=False)
     values: FloatMap = fine[0, 0].numpy()
@@ -143,9 +138,6 @@ def through(block: Any, x: Tensor, qkv: Tensor) -> Tensor:
     Returns:
         (N, l, D).
     """
-    import torch
-    from torch.nn import functional
-
     n, read, width = x.shape
     heads = block.attn.num_heads
     query, key, value = (
@@ -159,8 +151,6 @@ def through(block: Any, x: Tensor, qkv: Tensor) -> Tensor:
 
 def _mlp(mlp: Any, x: Tensor) -> Tensor:
     """A block's MLP; a plain GELU goes along with the product before it."""
-    from torch import nn
-
     if type(mlp.gelu) is nn.GELU and mlp.gelu.approximate == "none":
         found: Tensor = mlp.c_proj(linear(x, mlp.c_fc.weight, mlp.c_fc.bias, gelu=True))
     else:
@@ -187,9 +177,6 @@ def patch_features(loaded: Loaded, pixels: Tensor) -> Tensor:
     Raises:
         ModelError: the model is of a class without stages, or its features are not numbers.
     """
-    import torch
-    from torch.nn import functional
-
     with torch.inference_mode():
         maps = [m.float() for m in stages(loaded, pixels)]
         height, width = max((tuple(m.shape[-2:]) for m in maps), key=lambda size: size[0] * size[1])

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import skimage
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from tools.errors import InputError, ModelError
 from tools.types import RGB
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PROJECTED = 96
 """Dimensions in which distances are measured while choosing; a random projection keeps them nearly as they are."""
@@ -41,8 +42,6 @@ def k_centre(patches: Tensor, count: int, seed: int = 0) -> Tensor:
     >>> sorted(k_centre(line, 3).tolist()) in ([0, 4, 5], [1, 4, 5], [2, 4, 5], [0, 3, 5], [2, 3, 5], [1, 3, 5])
     True
     """
-    import torch
-
     total = len(patches)
     if count >= total:
         return torch.arange(total, device=patches.device)
@@ -84,8 +83,6 @@ def turned(grid: Tensor, view: int) -> Tensor:
     >>> turned(torch.tensor([[1, 2], [3, 4]]), 1).tolist(), turned(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
     ([[2, 4], [1, 3]], [[2, 1], [4, 3]])
     """
-    import torch
-
     quarters, mirrored = view % QUARTERS, view >= QUARTERS
     return torch.rot90(grid.flip(1) if mirrored else grid, quarters, (0, 1))
 
@@ -116,9 +113,7 @@ def _moved(image: RGB, right: float, down: float) -> RGB:
 
 
 def _turned(image: RGB, degrees: float) -> RGB:
-    from skimage.transform import rotate
-
-    turned = rotate(image, degrees, order=1, mode="edge", preserve_range=True)
+    turned = skimage.transform.rotate(image, degrees, order=1, mode="edge", preserve_range=True)
     rounded: RGB = np.rint(turned).astype(np.uint8)
     return rounded
 
@@ -174,9 +169,6 @@ class Bank:
         Raises:
             InputError: the file cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         told = {
             "format": _FORMAT,
             "references": json.dumps(self.references),
@@ -202,8 +194,6 @@ class Bank:
             InputError: no such file, or one that is no bank.
             ModelError: the content is not what was written.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(path, framework="pt", device=device) as file:
                 told = file.metadata() or {}

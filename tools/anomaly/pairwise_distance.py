@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from tools.anomaly.features import smoothed
+from tools.anomaly.memory_bank import turned
 from tools.models.onednn import linear
 from tools.timing import marked
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CHUNK = 16384
 """Known patches that are compared at once."""
@@ -37,8 +38,6 @@ def nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]
     >>> far.tolist(), which.tolist()
     ([[2.0]], [[1]])
     """
-    import torch
-
     pairs = [_nearest(rows, known, count) for rows in torch.split(patches, ROWS)]
     return torch.cat([far for far, _ in pairs]), torch.cat([at for _, at in pairs])
 
@@ -53,8 +52,6 @@ def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Euclidean distances (h * w,), infinite where every patch is a neighbour, and which patches they are (h * w,).
     """
-    import torch
-
     height, width, _ = grid.shape
     patches = grid.flatten(0, 1)
     squared = patches.square().sum(dim=1)
@@ -71,8 +68,6 @@ def elsewhere(grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    import torch
-
     found: list[Tensor] = []
     which: list[Tensor] = []
     for start in range(0, len(known), CHUNK):
@@ -92,8 +87,6 @@ def _nearest(patches: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor
 
 def _coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Row and column of each patch, in rows."""
-    import torch
-
     return (
         torch.arange(height).repeat_interleave(width),
         torch.arange(width).repeat(height),
@@ -117,8 +110,6 @@ def whitening(differences: Sequence[Tensor]) -> Tensor:
     Returns:
         float32 (C, C), symmetric; patches are multiplied by it from the right. Mean lengths stay of the same order.
     """
-    import torch
-
     covariance = torch.stack([d.T @ d / max(1, len(d)) for d in differences]).mean(dim=0).double()
     size = len(covariance)
     middle = covariance.diagonal().mean().clamp(min=1e-12)
@@ -174,8 +165,6 @@ def within(grid: Tensor, inside: Tensor) -> Tensor:
     >>> within(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[True, True, False]])).tolist()
     [[1.0, 2.0, 2.0]]
     """
-    import torch
-
     return torch.where(inside, grid, grid.clamp(max=float(grid.median())))
 
 
@@ -194,8 +183,6 @@ def excess(grid: Tensor, known: Tensor, usual: Tensor, neighbours: int) -> Tenso
     Returns:
         float32 (h, w), lightly smoothed, on the CPU; below 0 where a patch is more usual than most.
     """
-    import torch
-
     far, at = nearest(grid.flatten(0, 1), known, neighbours)
     own, _ = elsewhere(grid)
     return smoothed((torch.minimum(far.mean(dim=1), own) - usual[at].mean(dim=1)).reshape(grid.shape[:2]))
@@ -211,8 +198,6 @@ def learn_among(views: Tensor, inside: Tensor, *, mahalanobis: bool, neighbours:
         mahalanobis: whether the metric is learned; else it leaves all as it is.
         neighbours: as for `excess`.
     """
-    import torch
-
     count, _, _, _, width = views.shape
     partners = [_partners(n, count) for n in range(count)]
     metric = torch.eye(width, device=views.device)
@@ -255,8 +240,6 @@ def _partners(number: int, count: int) -> list[int]:
 
 def _differences(views: Tensor, partners: list[list[int]]) -> list[Tensor]:
     """Differences of patches from the nearest one elsewhere on their photo, and on another reference."""
-    import torch
-
     photos = views[:, 0].flatten(1, 2)
     inside = [patches - patches[elsewhere(grid)[1]] for grid, patches in zip(views[:, 0], photos, strict=True)]
     found = [torch.cat(inside)]
@@ -274,8 +257,6 @@ def _pairs(views: Tensor, partners: list[list[int]], neighbours: int) -> tuple[T
 
     A turned view's patch is given as the place of the patch that it is a view of.
     """
-    import torch
-
     places = _places(views)
     far, at = [], []
     for number, others in enumerate(partners):
@@ -288,10 +269,6 @@ def _pairs(views: Tensor, partners: list[list[int]], neighbours: int) -> tuple[T
 
 def _places(views: Tensor) -> Tensor:
     """For each patch of T views the place (h * w) of the patch on the photo itself, (T * h * w,)."""
-    import torch
-
-    from tools.anomaly.memory_bank import turned
-
     _, count, height, width, _ = views.shape
     numbers = torch.arange(height * width, device=views.device).reshape(height, width)
     return torch.cat([turned(numbers, view).flatten() for view in range(count)])
@@ -299,8 +276,6 @@ def _places(views: Tensor) -> Tensor:
 
 def _usual_without(number: int, own: Tensor, far: Tensor, partners: list[list[int]]) -> Tensor:
     """`usual` (R, P) as it would be without one reference."""
-    import torch
-
     table = torch.tensor(partners, device=far.device)
     others = far.masked_fill((table == number)[:, :, None], torch.inf).amin(dim=1)
     return torch.minimum(own, others)

@@ -8,19 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
 from tools.anomaly.bank_cache import BankCache
 from tools.anomaly.features import input_format, patch_features, to_pixels, upsampled
 from tools.anomaly.memory_bank import Bank, augmented, k_centre, laid
 from tools.anomaly.pairwise_distance import excess, learn_among, stands_out, within
 from tools.errors import InputError, ModelError
 from tools.models.memory import AdaptiveBatch
+from tools.parts.pose import find_mask
 from tools.profiles.specification import Metric, Turns
 from tools.timing import model_call
 from tools.types import RGB, AnomalyMap, Sample
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 LEAST = 1e-3
@@ -189,12 +193,6 @@ class PatchMemory:
 
     def _inside(self, images: Sequence[RGB], height: int, width: int) -> Tensor:
         """Cells that the product covers, bool (N, height, width) on the CPU; all where it fills its photo."""
-        import numpy as np
-        import torch
-        from PIL import Image
-
-        from tools.parts.pose import find_mask
-
         inside = torch.ones(len(images), height, width, dtype=torch.bool)
         for number, image in enumerate(images if self._options.foreground else ()):
             mask = Image.fromarray(find_mask(image)[0].astype(np.float32))
@@ -214,8 +212,6 @@ class PatchMemory:
     @model_call
     def _features(self, images: Sequence[RGB]) -> Tensor:
         """(N, h, w, C) of unit length."""
-        import torch
-
         loaded = self._loaded
 
         def features(batch: Sequence[RGB]) -> Tensor:

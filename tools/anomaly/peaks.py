@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 
 from tools.types import AnomalyMap, Box, FloatMap, Mask, Region
 
@@ -49,22 +50,18 @@ def peaks(score_map: AnomalyMap, limit: int = 3) -> list[Region]:
 
 def _around(values: FloatMap, at: tuple[int, int], threshold: float) -> Mask:
     """The connected pixels at or above a threshold that hold one pixel."""
-    from scipy.ndimage import label
-
     above = values >= threshold
     above[at] = True
-    components, _ = label(above, structure=np.ones((3, 3)))
+    components, _ = scipy.ndimage.label(above, structure=np.ones((3, 3)))
     around: Mask = components == components[at]
     return around
 
 
 def _touches(mask: Mask, found: list[Region]) -> bool:
     """Whether it is but the flank of a higher place."""
-    from scipy.ndimage import binary_dilation
-
     box = _box(mask)
     window = (slice(max(int(box.y0) - 1, 0), int(box.y1) + 1), slice(max(int(box.x0) - 1, 0), int(box.x1) + 1))
-    grown = binary_dilation(mask[window], structure=np.ones((3, 3)))
+    grown = scipy.ndimage.binary_dilation(mask[window], structure=np.ones((3, 3)))
     return any(region.mask is not None and bool((grown & region.mask[window]).any()) for region in found)
 
 

@@ -5,12 +5,11 @@ Tiles are fractions of the photo, so that a large photo costs what a small one c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from tools.types import RGB
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CELLS = 64
 """Cells across and down in which tiles are added up."""
@@ -56,9 +55,6 @@ def assembled(whole: Tensor, patches: Tensor) -> Tensor:
     >>> flat.shape, float(flat.min()), float(flat.max())
     (torch.Size([64, 64]), 2.0, 2.0)
     """
-    import torch
-    from torch.nn import functional
-
     fine = functional.interpolate(patches[:, None].float().cpu(), (SIDE, SIDE), mode="bilinear", align_corners=False)
     said = (fine[:, 0] + whole[:, None, None].float().cpu()) / 2
     total, count = torch.zeros(CELLS, CELLS), torch.zeros(CELLS, CELLS)

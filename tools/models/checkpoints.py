@@ -5,15 +5,17 @@ A checkpoint may bring no code of its own: no setting may ask for it.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+
+from tools import models
 from tools.documents import read_json
 from tools.errors import InputError, ModelError
 from tools.profiles.specification import ModelSpec
@@ -42,9 +44,7 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Path:
     """
     package = getattr(spec, "package", None)
     if package is not None:
-        from tools.models.packages import packaged_checkpoint
-
-        return packaged_checkpoint(package)
+        return models.packaged_checkpoint(package)
     folder = Path(spec.source).expanduser()
     if folder.is_dir():
         return folder.resolve()
@@ -61,9 +61,6 @@ def is_hub_id(source: str) -> bool:
 
 
 def _in_cache(spec: ModelSpec, download: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     fetch = f"hf download {spec.source}" + (f" --revision {spec.revision}" if spec.revision else "")
     try:
         found = snapshot_download(
@@ -159,8 +156,6 @@ def checked_weights(folder: Path) -> list[Path]:
     Raises:
         ModelError: as `weight_files`, or a file is damaged or cut short.
     """
-    from safetensors import SafetensorError, safe_open
-
     files = weight_files(folder)
     for path in files:
         try:
@@ -198,7 +193,6 @@ _ELSEWHERE = ("attn_implementation", "_attn_implementation", "_attn_implementati
 """Settings that name a built-in by a plain word, or by a repository's name something that is fetched."""
 _WEIGHTS = ("use_pretrained_backbone",)
 """Settings that fetch other weights than those of the folder."""
-_loading: ContextVar[bool] = ContextVar("loading", default=False)
 
 
 def check_settings(folder: Path) -> None:
@@ -219,40 +213,6 @@ def check_settings(folder: Path) -> None:
                 f"{folder}: {path.name} sets {found}, which takes code or weights from outside of the folder; that is "
                 "never accepted; take a checkpoint whose class is built in."
             )
-
-
-@contextmanager
-def own_code_refused() -> Iterator[None]:
-    """Refuse every import of a checkpoint's own code in this context, whatever asks for it, and ask no questions.
-
-    Raises:
-        ModelError: something asks for such code.
-    """
-    from transformers import dynamic_module_utils as dynamic
-
-    if not hasattr(dynamic.get_class_in_module, "guarded"):
-        dynamic.get_class_in_module = _guarded(dynamic.get_class_in_module)
-    token, seconds = _loading.set(True), dynamic.TIME_OUT_REMOTE_CODE
-    # With no seconds to answer, the library refuses rather than asking on standard input.
-    dynamic.TIME_OUT_REMOTE_CODE = 0
-    try:
-        yield
-    finally:
-        dynamic.TIME_OUT_REMOTE_CODE = seconds
-        _loading.reset(token)
-
-
-def _guarded(imported: Any) -> Any:
-    @functools.wraps(imported)
-    def refuse(*args: Any, **options: Any) -> Any:
-        if _loading.get():
-            raise ModelError(
-                "the checkpoint asks for code of its own, which is never run; take one whose class is built in."
-            )
-        return imported(*args, **options)
-
-    refuse.guarded = True  # type: ignore[attr-defined]  # marks the function, so that it is wrapped once
-    return refuse
 
 
 def _asks(data: Any) -> str:

@@ -13,6 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import http_get, repo_folder_name
+
 from tools.errors import ModelError
 from tools.models.checkpoints import PICKLED, WANTED, brief
 from tools.profiles.specification import ModelSpec
@@ -84,8 +94,6 @@ def fetch(spec: ModelSpec, say: Say = lambda _: None) -> Fetched:
 
 def is_offline() -> bool:
     """Whether the network is ruled out (HF_HUB_OFFLINE)."""
-    from huggingface_hub import constants
-
     return bool(constants.HF_HUB_OFFLINE)
 
 
@@ -124,8 +132,6 @@ def size_of(count: int) -> str:
 
 def _listed(spec: ModelSpec) -> tuple[str, list[HubFile]]:
     """The commit of a repository's revision and its files."""
-    from huggingface_hub import HfApi
-
     info = _reached(spec, lambda: HfApi().model_info(spec.source, revision=spec.revision, files_metadata=True))
     files = []
     for sibling in info.siblings or ():
@@ -145,15 +151,6 @@ def _reached(spec: ModelSpec, ask: Callable[[], Any]) -> Any:
     Raises:
         ModelError: it cannot be reached, or has no such repository or revision.
     """
-    from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
     where, network = constants.ENDPOINT, _network_errors()
     try:
         return ask()
@@ -222,16 +219,11 @@ def _check_room(source: str, store: Path, needed: int) -> None:
 
 def store_of(source: str) -> Path:
     """The folder of a repository in the Hub's cache."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source, repo_type="model")
 
 
 def _fetch_large(source: str, commit: str, file: HubFile, store: Path) -> None:
     """Fetches one large file behind what lies of it already; the library itself begins such a file anew each time."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
     from huggingface_hub.utils._headers import build_hf_headers
 
     blob = store / "blobs" / file.digest
@@ -258,8 +250,6 @@ def _fetch_large(source: str, commit: str, file: HubFile, store: Path) -> None:
 
 def _complete(spec: ModelSpec, commit: str) -> Path:
     """Fetches the small files, and lays out the folder of the commit."""
-    from huggingface_hub import snapshot_download
-
     folder = _reached(spec, lambda: snapshot_download(spec.source, revision=spec.revision, allow_patterns=list(WANTED)))
     found = Path(folder)
     if found.name != commit:

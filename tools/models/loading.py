@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import OutOfMemoryError
+from transformers.models.auto import modeling_auto
+from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
 
 from tools.errors import InputError, ModelError
 from tools.models.checkpoints import (
@@ -16,16 +23,14 @@ from tools.models.checkpoints import (
     checked_weights,
     digest_of,
     locate,
-    own_code_refused,
     read_config,
 )
 from tools.models.logging_filters import quiet
+from tools.models.onednn import quicken
 from tools.models.open_clip_config import CLIP_CONFIG, CLIP_WEIGHTS, check_clip, clip_model, clip_tokenizer
 from tools.models.placement import placement, plain_where_packing_fails
+from tools.models.remote_code import own_code_refused
 from tools.profiles.specification import FeaturesSpec, ModelSpec, Role
-
-if TYPE_CHECKING:
-    import torch
 
 _OWN = {
     "looktwice_preact_resnet": ("tools.models.preact_resnet", "PreActResNet"),
@@ -81,10 +86,6 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
         InputError: the device is not there.
         torch.OutOfMemoryError: the device has too little memory.
     """
-    from torch import OutOfMemoryError
-
-    from tools.models.onednn import quicken
-
     device = resolve_device(device)
     dtype = _dtype(spec, role, device)
     folder = locate(spec, download=download)
@@ -117,8 +118,6 @@ def resolve_device(name: str = "auto") -> str:
     Raises:
         InputError: it is not.
     """
-    import torch
-
     there = ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
@@ -133,8 +132,6 @@ def resolve_device(name: str = "auto") -> str:
 
 def _dtype(spec: ModelSpec, role: Role, device: str) -> torch.dtype:
     """The number format asked for; "auto" is float32, and half of that on a GPU for the roles that bear it."""
-    import torch
-
     chosen = spec.dtype
     if chosen == "auto":
         chosen = "bfloat16" if device.startswith("cuda") and role in HALVED else "float32"
@@ -181,8 +178,6 @@ def _check_class(folder: Path, role: Role) -> None:
 
 def _accepted_types(role: Role) -> set[str]:
     """Model types that transformers can load for a role and that its tool can drive."""
-    from transformers.models.auto import modeling_auto
-
     if role == "grounder":
         # OmDet-Turbo is loaded by the same class but reads phrases in a way of its own.
         return set(modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES) - {"omdet-turbo"}
@@ -198,8 +193,6 @@ def _accepted_types(role: Role) -> set[str]:
 
 def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """An open_clip folder; its tokenizer is the folder's own where the configuration names one."""
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
     del spec, role
     model: Any = clip_model(folder).to(device, dtype)
     preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
@@ -208,8 +201,6 @@ def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: to
 
 def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """A transformers folder, by the auto class of the role."""
-    import transformers
-
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": spec.attention}
     options |= placement(spec, device, dtype)
     if isinstance(spec, FeaturesSpec) and spec.layers:
@@ -237,9 +228,6 @@ def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype:
 
 def _class_of(folder: Path, role: Role) -> Any:
     """The auto class of a role; for a backbone its own class, since AutoBackbone asks the Hub even for a folder."""
-    import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
-
     kind = read_config(folder)["model_type"]
     if kind in _OWN:
         module, name = _OWN[kind]
@@ -276,8 +264,6 @@ def _check_finite(folder: Path, stored: Iterable[tuple[str, Any]]) -> None:
     Raises:
         ModelError: a tensor holds NaN or infinity.
     """
-    import torch
-
     for name, values in stored:
         # What was left on disk has no values here.
         if values.is_floating_point() and not values.is_meta and not bool(torch.isfinite(values).all()):

@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from transformers.utils import logging as library
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silences warnings, log lines below errors and progress bars; puts everything back at the end."""
-    from transformers.utils import logging as library
-
     root = logging.getLogger()
     # open_clip logs through the root logger, and the first such call would install a handler for good.
     mute = logging.NullHandler()

@@ -6,13 +6,13 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import torch
 
 from tools.errors import ModelError
+from tools.models.loading import Loaded, load_model
 from tools.profiles.specification import Limits, ModelSpec, Role
-
-if TYPE_CHECKING:
-    from tools.models.loading import Loaded
 
 SHARE = 0.6
 """Of a GPU's free memory, what the weights of a model that is spread may take; the rest is for what it computes."""
@@ -65,17 +65,20 @@ class AdaptiveBatch:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, of a GPU or of the machine, has run out."""
-    import torch
-
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
+def gpu_gib() -> float | None:
+    """Memory of the first CUDA device, or None without one."""
+    if not torch.cuda.is_available():
+        return None
+    return float(torch.cuda.get_device_properties(0).total_memory) / 2**30
+
+
 def free() -> None:
     """Gives back what nothing holds any more."""
-    import torch
-
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -108,8 +111,6 @@ def load_lightest_needed(rungs: list[Rung], role: Role) -> tuple[Loaded, list[Ru
     Raises:
         ModelError: there is memory for none, or the checkpoint cannot be loaded.
     """
-    from tools.models.loading import load_model
-
     for number, rung in enumerate(rungs):
         try:
             loaded = load_model(rung.spec, role, rung.device)
@@ -126,8 +127,6 @@ def load_lightest_needed(rungs: list[Rung], role: Role) -> tuple[Loaded, list[Ru
 
 def _room(device: str) -> float:
     """GiB of a GPU that the weights of a model that is spread may take."""
-    import torch
-
     if not device.startswith("cuda") or not torch.cuda.is_available():
         return 1.0
     return max(0.1, SHARE * torch.cuda.mem_get_info(device)[0] / 2**30)

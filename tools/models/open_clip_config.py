@@ -7,6 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import open_clip
+from open_clip.coca_model import MultimodalCfg
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+from open_clip.transform import PreprocessCfg
+
 from tools.errors import ModelError
 from tools.models.checkpoints import read_config
 
@@ -32,10 +37,6 @@ def check_clip(folder: Path) -> None:
     Raises:
         ModelError: a field is unknown, names something outside of the folder, or is no mapping where one belongs.
     """
-    from open_clip.coca_model import MultimodalCfg
-    from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-    from open_clip.transform import PreprocessCfg
-
     config = read_config(folder, CLIP_CONFIG)
     model = config.get("model_cfg")
     if not isinstance(model, dict) or not isinstance(model.get("text_cfg"), dict):
@@ -56,8 +57,6 @@ def clip_model(folder: Path) -> Module:
     Raises:
         ModelError: it has no weights of an accepted name.
     """
-    import open_clip
-
     weights = next((folder / name for name in CLIP_WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise ModelError(f"{folder}: has none of {', '.join(CLIP_WEIGHTS)}; give the scorer's weights such a name.")
@@ -71,8 +70,6 @@ def clip_model(folder: Path) -> Module:
 
 def clip_tokenizer(folder: Path) -> Any:
     """The tokenizer of a checked folder: its own where the configuration names one, else open_clip's."""
-    import open_clip
-
     where = f"local-dir:{folder}"
     if read_config(folder, CLIP_CONFIG)["model_cfg"]["text_cfg"].get("hf_tokenizer_name"):
         return open_clip.get_tokenizer(where, trust_remote_code=False, local_files_only=True)

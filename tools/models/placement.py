@@ -6,6 +6,8 @@ import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from transformers import BitsAndBytesConfig
+
 from tools.errors import ModelError
 from tools.profiles.specification import Limits, ModelSpec
 
@@ -73,8 +75,6 @@ def plain_where_packing_fails(model: Any) -> None:
 
 def _bitsandbytes(spec: ModelSpec, device: str, dtype: torch.dtype) -> Any:
     """4 bit is NF4 with double quantisation (Dettmers et al. 2023, QLoRA, section 3)."""
-    from transformers import BitsAndBytesConfig
-
     bits = spec.quantisation
     if find_spec("bitsandbytes") is None:
         raise ModelError(f"quantisation to {bits} needs bitsandbytes; install it by `pip install bitsandbytes`.")

@@ -3,14 +3,33 @@
 Nothing here knows a rule or says what is wrong.
 """
 
-from tools.parts.arrangement import Arrangement, Explanation, Misfit
-from tools.parts.assignment import Assignment, assign, calibrated_price, explained
-from tools.parts.discovery import OTHER, Discoverer, PartType, PartTypes
-from tools.parts.grounding import Grounder
-from tools.parts.measurement import measure
-from tools.parts.pose import ProductPose, find_product, pose_of
-from tools.parts.proposals import Proposer
-from tools.parts.segmentation import EncodedImage, MaskResult, Segmenter
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from tools.parts.arrangement import Arrangement, Explanation, Misfit
+    from tools.parts.assignment import Assignment, assign, calibrated_price, explained
+    from tools.parts.discovery import OTHER, Discoverer, PartType, PartTypes
+    from tools.parts.grounding import Grounder
+    from tools.parts.measurement import measure
+    from tools.parts.pose import ProductPose, find_product, pose_of
+    from tools.parts.proposals import Proposer
+    from tools.parts.segmentation import EncodedImage, MaskResult, Segmenter
+else:
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "arrangement": ["Arrangement", "Explanation", "Misfit"],
+            "assignment": ["Assignment", "assign", "calibrated_price", "explained"],
+            "discovery": ["Discoverer", "OTHER", "PartType", "PartTypes"],
+            "grounding": ["Grounder"],
+            "measurement": ["measure"],
+            "pose": ["ProductPose", "find_product", "pose_of"],
+            "proposals": ["Proposer"],
+            "segmentation": ["EncodedImage", "MaskResult", "Segmenter"],
+        },
+    )
 
 __all__ = [
     "OTHER",

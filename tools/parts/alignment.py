@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from tools.parts.descriptors import Array, Descriptors
@@ -75,13 +76,11 @@ def overlaid(one: Descriptors, other: Descriptors, unlike: Array) -> Overlaid:
 
 def _paired(a: Points, b: Points, unlike: Array, unit: float) -> tuple[NDArray[np.intp], NDArray[np.intp], float]:
     """Rows and columns of the cheapest assignment, each segment left over at its price, and what it costs."""
-    from scipy.optimize import linear_sum_assignment
-
     n, m = unlike.shape
     costs = np.full((n + m, n + m), LEFT)
     costs[n:, m:] = 0.0
     costs[:n, :m] = unlike + 0.5 * np.minimum(np.abs(a[:, None] - b[None]) / unit, FAR)
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = scipy.optimize.linear_sum_assignment(costs)
     real = (rows < n) & (columns < m)
     return rows[real], columns[real], float(costs[rows, columns].sum())
 

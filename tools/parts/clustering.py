@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
 
 from tools.parts.descriptors import Array, Comparer, Descriptors, joined
 
@@ -72,9 +75,6 @@ def divided(photos: Sequence[Descriptors]) -> Divider | None:
     Args:
         photos: the members found on each reference.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
-
     shown = [vectors(p) for p in photos if len(p) > 1]
     if len(shown) < max(2, len(photos)) or sum(map(len, shown)) < LEAST:
         return None
@@ -228,19 +228,17 @@ class _Kinds:
 
     def _linked(self, comparer: Comparer) -> Array:
         """Average linkage; segments that overlap on one photo are neither like nor unlike."""
-        from scipy.cluster.hierarchy import linkage
-        from scipy.spatial.distance import squareform
-        from scipy.special import expit
-
         odds = (self._odds + self._odds.T) / 2
         for n, seen in enumerate(self._seen):
             start, end = self._starts[n], self._starts[n + 1]
             odds[start:end, start:end] = np.where(seen.nested > OVER, 0.0, comparer.within(seen.described))
-        distance = expit(-odds)
+        distance = scipy.special.expit(-odds)
         np.fill_diagonal(distance, 0.0)
         if len(distance) < 2:
             return np.zeros((0, 4))
-        found: Array = linkage(squareform(distance, checks=False), "average")
+        found: Array = scipy.cluster.hierarchy.linkage(
+            scipy.spatial.distance.squareform(distance, checks=False), "average"
+        )
         return found
 
     def _kind(self, members: NDArray[np.intp]) -> Kind | None:

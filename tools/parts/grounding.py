@@ -8,15 +8,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tools.errors import ModelError
 from tools.timing import model_call
 from tools.types import Box, Part, Region, Sample
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 THRESHOLD = 0.25
@@ -115,8 +115,6 @@ class Grounder:
 
     def _detect(self, sample: Sample, texts: Sequence[str]) -> _Detections:
         """A forward pass of a model that takes each phrase as a query of its own."""
-        import torch
-
         output, _ = self._run(sample, [list(texts)])
         scores, which = torch.sigmoid(output.logits[0].float().cpu()[:, : len(texts)]).max(dim=1)
         return _Detections(scores.numpy(), which.numpy(), self._boxes(output, sample, {}))
@@ -127,8 +125,6 @@ class Grounder:
         A box goes to the phrase whose tokens fit best on the mean, since two phrases may share a token; its
         confidence is that of the phrase's best token, as in the model's own post-processing.
         """
-        import torch
-
         output, ids = self._run(sample, _sentence(texts))
         tokens = torch.sigmoid(output.logits[0].float().cpu())
         spans = self._spans(texts)
@@ -142,8 +138,6 @@ class Grounder:
     @model_call
     def _run(self, sample: Sample, text: str | list[list[str]]) -> tuple[Any, Any]:
         """The model's output for one photo, and the token ids of the text."""
-        import torch
-
         loaded = self._loaded
         inputs = loaded.processor(images=sample.image, text=text, return_tensors="pt", truncation=True)
         pixels = inputs["pixel_values"].to(loaded.device, loaded.dtype)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 
-from tools.types import FloatMap, Mask
+from tools.types import Box, FloatMap, Mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 
 Window = tuple[slice, slice]
 """Rows and columns."""
+
+
+def box_of(mask: Mask) -> Box:
+    """The smallest box around a mask; all zeros for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Box(0.0, 0.0, 0.0, 0.0)
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 def window_of(mask: Mask, margin: int = 0) -> Window:
@@ -41,11 +51,9 @@ def filled(mask: Mask, *, corners: bool = False) -> Mask:
         mask: (H, W).
         corners: whether ways lead over corners too, rather than over sides alone.
     """
-    from scipy.ndimage import label
-
     window = window_of(mask)
     ways = np.ones((3, 3)) if corners else None
-    pieces, count = label(np.pad(~mask[window], 1, constant_values=True), ways)
+    pieces, count = scipy.ndimage.label(np.pad(~mask[window], 1, constant_values=True), ways)
     if count <= 1:
         return mask.copy()
     whole = mask.copy()
@@ -124,14 +132,12 @@ def items(traces: Traces) -> tuple[Mask, ...]:
     broadly than that stays whole, since a thing that is cut now here and now there is like no other. Pieces that point
     to one middle are one thing again: a capsule of two colours, a bolt's head and its shaft.
     """
-    from scipy.ndimage import find_objects
-
     of_item = traces.items > SURE
     if not of_item.any():
         return ()
     pieces = _at_necks(filled(of_item), traces.items.shape)
     found: list[Mask] = []
-    for number, window in enumerate(find_objects(pieces), start=1):
+    for number, window in enumerate(scipy.ndimage.find_objects(pieces), start=1):
         if window is None:
             continue
         for part in _at_edges(pieces[window] == number, traces.edges[window]):
@@ -145,36 +151,31 @@ def items(traces: Traces) -> tuple[Mask, ...]:
 
 def _of_one_middle(pieces: Sequence[Mask], middles: FloatMap) -> list[Mask]:
     """Pieces, those put together whose places point to about the same middle."""
-    from scipy.sparse.csgraph import connected_components
-
     if len(pieces) < 2:
         return list(pieces)
     points = np.array([np.median(middles[:, piece], axis=1) for piece in pieces])
     sides = np.sqrt([np.count_nonzero(piece) for piece in pieces])
     apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-    count, owners = connected_components(apart < ONE * np.minimum(sides[:, None], sides[None]), directed=False)
+    count, owners = scipy.sparse.csgraph.connected_components(
+        apart < ONE * np.minimum(sides[:, None], sides[None]), directed=False
+    )
     return [np.any([p for p, owner in zip(pieces, owners, strict=True) if owner == n], axis=0) for n in range(count)]
 
 
 def _at_necks(whole: Mask, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Pieces of an outline, numbered from 1: a blob of touching discs falls apart, a bar does not."""
-    from scipy.ndimage import distance_transform_edt, maximum
-    from skimage.measure import label
-    from skimage.morphology import h_maxima
-    from skimage.segmentation import watershed
-
     pieces = np.zeros(shape, np.int64)
     # With a margin, since what lies around an outline decides how deep its inside is.
     window = window_of(whole, margin=2)
     outline = whole[window]
-    depth = distance_transform_edt(outline)
+    depth = scipy.ndimage.distance_transform_edt(outline)
     neck = NECK * max(shape) / 256
-    tops = label(h_maxima(depth, neck) & outline)
-    rest = label(outline)
+    tops = skimage.measure.label(skimage.morphology.h_maxima(depth, neck) & outline)
+    rest = skimage.measure.label(outline)
     rest[np.isin(rest, np.unique(rest[tops > 0]))] = 0
     tops = np.where(rest > 0, rest + tops.max(), tops)
-    cut = watershed(-depth, tops, mask=outline)
-    deepest = maximum(depth, cut, range(int(cut.max()) + 1))
+    cut = skimage.segmentation.watershed(-depth, tops, mask=outline)
+    deepest = scipy.ndimage.maximum(depth, cut, range(int(cut.max()) + 1))
     broad = [(a, b) for (a, b), v in _weakest(cut, -depth).items() if -v > THIN * min(deepest[a], deepest[b])]
     pieces[window] = _joined(cut, broad)
     return pieces
@@ -195,12 +196,11 @@ def _weakest(pieces: NDArray[np.int64], values: NDArray[np.floating]) -> dict[tu
 
 def _joined(pieces: NDArray[np.int64], pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
     """Pieces of which some are one, numbered from 1."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     count = int(pieces.max()) + 1
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
-    _, owners = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)), directed=False)
+    _, owners = scipy.sparse.csgraph.connected_components(
+        scipy.sparse.coo_array((np.ones(len(rows)), (rows, columns)), (count, count)), directed=False
+    )
     # What is no piece is never joined, and stays the first.
     found: NDArray[np.int64] = owners.astype(np.int64)[pieces]
     return found
@@ -208,15 +208,12 @@ def _joined(pieces: NDArray[np.int64], pairs: Sequence[tuple[int, int]]) -> NDAr
 
 def _at_edges(piece: Mask, edges: NDArray[np.float32]) -> list[Mask]:
     """A piece, or the two or more broad things that a strong edge right through it tells apart."""
-    from skimage.measure import label
-    from skimage.segmentation import watershed
-
-    cores = label(piece & (edges < SURE))
+    cores = skimage.measure.label(piece & (edges < SURE))
     sizes = np.bincount(cores.ravel())[1:]
     broad = np.flatnonzero(sizes > 0.15 * piece.sum()) + 1
     if len(broad) < 2 or _holds(cores, broad):
         return [piece]
-    cut = watershed(edges, np.where(np.isin(cores, broad), cores, 0), mask=piece)
+    cut = skimage.segmentation.watershed(edges, np.where(np.isin(cores, broad), cores, 0), mask=piece)
     whole = _joined(cut, [pair for pair, weakest in _weakest(cut, edges).items() if weakest < STRONG])
     return [whole == number for number in np.unique(whole[whole > 0])]
 
@@ -231,9 +228,7 @@ def _holds(cores: NDArray[np.int64], broad: NDArray[np.int64]) -> bool:
 
 
 def _largest(mask: Mask) -> Mask:
-    from skimage.measure import label
-
-    parts = label(mask)
+    parts = skimage.measure.label(mask)
     if parts.max() <= 1:
         return mask
     sizes = np.bincount(parts.ravel())

@@ -6,6 +6,8 @@ import math
 from types import MappingProxyType
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 
 from tools.errors import InputError
@@ -52,8 +54,6 @@ def measure(image: RGB, mask: Mask) -> Measures:
     Raises:
         InputError: the mask is empty or of another size than the photo.
     """
-    from skimage.color import rgb2lab
-
     if mask.shape != image.shape[:2]:
         raise InputError(f"a mask of {mask.shape} was given for a photo of {image.shape[:2]}; both must agree.")
     if not mask.any():
@@ -62,7 +62,7 @@ def measure(image: RGB, mask: Mask) -> Measures:
     row, column = float(rows.mean()), float(columns.mean())
     angle = _angle(rows - row, columns - column)
     length, width = _extents(rows, columns, (row, column), angle)
-    lab = rgb2lab(image[rows, columns][None])[0]
+    lab = skimage.color.rgb2lab(image[rows, columns][None])[0]
     mean = (float(lab[:, 0].mean()), float(lab[:, 1].mean()), float(lab[:, 2].mean()))
     return Measures(
         area=float(len(rows)),
@@ -126,13 +126,11 @@ def gap(one: Mask, other: Mask) -> float:
     Raises:
         InputError: a mask is empty, or they are of different sizes.
     """
-    from scipy.ndimage import distance_transform_edt
-
     _check(one, other)
     if (one & other).any():
         return 0.0
     smaller, larger = sorted((one, other), key=lambda m: int(m.sum()))
-    return max(0.0, float(distance_transform_edt(~larger)[smaller].min()) - 1.0)
+    return max(0.0, float(scipy.ndimage.distance_transform_edt(~larger)[smaller].min()) - 1.0)
 
 
 def touching(one: Mask, other: Mask, within: float = CONTACT) -> bool:

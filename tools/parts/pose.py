@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 
 from tools.parts.masks import filled, grown, shrunk
@@ -108,24 +110,20 @@ def pose_of(mask: Mask, *, fills: bool = False) -> ProductPose:
 
 
 def _foreground(image: RGB) -> Mask:
-    from scipy.ndimage import gaussian_filter, maximum_filter
-    from skimage.color import rgb2lab
-    from skimage.transform import resize
-
     height, width = image.shape[:2]
     scale = min(1.0, SMALL / max(height, width))
     shape = (max(8, round(height * scale)), max(8, round(width * scale)))
-    small = image if shape == (height, width) else resize(image, (*shape, 3), anti_aliasing=True)
-    lab = rgb2lab(small)
-    planes = np.stack([gaussian_filter(lab[..., c], 0.7, mode="nearest") for c in range(3)], axis=-1)
+    small = image if shape == (height, width) else skimage.transform.resize(image, (*shape, 3), anti_aliasing=True)
+    lab = skimage.color.rgb2lab(small)
+    planes = np.stack([scipy.ndimage.gaussian_filter(lab[..., c], 0.7, mode="nearest") for c in range(3)], axis=-1)
     distance = _from_border(planes)
     # A blurred edge is the product's from half of its height on.
-    differs = (distance > 1.0) & (distance >= maximum_filter(distance, 3) / 2)
+    differs = (distance > 1.0) & (distance >= scipy.ndimage.maximum_filter(distance, 3) / 2)
     mask = filled(shrunk(grown(differs)))
     mask = whole(grown(shrunk(mask)))
     if shape == (height, width):
         return mask
-    large: Mask = resize(mask.astype(np.float64), (height, width), order=1) > 0.5
+    large: Mask = skimage.transform.resize(mask.astype(np.float64), (height, width), order=1) > 0.5
     return large
 
 
@@ -164,9 +162,7 @@ def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def whole(mask: Mask) -> Mask:
     """A mask without pieces that are small beside its largest."""
-    from scipy.ndimage import label
-
-    pieces, count = label(mask)
+    pieces, count = scipy.ndimage.label(mask)
     if not count:
         return mask
     sizes = np.bincount(pieces.ravel())[1:]
@@ -176,12 +172,10 @@ def whole(mask: Mask) -> Mask:
 
 def _turn(mask: Mask) -> float:
     """Degrees in (-45, 45], counter-clockwise as seen, by which the smallest enclosing rectangle is turned."""
-    from scipy.spatial import ConvexHull, QhullError
-
     points = _ends(mask)
     try:
-        corners = points[ConvexHull(points).vertices]
-    except QhullError:
+        corners = points[scipy.spatial.ConvexHull(points).vertices]
+    except scipy.spatial.QhullError:
         return 0.0
     edges = np.roll(corners, -1, axis=0) - corners
     angles = np.unique(np.round(np.degrees(np.arctan2(-edges[:, 1], edges[:, 0])) % 90.0, 2))

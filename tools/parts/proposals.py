@@ -9,9 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
+from PIL import Image
 
-from tools.parts.masks import filled, items, mean_along, shared
+from tools.parts.masks import SURE, filled, items, mean_along, shared
 from tools.parts.pose import LEAST_AREA, MOST, ProductPose, find_product, pose_of, whole
 from tools.types import RGB, FloatMap, Mask, Sample
 
@@ -69,34 +72,25 @@ def working_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def _from_colours(image: RGB) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Pieces (h, w), numbered from 0, and the strength of the changes of colour (h, w) in CIELAB units a pixel."""
-    from skimage.color import rgb2lab
-    from skimage.filters import gaussian
-    from skimage.segmentation import felzenszwalb
-    from skimage.transform import resize
-
     shape = working_size((image.shape[1], image.shape[0]))
-    lab = rgb2lab(resize(image, (*shape, 3), anti_aliasing=True))
-    down, right = np.gradient(gaussian(lab, 1.0, channel_axis=2), axis=(0, 1))
-    pieces = felzenszwalb(lab / 100.0, scale=SCALE, sigma=SIGMA, min_size=LEAST, channel_axis=2)
+    lab = skimage.color.rgb2lab(skimage.transform.resize(image, (*shape, 3), anti_aliasing=True))
+    down, right = np.gradient(skimage.filters.gaussian(lab, 1.0, channel_axis=2), axis=(0, 1))
+    pieces = skimage.segmentation.felzenszwalb(lab / 100.0, scale=SCALE, sigma=SIGMA, min_size=LEAST, channel_axis=2)
     return pieces, np.sqrt((down**2 + right**2).sum(axis=2))
 
 
 def _from_edges(edges: FloatMap) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Pieces between the edges, numbered from 0, and the edges, both at the working size."""
-    from skimage.measure import label
-    from skimage.segmentation import watershed
-    from skimage.transform import resize
-
     shape = working_size((edges.shape[1], edges.shape[0]))
     fine = edges.astype(np.float64)
     if fine.shape != shape:
-        fine = resize(fine, shape, order=1, anti_aliasing=True)
-    markers = label(fine < CALM)
+        fine = skimage.transform.resize(fine, shape, order=1, anti_aliasing=True)
+    markers = skimage.measure.label(fine < CALM)
     sizes = np.bincount(markers.ravel())
     markers[np.isin(markers, np.flatnonzero(sizes < LEAST // 3))] = 0
     if not markers.any():
         return np.zeros(shape, np.int64), fine
-    pieces: NDArray[np.int64] = watershed(fine, markers) - 1
+    pieces: NDArray[np.int64] = skimage.segmentation.watershed(fine, markers) - 1
     return np.unique(pieces, return_inverse=True)[1].reshape(shape), fine
 
 
@@ -292,18 +286,15 @@ def _apart(order: Sequence[int], chosen: Proposals) -> tuple[int, ...]:
 
 def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask at a photo's (width, height); never empty where the mask is not."""
-    from skimage.transform import resize
-
     width, height = size
     if mask.shape == (height, width):
         return mask
-    large: Mask = resize(mask.astype(np.float64), (height, width), order=1) > 0.5
-    return large if large.any() else resize(mask, (height, width), order=0).astype(np.bool_)
+    small = Image.fromarray(mask.astype(np.uint8) * 255)
+    large: Mask = np.asarray(small.resize(size, Image.Resampling.BILINEAR)) > 127
+    return large if large.any() else np.asarray(small.resize(size, Image.Resampling.NEAREST)) > 127
 
 
 def _shrunk(sample: Sample) -> Sample:
-    from PIL import Image
-
     height, width = working_size(sample.size)
     if (width, height) == sample.size:
         return sample
@@ -320,13 +311,8 @@ def _traced_product(traces: Traces) -> ProductPose:
 
 def _traced(sample: Sample, traces: Traces, things: Sequence[Mask]) -> list[tuple[Mask, float]]:
     """Items, whole and cut, and regions between traced edges, each with the mean edge along its outline."""
-    from scipy.ndimage import grey_dilation
-    from skimage.measure import label
-
-    from tools.parts.masks import SURE
-
-    edges = grey_dilation(traces.edges, size=(3, 3))
-    blobs = label(traces.items > SURE)
+    edges = scipy.ndimage.grey_dilation(traces.edges, size=(3, 3))
+    blobs = skimage.measure.label(traces.items > SURE)
     found = list(things) + [blobs == n for n in range(1, int(blobs.max()) + 1)]
     found += [r.mask for r in regions(sample.image, traces.edges) if r.outer >= EDGE]
     found += [filled(m) for m in found]

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tools.errors import InputError, ModelError
+from tools.parts.masks import box_of
 from tools.parts.measurement import measure
 from tools.timing import model_call
 from tools.types import RGB, Box, Mask, Part, Sample
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
 
 BOXES_AT_ONCE = 32
@@ -84,8 +85,6 @@ class Segmenter:
     @model_call
     def encode(self, sample: Sample) -> EncodedImage:
         """Runs the vision encoder once."""
-        import torch
-
         model = self._loaded.model
 
         def run(pixels: Tensor) -> Sequence[Tensor]:
@@ -153,8 +152,6 @@ class Segmenter:
             size: (width, height) of the masks; that of the photo by default.
             most: at most so many masks.
         """
-        import torch
-
         scale = torch.tensor(encoded.scale)
         dtype, device = self._loaded.dtype, self._loaded.device
         logits, ious = [], []
@@ -203,8 +200,6 @@ class Segmenter:
     @model_call
     def _output(self, encoded: EncodedImage, prompts: dict[str, Tensor]) -> Any:
         """The model's masks and predicted overlaps for prompts."""
-        import torch
-
         model, names, layers = self._loaded.model, tuple(prompts), len(encoded.embeddings)
         count = next(iter(prompts.values())).shape[1]
 
@@ -227,8 +222,6 @@ class Segmenter:
         background: Sequence[tuple[float, float]],
     ) -> dict[str, Tensor]:
         """Boxes (1, N, 4) and points (1, N, P, 2) in pixels of the encoder's input; no point is the box's middle."""
-        import torch
-
         dtype, device = self._loaded.dtype, self._loaded.device
         scale = torch.tensor(encoded.scale)
         prompts = {"input_boxes": (torch.tensor([list(b) for b in boxes]) * scale.repeat(2))[None].to(device, dtype)}
@@ -242,8 +235,6 @@ class Segmenter:
 
 def _distinct(logits: Tensor, ious: Tensor) -> list[tuple[Tensor, float, float, int]]:
     """(logits, predicted overlap, stability, votes) of masks that differ, surest first: (N, h, w) and (N,) in."""
-    import torch
-
     step = max(1, logits.shape[-1] // COARSE)
     drawn = (logits[:, ::step, ::step] > 0).flatten(1).float()
     high, low = ((logits > level).flatten(1).sum(dim=1).float() for level in (STABLE, -STABLE))
@@ -262,14 +253,6 @@ def _distinct(logits: Tensor, ious: Tensor) -> list[tuple[Tensor, float, float, 
             which = int(order[n])
             found.append((logits[which], float(ious[which]), float(stability[which]), int(twins.sum())))
     return found
-
-
-def box_of(mask: Mask) -> Box:
-    """The smallest box around a mask; all zeros for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return Box(0.0, 0.0, 0.0, 0.0)
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 def _measured(image: RGB, part: Part, mask: Mask) -> Part:

@@ -6,17 +6,15 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tools.display_text import display_text
 from tools.documents import read_yaml
 from tools.errors import InputError, ModelError
+from tools.models.checkpoints import digest_of, locate, weight_files
 from tools.profiles.specification import ModelSpec, Role, Roles
-
-if TYPE_CHECKING:
-    from tools.profiles.specification import Role
 
 _SHIPPED = Path(__file__).parent
 _INSTALLED = _SHIPPED.parent.parent
@@ -136,8 +134,6 @@ def readiness(profile: Profile) -> list[RoleState]:
     The files are looked for, not read: a damaged one shows when it is loaded. A server is not asked:
     one that is named counts as ready.
     """
-    from tools.models.checkpoints import locate, weight_files
-
     states = []
     for role in Roles.model_fields:
         known: Role = role  # type: ignore[assignment]  # the field names are the roles
@@ -168,9 +164,6 @@ def digests(profile: Profile) -> dict[str, str]:
     Raises:
         tools.errors.ModelError: a checkpoint is not on disk.
     """
-    from tools.models.checkpoints import digest_of, locate, weight_files
-    from tools.profiles.specification import Roles
-
     found: dict[str, str] = {}
     for name in Roles.model_fields:
         role: Role = name  # type: ignore[assignment]  # the field names are the roles

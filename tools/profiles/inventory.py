@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import yaml
+
 from tools.errors import ModelError
 from tools.models.checkpoints import locate, weight_files
 from tools.profiles.catalog import Profile
@@ -80,8 +82,6 @@ def _licence(folder: Path) -> str:
 
 @cache
 def _known() -> dict[str, dict[str, str | float]]:
-    import yaml
-
     known: dict[str, dict[str, str | float]] = yaml.safe_load(
         (Path(__file__).parents[1] / "checkpoints.yaml").read_text(encoding="utf-8")
     )

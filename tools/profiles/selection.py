@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import models
 from tools.errors import ModelError
 from tools.profiles.catalog import Profile, available_profiles, load_profile, readiness
 
@@ -37,7 +38,7 @@ def best_profile() -> Choice:
     Raises:
         ModelError: none is ready.
     """
-    memory = _gpu_gib()
+    memory = models.gpu_gib()
     passed: list[str] = []
     shipped = [profile for profile in map(load_profile, available_profiles()) if profile.auto]
     for profile in sorted(shipped, key=lambda p: -p.rank):
@@ -75,12 +76,3 @@ def _obstacle(profile: Profile, memory: float | None) -> str | None:
         return f"wants {profile.gpu_gib:.0f} GiB of GPU memory, there are {memory:.0f}"
     absent = [state.role for state in readiness(profile) if not state.ready]
     return f"{', '.join(absent)} not on disk" if absent else None
-
-
-def _gpu_gib() -> float | None:
-    """Memory of the first CUDA device, or None without one."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    return float(torch.cuda.get_device_properties(0).total_memory) / 2**30

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
     from tools.models.loading import Loaded
 
@@ -90,8 +92,6 @@ def _joined(rows: Sequence[Any]) -> Any:
 
 def _together(features: Sequence[Any]) -> Any:
     """Features of several photos in a row: as a tensor where a class gives one, else as one list of all photos'."""
-    import torch
-
     if isinstance(features[0], torch.Tensor):
         return torch.cat(list(features))
     return [feature for of_photo in features for feature in of_photo]

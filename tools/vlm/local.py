@@ -7,14 +7,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from PIL import Image
 
 from tools.errors import InputError, ModelError
 from tools.timing import model_call
 from tools.types import RGB
+from tools.vlm.answers import Turn, normalised
 from tools.vlm.image_cache import with_pictures
 from tools.vlm.prefix_cache import Prefixes, Prompt
 from tools.vlm.schema import Grammars, Schema
-from tools.vlm.scoring import Turn, log_likelihoods, normalised
+from tools.vlm.scoring import log_likelihoods
 
 if TYPE_CHECKING:
     from tools.models.loading import Loaded
@@ -69,8 +72,6 @@ class LocalVLM:
         Raises:
             InputError: no turns, the last is not the user's, or they show another number of photos.
         """
-        import torch
-
         prompt = self._prompt(images, turns)
         with torch.inference_mode():
             begun = self._begun(prompt)
@@ -177,8 +178,6 @@ class LocalVLM:
 
     def _fitted(self, image: RGB) -> Any:
         """A PIL image, scaled down to the limit."""
-        from PIL import Image
-
         picture = Image.fromarray(image)
         if self._image_size is not None and max(picture.size) > self._image_size:
             picture.thumbnail((self._image_size, self._image_size), Image.Resampling.LANCZOS)

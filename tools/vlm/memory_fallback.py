@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 from tools.errors import ModelError
 from tools.models.memory import Rung, free, is_out_of_memory, load_lightest_needed
 from tools.types import RGB
+from tools.vlm.answers import Turn
 from tools.vlm.local import LocalVLM
 from tools.vlm.schema import Schema
-from tools.vlm.scoring import Turn
 
 if TYPE_CHECKING:
     from tools.models.loading import Loaded

@@ -6,7 +6,10 @@ import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from tools.vlm.image_cache import TEXT, Sight
 
@@ -94,8 +97,6 @@ class Prefixes:
         Returns:
             What has been run; it may reach further than asked. None where nothing can be kept.
         """
-        import torch
-
         end = len(prompt.ids) - 1 if whole else self._after_photos(prompt.ids)
         if not self.able or end < LEAST:
             return None
@@ -174,8 +175,6 @@ class Prefixes:
 
     def _run(self, prompt: Prompt, found: Stem | None, end: int) -> Stem:
         """Runs the prompt up to a token, from what was found on."""
-        import torch
-
         done = len(found.ids) if found is not None else 0
         shown = len(found.digests) if found is not None else 0
         more = shown < len(prompt.digests)
@@ -221,8 +220,6 @@ class Prefixes:
 
 def last_only(model: Any) -> dict[str, int]:
     """Spares a prompt, thousands of tokens for a photo, its likelihoods over the whole vocabulary but the last."""
-    from inspect import signature
-
     return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
 
 

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import xgrammar
+import xgrammar
 
+if TYPE_CHECKING:
     from tools.models.loading import Loaded
 
 Schema = Mapping[str, Any]
@@ -48,16 +48,12 @@ class Grammars:
             self._compiler = self._made()
         if self._compiler is None:
             return []
-        import xgrammar
-
         json_only = xgrammar.Grammar.from_json_schema(json.dumps(schema), any_whitespace=False)
         spaced = xgrammar.Grammar.concat(xgrammar.Grammar.from_regex(" ?"), json_only)
         return [xgrammar.contrib.hf.LogitsProcessor(self._compiler.compile_grammar(spaced))]
 
     def _made(self) -> xgrammar.GrammarCompiler | None:
         try:
-            import xgrammar
-
             return xgrammar.GrammarCompiler(self._tokens())
         except (ImportError, ValueError, RuntimeError) as error:
             self._able = False
@@ -74,8 +70,6 @@ class Grammars:
         Raises:
             ValueError: its tokens in a row are not the text that they stand for, or nothing ends an answer.
         """
-        import xgrammar
-
         tokenizer, stops = self._loaded.processor.tokenizer, self._stops()
         size = int(self._loaded.model.config.get_text_config().vocab_size)
         found = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=size, stop_token_ids=stops)

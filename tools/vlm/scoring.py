@@ -1,32 +1,21 @@
-"""Likelihoods of given answers from token probabilities, and the removal of a model's bias towards one answer."""
+"""Likelihoods of given answers from the token probabilities of a local model."""
 
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from prompts import load_yaml
+import torch
+from torch import Tensor
+
 from tools.errors import ModelError
 from tools.vlm.prefix_cache import Stem, last_only
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tools.models.loading import Loaded
     from tools.vlm.prefix_cache import Prefixes, Prompt
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one side says."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-    images: int = 0
-    """So many of the conversation's photos stand before the text; they are taken in their order."""
 
 
 Rows = Sequence[tuple[int, ...]]
@@ -80,8 +69,6 @@ def row_scores(
 def _together(
     loaded: Loaded, prefixes: Prefixes, stem: Stem | None, prompts: Sequence[Prompt], rows: Sequence[Rows]
 ) -> list[list[float]]:
-    import torch
-
     seen = 0 if stem is None else min([len(stem.ids), *(_same(stem.ids, p.ids) for p in prompts)])
     tree = _Tree()
     asked: list[list[list[int]]] = []
@@ -105,8 +92,6 @@ def _run(
     loaded: Loaded, prefixes: Prefixes, stem: Stem | None, tree: _Tree, seen: int, wanted: Sequence[int]
 ) -> Tensor:
     """(wanted, vocabulary): logits at some tokens of the tree."""
-    import torch
-
     device, dtype, count = loaded.device, loaded.model.dtype, len(tree.ids)
     hidden = torch.finfo(dtype).min
     mask = torch.full((count, seen + count), hidden, dtype=dtype)
@@ -132,8 +117,6 @@ def _run(
 
 def _alone(loaded: Loaded, prompt: Prompt, rows: Rows) -> list[float]:
     """For one prompt, from its beginning: its answers' further tokens in one batch behind its cache."""
-    import torch
-
     prefix = loaded.model(**prompt.inputs, use_cache=True, **last_only(loaded.model))
     first = torch.log_softmax(prefix.logits[0, -1].float(), dim=-1)
     _check(loaded, first)
@@ -153,8 +136,6 @@ def _behind(loaded: Loaded, cache: Any, rows: Rows, *, shown: bool) -> list[floa
     gives photos positions in two dimensions (Qwen-VL) goes on from those of its last prefix; if that showed no
     photo they are stale, so plain positions are given.
     """
-    import torch
-
     longest, seen = max(map(len, rows)) - 1, cache.get_seq_length()
     fed = torch.zeros(len(rows), longest, dtype=torch.long, device=loaded.device)
     wanted, real = fed.clone(), fed.clone()
@@ -170,8 +151,6 @@ def _behind(loaded: Loaded, cache: Any, rows: Rows, *, shown: bool) -> list[floa
 
 
 def _check(loaded: Loaded, logs: Tensor) -> None:
-    import torch
-
     if not bool(torch.isfinite(logs).any()):
         raise ModelError(
             f"{loaded.name}: its likelihoods are not numbers; it overflows in {loaded.dtype}; set another dtype."
@@ -185,43 +164,6 @@ def _same(a: Sequence[int], b: Sequence[int]) -> int:
 
 SEAM = 64
 """A token right after a prompt depends on no more of its last signs."""
-CERTAIN = 1e-6
-"""Probabilities are kept so far from 0 and 1 before their odds are taken."""
-
-
-def debias(p: float, p_reference: float) -> float:
-    """A probability with the model's leaning taken out: the difference of the log-odds.
-
-    Follows contextual calibration (Zhao et al. 2021, section 5), with a good part, or an image without
-    content, in the place of their content-free text.
-
-    Args:
-        p: P(yes) about what is inspected.
-        p_reference: P(yes) to the same question where the true answer should carry no news.
-
-    Returns:
-        A probability; 0.5 where both are the same.
-
-    >>> debias(0.9, 0.9), round(debias(0.9, 0.5), 6)
-    (0.5, 0.9)
-    """
-    return 1 / (1 + math.exp(_log_odds(p_reference) - _log_odds(p)))
-
-
-def _log_odds(p: float) -> float:
-    kept = min(max(p, CERTAIN), 1 - CERTAIN)
-    return math.log(kept / (1 - kept))
-
-
-def normalised(log_likelihoods: Sequence[float]) -> list[float]:
-    """Probabilities in proportion to likelihoods.
-
-    >>> normalised([math.log(3.0), 0.0])
-    [0.75, 0.25]
-    """
-    highest = max(log_likelihoods)
-    weights = [math.exp(v - highest) for v in log_likelihoods]
-    return [w / sum(weights) for w in weights]
 
 
 def log_likelihoods(
@@ -243,8 +185,6 @@ def log_likelihoods(
     Returns:
         A list for each prompt, in the order of the options.
     """
-    import torch
-
     tokenizer = loaded.processor.tokenizer
     spellings = [[_spellings(tokenizer, prompt.text, option) for option in options] for prompt in prompts]
     rows = [sorted({ids for spelling in by_option for ids in spelling}) for by_option in spellings]
@@ -280,72 +220,3 @@ def _continuation(tokenizer: Any, prompt: str, form: str) -> tuple[int, ...]:
 def _log_sum(values: Sequence[float]) -> float:
     highest = max(values)
     return highest + math.log(sum(math.exp(v - highest) for v in values))
-
-
-SMOOTHING = 0.5
-"""Added to each option's count of drawn answers (Jeffreys' prior), so that what was never drawn is not impossible."""
-ALIKE = 2
-"""Options whose first so many letters are the same may begin with the same token."""
-
-
-def from_candidates(candidates: Sequence[tuple[str, float]], options: Sequence[str]) -> list[float]:
-    """Log-likelihood of each option from the likeliest first tokens of the answer.
-
-    Args:
-        candidates: (token, natural log-probability) of the likeliest first tokens.
-        options: answers that differ in their first token.
-
-    Returns:
-        For each option the log of the summed probability of the tokens that begin it or that it begins; for an option
-        without any that of the least likely candidate, since it cannot be likelier than that.
-
-    >>> told = [("Yes", math.log(0.6)), (" No", math.log(0.2)), ("Nothing", math.log(0.1))]
-    >>> [round(math.exp(v), 3) for v in from_candidates(told, ["Yes", "No", "Maybe"])]
-    [0.6, 0.2, 0.1]
-    """
-    least = min(value for _, value in candidates)
-    found = []
-    for option in options:
-        mass = math.fsum(math.exp(value) for token, value in candidates if _begins(token, option))
-        found.append(math.log(mass) if mass > 0 else least)
-    return found
-
-
-def from_samples(answers: Sequence[str], options: Sequence[str]) -> list[float]:
-    """Log of each option's smoothed share of the drawn answers that begin with it; upper and lower case count apart.
-
-    >>> [round(math.exp(v), 3) for v in from_samples(["Yes.", "Yes", "no", "Yesterday"], ["Yes", "No"])]
-    [0.833, 0.167]
-    """
-    counts = [sum(_opens(answer, option) for answer in answers) for option in options]
-    total = sum(counts) + SMOOTHING * len(options)
-    return [math.log((count + SMOOTHING) / total) for count in counts]
-
-
-def tell_apart(turns: Sequence[Turn], options: Sequence[str]) -> tuple[list[Turn], list[str]]:
-    """The conversation and the answers to listen for: the options themselves, or letters where options begin alike.
-
-    One token decides, so that options which may share their first are asked for by letter.
-    """
-    begun = [option.strip()[:ALIKE].lower() for option in options]
-    if len(set(begun)) == len(begun) or len(options) > len(string.ascii_uppercase):
-        return list(turns), list(options)
-    letters = string.ascii_uppercase[: len(options)]
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(letters, options, strict=True))
-    asked = load_yaml("served")["letters"].format(question=turns[-1].text, options=listed)
-    last = Turn(turns[-1].role, asked, turns[-1].images)
-    return [*turns[:-1], last], list(letters)
-
-
-def _begins(token: str, option: str) -> bool:
-    """Whether a token is a beginning of an option, or the option with something after it that is no letter."""
-    said = token.replace("\u2581", " ").replace("\u0120", " ").strip()
-    wanted = option.strip()
-    if not said:
-        return False
-    return wanted.startswith(said) or _opens(said, wanted)
-
-
-def _opens(answer: str, option: str) -> bool:
-    said, wanted = answer.strip(), option.strip()
-    return said.startswith(wanted) and not said[len(wanted) : len(wanted) + 1].isalnum()

@@ -11,19 +11,19 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
+
+import openai
+from openai import DefaultHttpxClient, OpenAI
 
 from tools.display_text import display_text
 from tools.errors import InputError, ModelError
 from tools.profiles.specification import ServedSpec
 from tools.timing import model_call
 from tools.types import RGB
+from tools.vlm.answers import Turn, from_candidates, from_samples, normalised, tell_apart
 from tools.vlm.local import NO, YES, LocalVLM
 from tools.vlm.schema import Schema
-from tools.vlm.scoring import Turn, from_candidates, from_samples, normalised, tell_apart
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 TOP = 20
 """Candidates for the next token that are asked for; the protocol allows no more."""
@@ -162,8 +162,6 @@ class ServerVLM(LocalVLM):
 
     def _candidates(self, messages: list[dict[str, Any]]) -> list[tuple[str, float]] | None:
         """Likeliest first tokens with their log-probabilities, or None where the server does not give them."""
-        import openai
-
         try:
             told = self._completion(messages, max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=TOP)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
@@ -237,7 +235,6 @@ class ServerVLM(LocalVLM):
             ModelError: the server cannot be reached or refuses.
             openai.BadRequestError: it does not take the request, where log-probabilities were asked for.
         """
-        import openai
 
         def gated() -> _T:
             with self._gate:
@@ -259,8 +256,6 @@ class ServerVLM(LocalVLM):
 
     def _refusal(self, error: Exception) -> ModelError:
         """One sentence about a request that failed; it never holds the key."""
-        import openai
-
         told, tries = self._said(error), self._spec.retries + 1
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             return ModelError(f"{self._url}: refuses the key; put a valid one into {self._spec.key_from}.")
@@ -302,8 +297,6 @@ class ServerVLM(LocalVLM):
 
 def _client(url: str, spec: ServedSpec) -> OpenAI:
     """A client that tries again with growing, jittered pauses, and as Retry-After says; it follows no redirect."""
-    from openai import DefaultHttpxClient, OpenAI
-
     # Servers without keys want some word all the same.
     key = os.environ.get(spec.key_from) or "none"
     direct = DefaultHttpxClient(timeout=spec.timeout, follow_redirects=False)

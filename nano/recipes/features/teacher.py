@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import timm
 import torch
 from torch import nn
 
@@ -73,8 +74,6 @@ class Timm(nn.Module):
     def __init__(self, name: str) -> None:
         """Creates the model; its weights must be on disk or reachable by timm."""
         super().__init__()
-        import timm
-
         self.model = timm.create_model(name, pretrained=True, features_only=True)
         strides = self.model.feature_info.reduction()
         self.chosen = [min(range(len(strides)), key=lambda n: abs(strides[n] - s)) for s in (8, 16)]

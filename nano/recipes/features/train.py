@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
+from transformers import ConvNextImageProcessor
 
 from nano.recipes.cache import TRAIN_SEED, scenes
 from nano.recipes.features.teacher import MEAN, STD, ResNet50V2, load_teacher
@@ -157,6 +158,8 @@ class Distillation:
 
 def main() -> None:
     """Trains, then saves the backbone."""
+    from nano.recipes.features.evaluate import report
+
     parser = arguments("features", minutes=25)
     parser.add_argument("--teacher", required=True, help="folder of ResNet50-v2 arrays, or the name of a timm model")
     parser.add_argument("--photos", type=Path, required=True, help="photos that may be trained on")
@@ -167,8 +170,6 @@ def main() -> None:
         student = distilled(run, options.teacher, Cropper(options.photos, options.per_family, run.seed))
         save_folder(student, run.out)
         _write_preprocessor(run.out)
-    from nano.recipes.features.evaluate import report
-
     report(run, options.real)
 
 
@@ -184,8 +185,6 @@ def distilled(run: TrainingRun, source: str, cropper: Cropper) -> PreActResNet:
 
 
 def _write_preprocessor(folder: Path) -> None:
-    from transformers import ConvNextImageProcessor
-
     processor = ConvNextImageProcessor(
         size={"shortest_edge": SIDE}, crop_pct=1.0, image_mean=list(MEAN), image_std=list(STD)
     )

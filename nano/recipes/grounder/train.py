@@ -13,8 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import generalized_box_iou_loss
+from transformers import (
+    OwlViTConfig,
+    OwlViTForObjectDetection,
+    OwlViTImageProcessor,
+    OwlViTProcessor,
+    OwlViTTextConfig,
+    OwlViTVisionConfig,
+)
 
 from nano.recipes.cache import MEDLEYS, SIZE, TRAIN_SEED, CachedScene, Thing, medley_scenes, scenes
+from nano.recipes.grounder.evaluate import report
 from nano.recipes.training import TrainingRun, arguments, run_of, save_folder, train
 from nano.recipes.vocabulary import kept_tokenizer
 from nano.world import TRAINED
@@ -34,15 +44,6 @@ LOGIT_SHIFT, LOGIT_SCALE = -0.6, 9.0
 
 def build(folder: Path, start: Path | None = None) -> tuple[Any, Any]:
     """(model, processor), as `start` has them, or the heads initialised so that neither boxes nor logits saturate."""
-    from transformers import (
-        OwlViTConfig,
-        OwlViTForObjectDetection,
-        OwlViTImageProcessor,
-        OwlViTProcessor,
-        OwlViTTextConfig,
-        OwlViTVisionConfig,
-    )
-
     tokenizer = kept_tokenizer(folder, LENGTH, frame=True, start=start)
     if start is not None:
         model = OwlViTForObjectDetection.from_pretrained(  # nosec B615  # a folder on disk
@@ -199,8 +200,6 @@ def _focal(logits: Tensor, wanted: Tensor, alpha: float = 0.3, gamma: float = 2.
 
 
 def _giou_loss(found: Tensor, true: Tensor) -> Tensor:
-    from torchvision.ops import generalized_box_iou_loss
-
     loss: Tensor = generalized_box_iou_loss(_corners(found), _corners(true), reduction="mean")
     return loss
 
@@ -222,8 +221,6 @@ def main() -> None:
         train(run, model.to(run.device), lambda step: loss_of(model, examples, step), rate=6e-4)
         save_folder(model, run.out)
         processor.save_pretrained(run.out)
-    from nano.recipes.grounder.evaluate import report
-
     report(run)
 
 

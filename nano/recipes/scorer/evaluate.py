@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from nano.recipes.cache import EVALUATION_SEED, SIZE, CachedScene, scenes
 from nano.recipes.cache import PER_FAMILY as SCENES
@@ -14,12 +14,10 @@ from nano.recipes.scorer.data import structural
 from nano.recipes.training import Card, TrainingRun, trained, write_card
 from nano.recipes.vlm.data import ScenePool, square, suspect
 from nano.world import HELDOUT, TRAINED, family
+from tools.anomaly import PatchScorer
 from tools.images import sample_from_array
 from tools.models.loading import load_model
 from tools.profiles.specification import ModelSpec
-
-if TYPE_CHECKING:
-    from tools.anomaly import PatchScorer
 
 PER_FAMILY = 40
 PARTS = 8
@@ -28,8 +26,6 @@ PARTS = 8
 
 def report(run: TrainingRun) -> None:
     """Measures the folder through the tool that uses it, and writes README.md and metrics.json."""
-    from tools.anomaly import PatchScorer
-
     scorer = PatchScorer(load_model(ModelSpec(source=str(run.out)), "scorer", "cpu"), batch=32)
     figures: dict[str, float] = {}
     for kind, names in (("trained", TRAINED), ("held-out", HELDOUT)):
@@ -97,8 +93,6 @@ def photo_auroc(scorer: PatchScorer, pool: ScenePool, name: str) -> tuple[float,
 
 def auroc(scores: Sequence[float] | np.ndarray, truth: Sequence[bool] | np.ndarray) -> float:
     """Area under the ROC curve; ties count half."""
-    from sklearn.metrics import roc_auc_score
-
     return float(roc_auc_score(np.asarray(truth, dtype=np.int64), np.asarray(scores)))
 
 

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import torch
+from open_clip.model import CLIP
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
@@ -49,8 +50,6 @@ def configuration(vocabulary: int) -> dict[str, Any]:
 
 def build(vocabulary: int) -> Any:
     """An untrained open_clip model."""
-    from open_clip.model import CLIP
-
     config = configuration(vocabulary)
     text = {key: value for key, value in config["text_cfg"].items() if key != "tokenizer_kwargs"}
     return CLIP(config["embed_dim"], config["vision_cfg"], text)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import scipy
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from nano.recipes.cache import SIZE, CachedScene, Thing
 from tools.types import RGB, Mask
-
-if TYPE_CHECKING:
-    import torch
 
 IMAGES, PROMPTS = 4, 8
 """Images in a batch, prompts on each: encoding is dear, decoding is cheap."""
@@ -37,10 +36,8 @@ def things_of(scene: CachedScene) -> list[Thing]:
 
 def deepest(mask: Mask) -> tuple[int, int]:
     """(x, y) of the pixel that is furthest from a mask's edge."""
-    from scipy.ndimage import distance_transform_edt
-
     x0, y0, x1, y1 = bounds(mask)
-    depth = distance_transform_edt(np.pad(mask[y0:y1, x0:x1], 1))[1:-1, 1:-1]
+    depth = scipy.ndimage.distance_transform_edt(np.pad(mask[y0:y1, x0:x1], 1))[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return x0 + int(x), y0 + int(y)
 
@@ -78,8 +75,6 @@ class Data:
 
     def batch(self, step: int) -> SegmenterBatch:
         """Squares of random scenes, turned and relit, with random prompts."""
-        import torch
-
         random = np.random.default_rng([self._seed, step])
         pixels, masks, boxes, points, edges, owners = [], [], [], [], [], []
         for _ in range(IMAGES):
@@ -179,12 +174,10 @@ def edges_of(drawn: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def owners_of(drawn: NDArray[np.uint8]) -> NDArray[np.float32]:
     """`Batch.owners` of one photo from `ownership`."""
-    from scipy.ndimage import find_objects
-
     middles = np.arange(COARSE // 2, SIDE, COARSE)
     cells = drawn[np.ix_(middles, middles)]
     found = np.zeros((5, *cells.shape), dtype=np.float32)
-    for number, place in enumerate(find_objects(drawn), start=1):
+    for number, place in enumerate(scipy.ndimage.find_objects(drawn), start=1):
         here = cells == number
         if place is None or not here.any():
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from nano.recipes.cache import EVALUATION_SEED, CachedScene, Thing, scenes
 from nano.recipes.check import KEY, figure
@@ -73,8 +74,6 @@ def by_box(segmenter: Segmenter, scene: CachedScene, things: Sequence[Thing]) ->
 
 def by_point(loaded: Loaded, scene: CachedScene, things: Sequence[Thing]) -> list[Mask]:
     """From the deepest pixel of each; of the masks offered, the one that the model expects most of."""
-    import torch
-
     points = [[[list(deepest(t.mask))] for t in things]]
     inputs = loaded.processor(images=np.array(scene.image), input_points=points, return_tensors="pt")
     sizes = {name: inputs.pop(name) for name in ("original_sizes", "reshaped_input_sizes")}

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
 
 from nano.recipes.cache import MEDLEYS, TRAIN_SEED, medley_scenes, scenes
 from nano.recipes.segmenter.data import COARSE, FINE, SIDE, Data, SegmenterBatch
+from nano.recipes.segmenter.evaluate import report
 from nano.recipes.training import TrainingRun, arguments, run_of, save_folder, train
 from nano.world import TRAINED
 
@@ -30,8 +32,6 @@ BLIND = 0.12
 
 def architecture() -> Any:
     """A `SamConfig` for 192 px: 24x24 tokens, five layers of which two see everything."""
-    from transformers import SamConfig
-
     return SamConfig(
         vision_config={
             "hidden_size": HIDDEN,
@@ -66,8 +66,6 @@ def new_model() -> Any:
     start as Xavier does, since 0.02 is far too little at these widths; tokens get the length of a position's
     code; and keys start equal to queries in the decoder, so that tokens and pixels of a place attend to each other.
     """
-    from transformers import SamModel
-
     model = SamModel._from_config(architecture(), attn_implementation="eager")
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -174,8 +172,6 @@ def fit(run: TrainingRun, per_family: int, start: Path | None = None) -> Any:
 
 
 def _started(folder: Path) -> Any:
-    from transformers import SamModel
-
     return SamModel.from_pretrained(  # nosec B615  # a folder on disk
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
@@ -183,8 +179,6 @@ def _started(folder: Path) -> Any:
 
 def save(model: Any, run: TrainingRun) -> None:
     """The model in half precision beside its processor, in transformers' folder format."""
-    from transformers import SamImageProcessor, SamProcessor
-
     side, mask = {"height": SIDE, "width": SIDE}, SIDE // FINE
     processor = SamImageProcessor(
         size={"longest_edge": SIDE},
@@ -198,8 +192,6 @@ def save(model: Any, run: TrainingRun) -> None:
 
 def main() -> None:
     """Trains, saves, measures and writes the card."""
-    from nano.recipes.segmenter.evaluate import report
-
     parser = arguments("segmenter", 25)
     options = parser.parse_args()
     run = run_of("segmenter", options)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -197,8 +198,6 @@ class GroupPool:
         self._closed.set()
 
     def _wait(self, count: int) -> None:
-        import time
-
         start = time.monotonic()
         while self.seen < count:
             if time.monotonic() - start > 120:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import skimage
 
 from nano.recipes.cache import EVALUATION_SEED, SIZE, CachedScene, scenes
 from nano.recipes.check import KEY, figure
@@ -146,12 +147,10 @@ def _damage(scene: CachedScene) -> Mask:
 
 def _edges(scene: CachedScene) -> Mask:
     """Pixels at either side of where the smallest part that owns a pixel changes."""
-    from skimage.segmentation import find_boundaries
-
     owner = np.zeros((SIZE, SIZE), dtype=np.int64)
     for number, part in enumerate(sorted(scene.parts, key=lambda p: -int(p.mask.sum())), start=1):
         owner[part.mask] = number
-    found: Mask = find_boundaries(owner, mode="thick")
+    found: Mask = skimage.segmentation.find_boundaries(owner, mode="thick")
     return found
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from nano.recipes.cache import SIZE
 from nano.recipes.tracer.data import GROUP, HIDDEN, PARTS, GroupPool, TracerBatch, augmented
+from nano.recipes.tracer.evaluate import report
 from nano.recipes.training import TrainingRun, arguments, run_of, save_folder, train
 from tools.anomaly.damage import STRIDE
 from tools.models.tracer import Tracer, TracerConfig
@@ -185,8 +186,6 @@ def main() -> None:
     if not run.evaluate_only:
         save_folder(fit(run, options.start, options.workers), run.out)
     if not options.no_report:
-        from nano.recipes.tracer.evaluate import report
-
         report(run)
 
 

@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import (
+    CLIPImageProcessor,
+    FocalNetConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
 
 from nano.recipes.cache import TRAIN_SEED, scenes
 from nano.recipes.training import TrainingRun, arguments, run_of, save_folder, train
 from nano.recipes.vlm.data import FAINT, GRID, PATCH, SIDE, ScenePool, Turns, Views, VlmExample, batch_of, views_of
+from nano.recipes.vlm.evaluate import report
 from nano.recipes.vocabulary import END, IMAGE, START, kept_tokenizer
 from nano.world import TRAINED
 
@@ -49,15 +58,6 @@ def build(folder: Path) -> tuple[Any, Any]:
 
     The vision tower is a FocalNet: on few pictures its convolutions learn what a plain ViT does not.
     """
-    from transformers import (
-        CLIPImageProcessor,
-        FocalNetConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-
     tokenizer = kept_tokenizer(folder, LENGTH, frame=False)
     size = len(tokenizer)
     ids = {"pad_token_id": 0, "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -223,8 +223,6 @@ def main() -> None:
         train(run, learner, loss, rate=1e-3)
         save_folder(model, run.out)
         processor.save_pretrained(run.out)
-    from nano.recipes.vlm.evaluate import report
-
     report(run)
 
 
