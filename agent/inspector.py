@@ -82,9 +82,10 @@ class Inspector:
             raise InputError(f"no reports are written in '{language}'; there are: {', '.join(languages())}.")
         chosen = resolve_profile(profile)
         self.profile = chosen.name
+        maps = calibration or Calibration.of_profile(chosen.name)
         self._context = Context(
-            Toolbox.open(chosen, device),
-            calibration or Calibration.of_profile(chosen.name),
+            Toolbox.open(chosen, device, part_parameters=maps.part_parameters),
+            maps,
             Budget(looks=looks),
             prior,
             false_alarm,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from agent.calibration.maps import Calibration
 from tools.parts.arrangement import Layout
 from tools.parts.descriptors import Descriptors, Scale
 from tools.parts.pose import ProductPose
@@ -9,6 +10,8 @@ from tools.parts.pose import ProductPose
 SIDE = 100
 SORTS = 3
 SCALE = Scale(0.5, 0.5)
+PARAMETERS = Calibration.of_profile("nano").part_parameters
+COSTS, SIMILARITY = PARAMETERS.costs, PARAMETERS.similarity
 
 
 def product(seed):

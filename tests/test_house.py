@@ -68,3 +68,11 @@ def test_both_lists_of_versions_agree():
     listed = (ROOT / "constraints.txt").read_text().split("\n")
     pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
     assert [line for line in listed if line] == pinned
+
+
+def test_fitted_numbers_reach_tools_as_arguments():
+    allowed = {"timing.py", "models/remote_code.py"}  # a clock, and whether a checkpoint is being loaded
+    tools = ROOT / "tools"
+    hidden = {str(p.relative_to(tools)) for p in tools.rglob("*.py") if "ContextVar" in p.read_text()} - allowed
+    stored = sorted((tools / "parts").rglob("*.yaml")) + sorted((tools / "anomaly").rglob("*.yaml"))
+    assert (hidden, stored) == (set(), [])

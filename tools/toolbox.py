@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tools.models.loading import Loaded
     from tools.models.memory import Rung
     from tools.parts import Discoverer, Grounder, Segmenter
+    from tools.parts.parameters import PartParameters
     from tools.vlm import LocalVLM
     from tools.vlm.server import ServerVLM
 
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
 class Toolbox:
     """One tool a role; a model that two roles share is loaded once."""
 
-    def __init__(self, profile: Profile, device: str = "auto") -> None:
+    def __init__(
+        self, profile: Profile, device: str = "auto", *, part_parameters: PartParameters | None = None
+    ) -> None:
         """Prefer `Toolbox.open`, which knows that the checkpoints are on disk."""
         self._profile = profile
+        self._part_parameters = part_parameters
         self._device = device
         self._models: dict[Role, Loaded] = {}
         self._served: ServerVLM | None = None
         self._lighter: list[Rung] = []
 
     @classmethod
-    def open(cls, profile: Profile, device: str = "auto") -> Toolbox:
+    def open(
+        cls, profile: Profile, device: str = "auto", *, part_parameters: PartParameters | None = None
+    ) -> Toolbox:
         """A toolbox that loads nothing yet, but knows that its checkpoints are on disk.
+
+        Args:
+            profile: names the checkpoints.
+            device: "auto", "cpu", "cuda", ...
+            part_parameters: fitted parameters of the discoverer, which cannot be used without them.
 
         Raises:
             ModelError: a checkpoint is missing; the message says which and how to get it.
@@ -45,7 +56,7 @@ class Toolbox:
                 f"profile '{profile.name}', {absent[0].role}: {absent[0].missing} All of it: `looktwice models pull "
                 f"{profile.name}`."
             )
-        return cls(profile, device)
+        return cls(profile, device, part_parameters=part_parameters)
 
     @cached_property
     def scorer(self) -> PatchScorer:
@@ -92,14 +103,20 @@ class Toolbox:
 
     @cached_property
     def discoverer(self) -> Discoverer:
-        """Finds parts without words."""
+        """Finds parts without words.
+
+        Raises:
+            ValueError: the toolbox was opened without part parameters.
+        """
+        if self._part_parameters is None:
+            raise ValueError("the discoverer needs fitted parameters; open the toolbox with `part_parameters`.")
         from tools.anomaly import PatchMemory
         from tools.parts import Discoverer, Proposer
         from tools.parts.descriptors import CROP
 
         spec = self._profile.roles.features
         looks = PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
-        return Discoverer(Proposer(self.segmenter, self.tracer), looks)
+        return Discoverer(Proposer(self.segmenter, self.tracer), looks, self._part_parameters)
 
     @cached_property
     def narrator(self) -> LocalVLM:

@@ -16,12 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.evidence.types import Action, Kind
 from agent.rules.induction.sizes import Measuring
+from tools.parts.parameters import AssignmentCosts, PartParameters, PartSimilarity
 
 LEAST = 1e-3
 """Patch scores of good parts are taken to be at least so large, where references do not differ at all."""
-REFERENCE_SHARE = 0.25
-"""Share of the reference matcher beside a tracer that is trusted, between two that were tried on 50 photos of medleys:
-0.2 ranked them as well as no reference matcher, and 0.3 slightly worse."""
+_FOLDER = Path(__file__).parent
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
 Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
@@ -269,6 +268,17 @@ class Calibration(BaseModel):
     """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
+    reference_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the reference matcher's evidence that counts beside a tracer that is trusted."""
+    part_similarity: PartSimilarity = Field(default_factory=lambda: _default_parts().similarity)
+    """How likely two segments are of one part type; by default as in default.yaml."""
+    assignment_costs: AssignmentCosts = Field(default_factory=lambda: _default_parts().costs)
+    """Costs of differences between parts, and of missing and extra parts; by default as in default.yaml."""
+
+    @property
+    def part_parameters(self) -> PartParameters:
+        """What the tools need that discover and assign parts."""
+        return PartParameters(self.part_similarity, self.assignment_costs)
 
     def trust(self, tracer_scores: Sequence[float]) -> float:
         """How much the evidence of the tracer, and of the parts that it finds, counts on a product, in [0, 1].
@@ -278,7 +288,7 @@ class Calibration(BaseModel):
         """
         return 1.0 if self.tracer_levels is None else self.tracer_levels.trust(tracer_scores)
 
-    def reference_share(self, tracer_scores: Sequence[float]) -> float:
+    def reference_trust(self, tracer_scores: Sequence[float]) -> float:
         """How much the evidence of the reference matcher counts, in (0, 1]: all of it unless a tracer is trusted.
 
         Args:
@@ -286,7 +296,7 @@ class Calibration(BaseModel):
         """
         if self.tracer_levels is None or not tracer_scores:
             return 1.0
-        return 1.0 - (1.0 - REFERENCE_SHARE) * self.trust(tracer_scores)
+        return 1.0 - (1.0 - self.reference_share) * self.trust(tracer_scores)
 
     def fusion(self, references: int) -> Fused:
         """What a fused ratio amounts to with so many references.
@@ -301,10 +311,14 @@ class Calibration(BaseModel):
         """The stored maps of a profile; a profile without its own is treated like `default`."""
         import yaml
 
-        folder = Path(__file__).parent
-        known = {path.stem: path for path in folder.glob("*.yaml")}  # a profile's name is no path
+        known = {path.stem: path for path in _FOLDER.glob("*.yaml")}  # a profile's name is no path
         stored = known.get(profile, known["default"])
         return cls.model_validate(yaml.safe_load(stored.read_text(encoding="utf-8")))
+
+
+def _default_parts() -> PartParameters:
+    """The parameters of parts in default.yaml, for a calibration that has none of its own."""
+    return Calibration.of_profile("default").part_parameters
 
 
 def log_of_excess(raw: float, references: Sequence[float]) -> float:

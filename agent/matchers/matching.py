@@ -64,7 +64,7 @@ def _trust(product: Product, calibration: Calibration) -> tuple[float, float, fl
     trust = calibration.trust(product.tracer_scores)
     if len(product.references) == 1 and calibration.tracer_levels is not None:
         return trust, 0.0, 1.0
-    return trust, trust, calibration.reference_share(product.tracer_scores)
+    return trust, trust, calibration.reference_trust(product.tracer_scores)
 
 
 def _share(item: Evidence, trust: tuple[float, float, float], stated: Collection[str]) -> float:

@@ -1,10 +1,10 @@
 """Learns what differences, missing and extra parts cost, on unseen medleys and on the training families.
 
-    python -m evals.fit.assignment_costs --minutes 30             # writes tools/parts/assignment_costs.yaml
-    python -m evals.fit.assignment_costs --minutes 0              # the stored prices on the medleys they were fitted on
+    python -m evals.fit.assignment_costs --minutes 30             # writes `assignment_costs` of the profile
+    python -m evals.fit.assignment_costs --minutes 0              # the stored costs on the medleys they were fitted on
     python -m evals.fit.assignment_costs --minutes 0 --first 5100         # and on others
 
-From the stored prices on, each is tried higher and lower: kept is what ranks photos of the same product better and
+From the stored costs on, each is tried higher and lower: kept is what ranks photos of the same product better and
 photos of all products together, by the cost standardised with their own references. No held-out family is looked at.
 """
 
@@ -14,21 +14,21 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.calibration.maps import MatcherMap
+from agent.calibration.maps import Calibration, MatcherMap
 from agent.matchers.layout import USUAL, logarithm
+from evals.fit.calibration_files import as_yaml, calibration_file, write_entries
 from evals.fit.matcher_maps import LIMITS, MatcherScores, fitted_map
 from evals.metrics.ranking import auroc
-from tools.files import write_atomic
 from tools.parts.arrangement import Layout, arrangement_of
-from tools.parts.assignment import STORED, Prices, priced, prices
 from tools.parts.descriptors import Scale, scale_of
+from tools.parts.parameters import AssignmentCosts
 
 if TYPE_CHECKING:
     from tools.parts import Discoverer
@@ -42,7 +42,7 @@ BAD_FROM = 100
 FAMILY_SETS, FAMILY_GOOD, FAMILY_BAD, FAMILY_SEED = 2, 8, 3, 7
 """Sets of photos of each training family: good ones, and bad ones of each logical defect."""
 STEP = 1.5
-"""Prices are tried so many times as high and as low at first; where none is better, nearer ones are tried."""
+"""Costs are tried so many times as high and as low at first; where none is better, nearer ones are tried."""
 NEARER = 0.6
 """Power of that step."""
 SEED = 1
@@ -109,7 +109,7 @@ def _layout(discoverer: Discoverer, image: NDArray[np.uint8]) -> Layout:
 
 @dataclass(frozen=True)
 class Ranked:
-    """What prices are worth."""
+    """How well costs rank photos."""
 
     single: float
     """AUROC of costs, the mean over products."""
@@ -119,14 +119,13 @@ class Ranked:
     """What a standardised cost is worth."""
 
 
-def measure(stored: Prices, products: Sequence[MedleySegments]) -> Ranked:
-    """How prices rank good and defective photos."""
+def measure(stored: AssignmentCosts, products: Sequence[MedleySegments]) -> Ranked:
+    """How costs rank good and defective photos."""
     own, costs = [], []
-    with priced(stored):
-        for product in products:
-            known = arrangement_of(product.references, product.scale)
-            own.append([logarithm(c) for c in known.own_costs])
-            costs.append(np.array([logarithm(known.cost(p)) for p in product.photos]))
+    for product in products:
+        known = arrangement_of(product.references, product.scale, stored)
+        own.append([logarithm(c) for c in known.own_costs])
+        costs.append(np.array([logarithm(known.cost(p)) for p in product.photos]))
     level = fmean(c for some in own for c in some)
     spread = float(np.sqrt(fmean(float(np.var(some, ddof=1)) for some in own)))
     plain = MatcherMap(mean=round(level, 4), spread=round(spread, 4), limit=1e9)
@@ -140,11 +139,11 @@ def measure(stored: Prices, products: Sequence[MedleySegments]) -> Ranked:
     return Ranked(single, auroc(bad, every), fitted_map(plain, seen, LIMITS["parts"]))
 
 
-def searched(start: Prices, sets: Sequence[Sequence[MedleySegments]], seconds: float) -> Prices:
-    """Better prices, after so many seconds of trying each higher and lower.
+def searched(start: AssignmentCosts, sets: Sequence[Sequence[MedleySegments]], seconds: float) -> AssignmentCosts:
+    """Better costs, after so many seconds of trying each higher and lower.
 
     Args:
-        start: the prices to begin with.
+        start: the costs to begin with.
         sets: products, of which each set counts as much as the others.
         seconds: to try for.
     """
@@ -166,29 +165,27 @@ def searched(start: Prices, sets: Sequence[Sequence[MedleySegments]], seconds: f
     return best
 
 
-def worth(stored: Prices, sets: Sequence[Sequence[MedleySegments]]) -> float:
-    """How well prices rank photos: AUROC of each product and of all together, summed over sets of products."""
+def worth(stored: AssignmentCosts, sets: Sequence[Sequence[MedleySegments]]) -> float:
+    """How well costs rank photos: AUROC of each product and of all together, summed over sets of products."""
     found = [measure(stored, products) for products in sets]
     return sum(ranked.single + ranked.together for ranked in found)
 
 
-_SINGLE = tuple(n for n in Prices.model_fields if n != "usual")
+_SINGLE = tuple(f.name for f in fields(AssignmentCosts) if f.name != "usual")
 
 
-def _changed(stored: Prices, name: str, factor: float) -> Prices:
-    """Prices of which one is so many times as high."""
-    values = stored.model_dump()
+def _changed(stored: AssignmentCosts, name: str, factor: float) -> AssignmentCosts:
+    """Costs of which one is so many times as high."""
+    values = asdict(stored)
     group = values["usual"] if name in values["usual"] else values
     group[name] = round(group[name] * factor, 3)
     for power in ("power", "together"):
         values[power] = max(1.0, values[power])
-    return Prices.model_validate(values)
+    return AssignmentCosts(**values)
 
 
 def main() -> None:
-    """Searches, writes the prices and prints what they are worth."""
-    import yaml
-
+    """Searches, writes the costs and prints how well they rank."""
     from nano.world import TRAINED, family
     from tools.profiles import load_profile
     from tools.toolbox import Toolbox
@@ -197,20 +194,26 @@ def main() -> None:
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--first", type=int, default=FIRST, help="of the unseen medleys")
     parser.add_argument("--products", type=int, default=55)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of searching; 0 measures the stored prices")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of searching; 0 measures the stored costs")
     arguments = parser.parse_args()
-    discoverer = Toolbox.open(load_profile(arguments.profile), "cpu").discoverer
+    maps = Calibration.of_profile(arguments.profile)
+    toolbox = Toolbox.open(load_profile(arguments.profile), "cpu", part_parameters=maps.part_parameters)
+    discoverer, stored = toolbox.discoverer, maps.assignment_costs
     numbers = range(arguments.first, arguments.first + arguments.products)
     products = [p for p in (shown(discoverer, n) for n in numbers) if p is not None]
-    stored = prices()
     if arguments.minutes > 0:
         families = [p for name in TRAINED if family(name).is_logical for p in shown_family(discoverer, name)]
         stored = searched(stored, [products, families], 60 * arguments.minutes)
-        text = yaml.safe_dump(stored.model_dump(), sort_keys=False)
-        write_atomic(STORED, f"# Written by `python -m evals.fit.assignment_costs`.\n{text}")
+        command = (
+            f"python -m evals.fit.assignment_costs --products {arguments.products} --minutes {arguments.minutes:g}"
+        )
+        entries = {"assignment_costs": asdict(stored)}
+        write_entries(
+            calibration_file(arguments.profile), entries, "Assignment costs", f"{command}, from the costs before."
+        )
     found = measure(stored, products)
     sys.stdout.write(f"{len(products)} products: AUROC {found.single:.3f} singly, {found.together:.3f} together\n")
-    sys.stdout.write(yaml.safe_dump({"parts": found.mapped.model_dump()}, sort_keys=False, default_flow_style=None))
+    sys.stdout.write(as_yaml({"parts": found.mapped.model_dump()}))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,19 @@ count alike: a matcher that is worth little on the former is not given up, since
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
+import yaml
 
 from agent.calibration.maps import Calibration, Matcher
 from agent.evidence.fusion import WHOLE, anomaly_llr
 from evals.datasets.world import open_medleys, open_world
+from evals.fit.calibration_files import calibration_file, with_entries
 from evals.fit.look_maps import SEED, collected
 from evals.fit.matcher_maps import FIRST
 from evals.metrics.ranking import auroc
@@ -117,11 +117,9 @@ def plain(calibration: Calibration) -> Calibration:
 
 
 def written(text: str, weights: Weights) -> str:
-    """A calibration file with other weights; all else stays as it was, notes too."""
-    for name, weight in weights.items():
-        pattern = rf"(?ms)^({name}: \{{)(.*?)(,\s+weight: [\d.]+)?\}}"
-        text = re.sub(pattern, rf"\g<1>\g<2>, weight: {weight}}}", text, count=1)
-    return text
+    """The text of a calibration file with other weights; all else stays as it was, notes too."""
+    stored = yaml.safe_load(text)
+    return with_entries(text, {name: {**stored[name], "weight": w} for name, w in weights.items() if name in stored})
 
 
 def main() -> None:
@@ -133,7 +131,7 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=20, help="medleys that are looked at")
     parser.add_argument("--images", type=int, default=14, help="of each of them")
     options = parser.parse_args()
-    target = Path(__file__).parents[2] / "agent" / "calibration" / f"{options.profile}.yaml"
+    target = calibration_file(options.profile)
     inspector = Inspector(options.profile, looks=0, calibration=plain(Calibration.of_profile(options.profile)))
     new = open_medleys(first=FIRST + AFTER, count=options.products, per_category=options.images)
     known = open_world(split="trained", seed=SEED, per_category=options.images)

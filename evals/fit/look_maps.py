@@ -30,6 +30,7 @@ from agent.steps.second_look import ACTIONS, EVERYWHERE
 from agent.tracing import private_tracing
 from evals.datasets import BenchmarkCase, Category
 from evals.datasets.world import open_medleys, open_world
+from evals.fit.calibration_files import as_yaml, calibration_file
 from evals.fit.matcher_maps import FIRST
 from tools.files import write_atomic
 from tools.types import Box, Mask, Region
@@ -278,8 +279,6 @@ def _with_fusion(
 
 def main() -> None:
     """Fits and writes the maps of one profile."""
-    import yaml
-
     from agent import Inspector
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -291,7 +290,7 @@ def main() -> None:
     parser.add_argument("--fusion", action="store_true", help="fit what a fused ratio amounts to, alone")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
-    target = options.out or Path(__file__).parents[2] / "agent" / "calibration" / f"{options.profile}.yaml"
+    target = options.out or calibration_file(options.profile)
     inspector = Inspector(options.profile)
     what, how = "Looks and fusion:", f"--products {options.products} --images {options.images}"
     if options.narrator:
@@ -306,7 +305,7 @@ def main() -> None:
     notes = [line for line in before if line.startswith("#") and not line.startswith(f"# {what}")]
     shots = " ".join(map(str, options.shots))
     command = f"# {what} python -m evals.fit.look_maps --profile {options.profile} {how} --shots {shots}"
-    text = yaml.safe_dump(maps.model_dump(), sort_keys=False, default_flow_style=None, width=116)
+    text = as_yaml(maps.model_dump())
     write_atomic(target, "\n".join([*notes, command, text]))
     sys.stderr.write(f"{target}: written\n")
 

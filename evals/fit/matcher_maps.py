@@ -24,6 +24,7 @@ from agent.calibration.maps import Calibration, Fused, Matcher, MatcherMap, log_
 from agent.evidence.fusion import WHOLE, log_odds, probability
 from evals.datasets import BenchmarkCase, Category
 from evals.datasets.world import open_medleys
+from evals.fit.calibration_files import as_yaml, calibration_file
 from tools.files import write_atomic
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ LIMITS: dict[Matcher, float] = {
 """Where each map flattens: what one matcher alone may be worth."""
 FITTED = (*LIMITS, "lone")
 """The maps that can be fitted alone."""
+_KEPT = (
+    "tracer_levels", "reference_share", "measuring", "narrator", "leaning", "prose", "looks", "part_similarity",
+    "assignment_costs",
+)  # fmt: skip
+"""What other commands fit."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 
 
@@ -182,12 +188,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
             "rule": _PLAIN,
             "lone": _PLAIN,
             "parts": _PLAIN,
-            "tracer_levels": stored.tracer_levels,
-            "measuring": stored.measuring,
-            "narrator": stored.narrator,
-            "leaning": stored.leaning,
-            "prose": stored.prose,
-            "looks": stored.looks,
+            **{name: getattr(stored, name) for name in _KEPT},
         }
     )
 
@@ -275,8 +276,6 @@ def _replaced(note: str, names: Sequence[str]) -> bool:
 
 def main() -> None:
     """Fits and writes the maps of one profile."""
-    import yaml
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--products", type=int, default=24, help="medleys that are fitted on")
@@ -285,7 +284,7 @@ def main() -> None:
     parser.add_argument("--maps", nargs="+", choices=FITTED, help="fit these alone; all others stay")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
-    target = arguments.out or Path(__file__).parents[2] / "agent" / "calibration" / f"{arguments.profile}.yaml"
+    target = arguments.out or calibration_file(arguments.profile)
     sizes = {"products": arguments.products, "images": arguments.images, "shots": arguments.shots}
     command = (
         f"python -m evals.fit.matcher_maps --profile {arguments.profile} --products {arguments.products} "
@@ -299,7 +298,7 @@ def main() -> None:
     else:
         calibration = fit(arguments.profile, **sizes)
         notes = [f"# Fitted on unseen medleys: {command}"]
-    text = yaml.safe_dump(calibration.model_dump(), sort_keys=False, default_flow_style=None, width=116)
+    text = as_yaml(calibration.model_dump())
     write_atomic(target, "\n".join([*notes, text]))
     sys.stderr.write(f"{target}: written\n")
 

@@ -1,29 +1,30 @@
 """Learns how likely two segments are of one kind of part, from the truth of the training families and of new products.
 
-Run `python -m evals.fit.part_similarity [--profile nano]`; it writes tools/parts/part_similarity.yaml. No held-out
-family is looked at, and the medleys are such as no model was trained on.
+Run `python -m evals.fit.part_similarity [--profile nano]`; it writes `part_similarity` of the profile's calibration. No
+held-out family is looked at, and the medleys are such as no model was trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from agent.calibration.maps import Calibration
 from evals.datasets.world import SIDE, UNSEEN
 from evals.fit.assignment_costs import FIRST
+from evals.fit.calibration_files import calibration_file, write_entries
 from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import TRAINED
 from nano.world.medley import medley
 from nano.world.medley_photo import photo
-from tools.files import write_atomic
 from tools.images import sample_from_array
-from tools.parts.descriptors import NAMES, Descriptors, Likeness, Linear, differences, scale_of
+from tools.parts.descriptors import NAMES, Descriptors, differences, scale_of
+from tools.parts.parameters import LogisticWeights, PartSimilarity
 from tools.types import RGB, Mask
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ OVER = 0.5
 """Segments of one photo that overlap by more of the smaller are no pair."""
 RIDGE = 1e-4
 """Penalty on squared weights."""
-TARGET = Path(__file__).parents[2] / "tools" / "parts" / "part_similarity.yaml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def nouns_of(masks: Sequence[Mask], parts: Sequence[tuple[str, Mask]], match: fl
     return np.array(found)
 
 
-def fitted(products: Sequence[Sequence[Labelled]]) -> Likeness:
+def fitted(products: Sequence[Sequence[Labelled]]) -> PartSimilarity:
     """Weights from pairs in which one segment at least is a part; every product weighs the same, either way."""
     across, within = [], []
     for photos in products:
@@ -77,7 +77,7 @@ def fitted(products: Sequence[Sequence[Labelled]]) -> Likeness:
         pairs = [(a, b) for n, a in enumerate(photos) for b in photos[n + 1 :]]
         across.append(_stacked([_pair(a, b, differences(a.described, b.described, scale)) for a, b in pairs]))
         within.append(_stacked([_own(a, differences(a.described, a.described, scale)) for a in photos]))
-    return Likeness(across=_linear(across), within=_linear(within))
+    return PartSimilarity(across=_linear(across), within=_linear(within))
 
 
 Pairs = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -101,7 +101,7 @@ def _stacked(pairs: Sequence[Pairs]) -> Pairs:
     return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
 
 
-def _linear(products: Sequence[Pairs]) -> Linear:
+def _linear(products: Sequence[Pairs]) -> LogisticWeights:
     """Logistic regression whose weights are never above 0: no difference makes two segments more alike."""
     from scipy.optimize import minimize
 
@@ -117,7 +117,9 @@ def _linear(products: Sequence[Pairs]) -> Linear:
 
     bounds = [(None, None), *[(None, 0.0)] * len(NAMES)]
     found = minimize(loss, np.zeros(len(NAMES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x.tolist()
-    return Linear(bias=round(found[0], 3), weights={n: round(w, 3) for n, w in zip(NAMES, found[1:], strict=True)})
+    return LogisticWeights(
+        bias=round(found[0], 3), weights={n: round(w, 3) for n, w in zip(NAMES, found[1:], strict=True)}
+    )
 
 
 def _balanced(same: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -128,12 +130,11 @@ def _balanced(same: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def main(profile: str = "nano") -> None:
     """Fits and writes the weights."""
-    import yaml
-
     from tools.profiles import load_profile
     from tools.toolbox import Toolbox
 
-    discoverer = Toolbox.open(load_profile(profile), "cpu").discoverer
+    parameters = Calibration.of_profile(profile).part_parameters
+    discoverer = Toolbox.open(load_profile(profile), "cpu", part_parameters=parameters).discoverer
     products = []
     for name in TRAINED:
         photos = scenes([name], seed=EVALUATION_SEED, per_family=PER_FAMILY, evaluation=True)
@@ -144,8 +145,9 @@ def main(profile: str = "nano") -> None:
         if len({sort.noun for sort in product.sorts}) == len(product.sorts):
             shots = [photo(product, n, size=SIDE) for n in range(SHOTS)]
             products.append([labelled(discoverer, s.image, [(p.noun, p.mask) for p in s.parts]) for s in shots])
-    text = yaml.safe_dump(fitted(products).model_dump(), sort_keys=False)
-    write_atomic(TARGET, f"# Written by `python -m evals.fit.part_similarity`.\n{text}")
+    entries = {"part_similarity": asdict(fitted(products))}
+    command = f"python -m evals.fit.part_similarity --profile {profile}"
+    write_entries(calibration_file(profile), entries, "Part similarity", command)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +23,9 @@ import numpy as np
 
 from agent.calibration.maps import Calibration, MatcherMap, ScoreLevels, log_of_excess
 from evals.datasets.world import open_medleys, open_world
+from evals.fit.calibration_files import calibration_file, write_entries
 from evals.fit.matcher_maps import FIRST, SEED, MatcherScores, fitted_map
 from evals.fit.pasted_defects import paste_defect
-from tools.files import write_atomic
 from tools.images import find_images, load_sample, sample_from_array
 from tools.types import Sample
 
@@ -120,8 +119,6 @@ def fit(scored: ProductScores, plain: MatcherMap) -> tuple[MatcherMap, ScoreLeve
 
 def main() -> None:
     """Fit and write the map and the levels of one profile."""
-    import yaml
-
     from tools.profiles import resolve_profile
     from tools.toolbox import Toolbox
 
@@ -139,16 +136,11 @@ def main() -> None:
         quantiles = [np.round(np.percentile(x, [10, 50, 90]), 2).tolist() for x in (some.good, some.bad) if x]
         sys.stderr.write(f"{name}: {len(some.good)} good, {len(some.bad)} anomalous; quantiles {quantiles}\n")
     fitted, levels = fit(scored, plain)
-    target = Path(__file__).parents[2] / "agent" / "calibration" / f"{options.profile}.yaml"
-    text = target.read_text(encoding="utf-8")
-    for name, model in (("reference", fitted), ("tracer_levels", levels)):
-        line = yaml.safe_dump({name: model.model_dump()}, sort_keys=False, default_flow_style=None, width=400)
-        text, count = re.subn(rf"(?ms)^{name}: \{{.*?\}}\n", line, text, count=1)
-        text = text if count else text + line
+    target = calibration_file(options.profile)
     folders = " ".join("/".join(folder.parts[-2:]) for folder in options.photos)
-    note = f"# Reference map and tracer levels: python -m evals.fit.reference_map --profile {options.profile}"
-    kept = [line for line in text.splitlines() if not line.startswith(note.split(" --", maxsplit=1)[0])]
-    write_atomic(target, "\n".join([f"{note} --products {options.products} --photos {folders}", *kept]) + "\n")
+    command = f"python -m evals.fit.reference_map --profile {options.profile} --products {options.products}"
+    entries = {"reference": fitted.model_dump(), "tracer_levels": levels.model_dump()}
+    write_entries(target, entries, "Reference map and tracer levels", f"{command} --photos {folders}")
     sys.stderr.write(f"{target}: written\n")
 
 

@@ -67,8 +67,8 @@ def seen_by(
     from tools.profiles import resolve_profile
     from tools.toolbox import Toolbox
 
-    toolbox = Toolbox.open(resolve_profile(profile))
     calibration = Calibration.of_profile(profile)
+    toolbox = Toolbox.open(resolve_profile(profile), part_parameters=calibration.part_parameters)
     good = [render(family, seed=SEED, index=n, defect=None) for n in range(max(4, shots))]
     product = learn(
         toolbox,

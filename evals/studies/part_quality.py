@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from agent.calibration.maps import Calibration
 from agent.products.learn import learn
 from evals.metrics.ranking import auroc
 from evals.run.ground_truth import SHOWN, mask_iou
@@ -249,7 +250,9 @@ def main(
     from tools.profiles import load_profile
     from tools.toolbox import Toolbox
 
-    toolbox = Toolbox.open(load_profile(profile), "cpu")
+    toolbox = Toolbox.open(
+        load_profile(profile), "cpu", part_parameters=Calibration.of_profile(profile).part_parameters
+    )
     keys = tuple(f.name for f in fields(PartFigures))
     table = Table("family", *(k.replace("_", " ") for k in keys))
     wanted = [n for n in only.split(",") if n]

@@ -20,12 +20,12 @@ def test_trust_falls_as_references_score_higher_and_vary_more():
 
 def test_a_profile_without_levels_trusts_its_tracer():
     assert Calibration().trust([12.0, 13.0]) == 1.0
-    assert Calibration().reference_share([-6.0]) == 1.0
+    assert Calibration(reference_share=0.25).reference_trust([-6.0]) == 1.0
 
 
 def test_the_reference_matcher_counts_in_full_unless_a_tracer_is_trusted():
-    levels = Calibration(tracer_levels=LEVELS)
-    trusted, doubted, unknown = (levels.reference_share(s) for s in ([-6.0, -6.2], [9.0, 9.5], []))
+    levels = Calibration(tracer_levels=LEVELS, reference_share=0.25)
+    trusted, doubted, unknown = (levels.reference_trust(s) for s in ([-6.0, -6.2], [9.0, 9.5], []))
     assert trusted < 0.5 and doubted == pytest.approx(1.0, abs=1e-3) and unknown == 1.0
 
 

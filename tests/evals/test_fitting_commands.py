@@ -1,6 +1,7 @@
 """The commands that fit maps: what each matcher showed is collected, fitted, and written with the command."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from agent.evidence.fusion import WHOLE
 from evals.fit import assignment_costs as arranging
 from evals.fit import look_maps as looks
 from evals.fit import matcher_maps as calibration
+from evals.fit.calibration_files import calibration_file
 from evals.fit.look_maps import Answered
 
 LABELS = ("good", "structural", "good", "logical") * 16
@@ -143,13 +145,36 @@ class State:
 def test_stored_prices_are_measured_and_left_as_they_are_where_no_time_is_given(monkeypatch, capsys):
     from test_part_figures import products
 
-    stored = arranging.STORED.read_text()
+    stored = calibration_file("nano").read_text()
     shown = iter(products())
-    monkeypatch.setattr("tools.toolbox.Toolbox.open", lambda *_: SimpleNamespace(discoverer=None))
+    monkeypatch.setattr("tools.toolbox.Toolbox.open", lambda *_, **__: SimpleNamespace(discoverer=None))
     monkeypatch.setattr(arranging, "shown", lambda *_: next(shown))
     monkeypatch.setattr(sys, "argv", ["arranging", "--minutes", "0", "--products", "3"])
     arranging.main()
     printed = capsys.readouterr().out
     assert printed.startswith("3 products: AUROC 1.000 singly")
     assert set(yaml.safe_load(printed.split("\n", 1)[1])) == {"parts"}
-    assert arranging.STORED.read_text() == stored
+    assert calibration_file("nano").read_text() == stored
+
+
+def test_costs_that_were_found_take_the_place_of_those_of_the_profile_and_nothing_else_changes(monkeypatch, tmp_path):
+    from test_part_figures import products
+
+    target = tmp_path / "nano.yaml"
+    target.write_text(calibration_file("nano").read_text())
+    stored = Calibration.of_profile("nano")
+    found = replace(stored.assignment_costs, missing=7.0)
+    shown = iter(products())
+    monkeypatch.setattr("tools.toolbox.Toolbox.open", lambda *_, **__: SimpleNamespace(discoverer=None))
+    monkeypatch.setattr(arranging, "shown", lambda *_: next(shown))
+    monkeypatch.setattr(arranging, "shown_family", lambda *_: [])
+    monkeypatch.setattr(arranging, "searched", lambda *_: found)
+    monkeypatch.setattr(arranging, "calibration_file", lambda profile: tmp_path / f"{profile}.yaml")
+    for _ in range(2):
+        shown = iter(products())
+        monkeypatch.setattr(sys, "argv", ["arranging", "--minutes", "1", "--products", "3"])
+        arranging.main()
+    text = target.read_text()
+    assert text.count("# Assignment costs: python -m evals.fit.assignment_costs --products 3 --minutes 1,") == 1
+    assert text.count("assignment_costs:") == 1
+    assert Calibration.model_validate(yaml.safe_load(text)) == stored.model_copy(update={"assignment_costs": found})

@@ -1,17 +1,16 @@
 """Figures of parts and of what their prices are worth, on perception that is handed over."""
 
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
-from layouts import SCALE, layout, product, references
+from layouts import COSTS, SCALE, layout, product, references
 
 from evals.fit.assignment_costs import MedleySegments, measure, searched, shown_family, worth
 from evals.studies.part_quality import _connected, _matching
 from nano.recipes.cache import EVALUATION_SEED, scenes
 from nano.world import family
-from tools.parts.assignment import priced, prices, shipped
 from tools.types import Box, Part, Region
 
 
@@ -27,8 +26,8 @@ def products(number=3):
 
 
 def test_prices_that_rank_are_measured_and_free_ones_are_worth_nothing():
-    assert measure(prices(), products()).single == 1.0
-    free = prices().model_copy(update={"missing": 0.0, "extra": 0.0})
+    assert measure(COSTS, products()).single == 1.0
+    free = replace(COSTS, missing=0.0, extra=0.0)
     assert measure(free, products()).single < 0.8
 
 
@@ -36,11 +35,11 @@ def test_a_search_finds_better_prices_and_never_worse_ones(monkeypatch):
     # One tick for each try: how far it gets does not depend on the machine.
     ticks = count()
     monkeypatch.setattr("evals.fit.assignment_costs.time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    poor = prices().model_copy(update={"missing": 0.2, "extra": 0.2})
+    poor = replace(COSTS, missing=0.2, extra=0.2)
     sets = [products(2), products(1)]
     better = searched(poor, sets, seconds=25.0)
     assert worth(better, sets) > worth(poor, sets)
-    assert worth(searched(prices(), sets, seconds=5.0), sets) >= worth(prices(), sets)
+    assert worth(searched(COSTS, sets, seconds=5.0), sets) >= worth(COSTS, sets)
 
 
 def test_a_family_is_shown_in_sets_with_references_of_their_own(monkeypatch):
@@ -59,13 +58,6 @@ def test_a_family_is_shown_in_sets_with_references_of_their_own(monkeypatch):
     assert [len(s.references) for s in sets] == [4, 4]
     assert [s.bad.tolist() for s in sets] == [[False, False, *[True] * defects]] * 2
     assert len(set(seen)) == len(seen) == 2 * (4 + 2 + defects)
-
-
-def test_prices_that_are_tried_are_put_back():
-    with pytest.raises(KeyError), priced(prices().model_copy(update={"extra": 0.5})):
-        assert prices().extra == 0.5
-        raise KeyError
-    assert prices() == shipped()
 
 
 def test_touching_is_compared_with_the_true_masks_on_each_photo():

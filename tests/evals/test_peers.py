@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from agent.calibration.maps import Calibration
 from evals.benches.logsad import Looked, Scores, Usual, learned, matching_cost, scored, usual
 from evals.benches.peers import PeersBench, bench_peers, cells
 from evals.benches.peers_data import ContenderScores, PeerRow, Skipped, metrics_of, shown_products
@@ -155,7 +156,7 @@ def _toolbox():
     from tools.profiles import resolve_profile
     from tools.toolbox import Toolbox
 
-    return Toolbox.open(resolve_profile("nano"), "cpu")
+    return Toolbox.open(resolve_profile("nano"), "cpu", part_parameters=Calibration.of_profile("nano").part_parameters)
 
 
 def test_no_family_left_is_said():

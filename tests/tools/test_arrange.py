@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layouts import SCALE, SIDE, SORTS, layout, product, references
+from layouts import COSTS, SCALE, SIDE, SORTS, layout, product, references
 
 from tools.parts.alignment import overlaid
 from tools.parts.arrangement import arrangement_of
@@ -15,7 +15,7 @@ SEEDS = range(12)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_missing_an_extra_and_two_swapped_parts_each_cost_more_than_none(seed):
     places, sorts = product(seed)
-    known = arrangement_of(references(places, sorts), SCALE)
+    known = arrangement_of(references(places, sorts), SCALE, COSTS)
     turn = 0.3 * seed
     good = known.explain(layout(places, sorts, seed, turn=turn))
     missing = known.explain(layout(places[1:], sorts[1:], seed, turn=turn))
@@ -32,7 +32,7 @@ def test_a_missing_an_extra_and_two_swapped_parts_each_cost_more_than_none(seed)
 
 def test_a_missing_part_is_told_where_it_ought_to_be_on_a_turned_photo():
     places, sorts = product(1)
-    known = arrangement_of(references(places, sorts), SCALE)
+    known = arrangement_of(references(places, sorts), SCALE, COSTS)
     whole = layout(places, sorts, 7, turn=2.0)
     found = known.explain(layout(places[1:], sorts[1:], 7, turn=2.0)).misfits[0]
     x, y = (SIDE / 2 + v * SIDE / 2 for v in whole.described.place[0])
@@ -43,7 +43,7 @@ def test_a_missing_part_is_told_where_it_ought_to_be_on_a_turned_photo():
 
 def test_a_part_of_another_colour_differs_in_colour():
     places, sorts = product(2)
-    known = arrangement_of(references(places, sorts), SCALE)
+    known = arrangement_of(references(places, sorts), SCALE, COSTS)
     colours = sorts.copy()
     colours[0] += 3
     found = known.explain(layout(places, sorts, 7, colours=colours)).misfits[0]
@@ -54,7 +54,7 @@ def test_of_several_references_the_cheapest_explains():
     places, sorts = product(3)
     red, blue = sorts, sorts + 4
     shown = [layout(places, sorts, 1000 + n, colours=red if n % 2 else blue) for n in range(4)]
-    known = arrangement_of(shown, SCALE)
+    known = arrangement_of(shown, SCALE, COSTS)
     for colours, names in ((red, {"photo 1001", "photo 1003"}), (blue, {"photo 1000", "photo 1002"})):
         assert known.explain(layout(places, sorts, 5, colours=colours)).reference in names
 
@@ -62,25 +62,25 @@ def test_of_several_references_the_cheapest_explains():
 def test_what_the_references_show_now_and_then_may_be_missing_at_a_lower_price():
     places, sorts = product(4)
     seldom = [layout(places if n == 0 else places[1:], sorts if n == 0 else sorts[1:], 1000 + n) for n in range(4)]
-    always = arrangement_of(references(places, sorts), SCALE)
+    always = arrangement_of(references(places, sorts), SCALE, COSTS)
     photo = layout(places[1:], sorts[1:], 6)
-    assert arrangement_of(seldom, SCALE).explain(photo).cost < always.explain(photo).cost / 2
+    assert arrangement_of(seldom, SCALE, COSTS).explain(photo).cost < always.explain(photo).cost / 2
 
 
 def test_a_photo_without_any_part_misses_all_and_one_reference_is_enough():
     places, sorts = product(5)
-    known = arrangement_of(references(places, sorts, 1), SCALE)
+    known = arrangement_of(references(places, sorts, 1), SCALE, COSTS)
     assert known.own_costs == ()
     nothing = layout(np.zeros((0, 2)), np.zeros(0, np.intp), 3)
     assert [m.kind for m in known.explain(nothing).misfits] == ["missing"] * len(sorts)
-    empty = arrangement_of([nothing, nothing], SCALE)
+    empty = arrangement_of([nothing, nothing], SCALE, COSTS)
     assert empty.explain(nothing).cost == 0
     assert len(empty.explain(layout(places, sorts, 1)).misfits) == len(sorts)
 
 
 def test_what_each_reference_costs_compares_with_a_good_photo():
     places, sorts = product(6)
-    known = arrangement_of(references(places, sorts), SCALE)
+    known = arrangement_of(references(places, sorts), SCALE, COSTS)
     good = [known.explain(layout(places, sorts, seed, turn=seed)).cost for seed in range(8)]
     assert len(known.own_costs) == 4
     assert max(good) < max(known.own_costs) + 1
@@ -100,12 +100,12 @@ def test_photos_are_laid_over_each_other_by_their_parts(turn):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_part_that_a_tracer_takes_for_another_kind_costs_though_it_looks_like_its_counterpart(seed):
     places, sorts = product(seed)
-    known = arrangement_of(references(places, sorts, kinds=sorts), SCALE)
+    known = arrangement_of(references(places, sorts, kinds=sorts), SCALE, COSTS)
     other = [SORTS, *sorts[1:]]
     good, strange = (known.explain(layout(places, sorts, seed, kinds=kinds)) for kinds in (sorts, other))
     assert strange.cost > good.cost + 0.3
     assert (strange.misfits[0].kind, strange.misfits[0].most) == ("differs", "kind")
-    without = arrangement_of(references(places, sorts), SCALE).explain(layout(places, sorts, seed))
+    without = arrangement_of(references(places, sorts), SCALE, COSTS).explain(layout(places, sorts, seed))
     assert good.cost == pytest.approx(without.cost, abs=0.05)
 
 
@@ -115,7 +115,7 @@ def test_a_part_that_a_tracer_takes_for_another_kind_costs_though_it_looks_like_
 def test_a_part_that_lies_another_way_costs_however_the_product_is_turned(by, most):
     places, sorts = product(3)
     headings = np.linspace(0.2, 2.8, len(sorts))
-    known = arrangement_of(references(places, sorts, headings=headings), SCALE)
+    known = arrangement_of(references(places, sorts, headings=headings), SCALE, COSTS)
     other = headings + by * (np.arange(len(sorts)) == 0)
     good, wrong = (known.explain(layout(places, sorts, 5, headings=h, turn=0.9)) for h in (headings, other))
     assert wrong.cost > good.cost + 0.5
@@ -129,7 +129,7 @@ def test_parts_that_lie_any_way_on_the_references_may_lie_any_way():
     loose = [layout(places, sorts, 1000 + n, headings=anyhow[n]) for n in range(4)]
     fixed = references(places, sorts, headings=anyhow[0])
     photo = layout(places, sorts, 5, headings=anyhow[5])
-    assert arrangement_of(loose, SCALE).cost(photo) < arrangement_of(fixed, SCALE).cost(photo) / 2
+    assert arrangement_of(loose, SCALE, COSTS).cost(photo) < arrangement_of(fixed, SCALE, COSTS).cost(photo) / 2
 
 
 def test_what_is_no_single_thing_is_a_part_only_where_it_recurs_well():
@@ -138,6 +138,6 @@ def test_what_is_no_single_thing_is_a_part_only_where_it_recurs_well():
     changed = replace(shown[0].described, colour=shown[0].described.colour.copy())
     changed.colour[0] += 25
     for items, parts in ((shown[0].items, len(sorts)), (shown[0].items[1:], len(sorts) - 1)):
-        known = arrangement_of([replace(shown[0], described=changed, items=items), *shown[1:]], SCALE)
+        known = arrangement_of([replace(shown[0], described=changed, items=items), *shown[1:]], SCALE, COSTS)
         assert len(known.explain(layout(np.zeros((0, 2)), np.zeros(0, np.intp), 3)).misfits) >= parts
         assert len(known._parts(0, range(4))[0]) == parts

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from checkpoints import plate
+from layouts import PARAMETERS, SIMILARITY
 
 from tools.anomaly import PatchMemory
 from tools.anomaly.damage import Traces
 from tools.images import sample_from_array
 from tools.parts import Discoverer, Proposer
-from tools.parts.descriptors import NAMES, Comparer, Scale, describe, differences, joined, likeness
+from tools.parts.descriptors import NAMES, Comparer, Scale, describe, differences, joined
 from tools.parts.pose import pose_of
 
 SIDE = 64
@@ -81,7 +82,7 @@ def test_kinds_differ_last_of_all_by_their_angle_and_change_nothing_else(memory)
 
 def test_what_the_tracer_takes_for_two_kinds_is_less_alike_and_nothing_else_changes(memory):
     told, plain = described(memory, halves(32, 32)), described(memory)
-    comparer = Comparer(likeness(), SCALE)
+    comparer = Comparer(SIMILARITY, SCALE)
     for compare in (lambda d: comparer.across(d, d), comparer.within):
         less = compare(plain) - compare(told)
         assert less[[0, 1], [1, 2]].min() > 1
@@ -104,7 +105,7 @@ def test_discovery_describes_what_a_tracer_sees_with_its_kinds(memory):
     image = np.full((128, 128, 3), 90, np.uint8)
     for x in (20, 84):
         image[40:64, x : x + 24] = (200, 40, 40)
-    discoverer = Discoverer(Proposer(None, Tracer()), memory)
+    discoverer = Discoverer(Proposer(None, Tracer()), memory, PARAMETERS)
     proposals, found = discoverer.described(sample_from_array(image))
     assert proposals.kinds.shape == (3, 64, 64)
     one, other = proposals.items

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from layouts import PARAMETERS, SIMILARITY
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from tools.anomaly import PatchMemory
@@ -10,7 +11,7 @@ from tools.errors import InputError
 from tools.images import sample_from_array
 from tools.parts import OTHER, Discoverer, PartTypes, Proposer
 from tools.parts.clustering import LOW, MOST, divided, evident, likeliest
-from tools.parts.descriptors import NAMES, Comparer, describe, differences, joined, likeness, scale_of
+from tools.parts.descriptors import NAMES, Comparer, describe, differences, joined, scale_of
 from tools.parts.discovery import Scale, name, seen_of, types_of
 from tools.parts.pose import find_product
 from tools.parts.proposals import Proposals, regions
@@ -55,7 +56,7 @@ def seen(memory, seed, **parts):
 
 @pytest.fixture(scope="module")
 def types(memory):
-    return types_of([seen(memory, n) for n in range(4)])
+    return types_of([seen(memory, n) for n in range(4)], SIMILARITY)
 
 
 def test_kinds_that_recur_are_found_with_their_counts(types):
@@ -68,7 +69,7 @@ def test_kinds_that_recur_are_found_with_their_counts(types):
 def test_parts_of_a_new_photo_are_counted_by_kind(memory, types, discs, bars):
     from tools.parts.discovery import assigned
 
-    found = [label for _, label, _ in assigned(seen(memory, 17, discs=discs, bars=bars), types)]
+    found = [label for _, label, _ in assigned(seen(memory, 17, discs=discs, bars=bars), types, SIMILARITY)]
     label_of = {t.count: t.label for t in types.types}
     assert (found.count(label_of[4]), found.count(label_of[2]), found.count(label_of[1])) == (discs, bars, 1)
 
@@ -83,7 +84,10 @@ def test_a_thing_of_no_type_is_told_as_other(memory, types):
     image = sample.image.copy()
     image[strange] = (20, 200, 20)
     shown = Proposals(image, (pose.mask, *masks, strange), np.array([1.0, *[0.9] * 7]), pose)
-    labels = {n: label for n, label, _ in assigned(seen_of(shown, describe(image, shown.masks, pose, memory)), types)}
+    labels = {
+        n: label
+        for n, label, _ in assigned(seen_of(shown, describe(image, shown.masks, pose, memory)), types, SIMILARITY)
+    }
     assert labels[7] == OTHER
     assert OTHER not in {labels[n] for n in range(7)}
 
@@ -91,7 +95,7 @@ def test_a_thing_of_no_type_is_told_as_other(memory, types):
 def test_types_are_learned_and_found_by_the_tool_itself(memory, loaded):
     from tools.parts import Segmenter
 
-    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory)
+    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory, PARAMETERS)
     found = discoverer.learn([drawn(n)[0] for n in range(3)])
     assert found.types
     sample, _, plate = drawn(9)
@@ -125,7 +129,7 @@ class Tracer:
 def test_what_a_tracer_sees_is_counted_and_placed(memory, discs, bars):
     good = [drawn(n) for n in range(4)]
     sample, masks, plate = tried = drawn(40, discs=discs, bars=bars, shift=6)
-    discoverer = Discoverer(Proposer(None, Tracer([*good, tried])), memory)
+    discoverer = Discoverer(Proposer(None, Tracer([*good, tried])), memory, PARAMETERS)
     types = discoverer.learn([g[0] for g in good])
     parts = discoverer.find(sample, types)
     for count, shown in ((4, masks[:discs]), (2, masks[discs:])):
@@ -143,37 +147,37 @@ def test_discovery_needs_a_reference(memory, loaded):
     from tools.parts import Segmenter
 
     with pytest.raises(InputError, match="one or more photos of good ones"):
-        Discoverer(Proposer(Segmenter(loaded("sam"))), memory).learn([])
+        Discoverer(Proposer(Segmenter(loaded("sam"))), memory, PARAMETERS).learn([])
 
 
 def test_without_types_nothing_but_others_is_found(memory):
     from tools.parts.discovery import assigned
 
-    assert {label for _, label, _ in assigned(seen(memory, 3), PartTypes())} == {OTHER}
+    assert {label for _, label, _ in assigned(seen(memory, 3), PartTypes(), SIMILARITY)} == {OTHER}
 
 
 def test_a_plain_photo_has_no_type_but_itself(memory, loaded):
     from tools.parts import Segmenter
 
     grey = [sample_from_array(np.full((64, 64, 3), 120 + n, np.uint8)) for n in range(3)]
-    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory)
+    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory, PARAMETERS)
     found = discoverer.learn(grey)
     assert all(p.region.mask.any() for p in discoverer.find(grey[0], found))
 
 
 def test_a_single_reference_shows_only_what_it_has_twice(memory):
-    found = types_of([seen(memory, 1)])
+    found = types_of([seen(memory, 1)], SIMILARITY)
     assert all(t.count >= 2 for t in found.types)
 
 
 def test_segments_of_one_kind_are_likelier_alike_than_others(memory):
     one, other = seen(memory, 5), seen(memory, 6)
-    odds = Comparer(likeness(), scale_of([one.described, other.described])).across(one.described, other.described)
+    odds = Comparer(SIMILARITY, scale_of([one.described, other.described])).across(one.described, other.described)
     assert odds[1:5, 1:5].min() > odds[1:5, 5:].max()
 
 
 def test_no_difference_makes_two_segments_more_alike():
-    known = likeness()
+    known = SIMILARITY
     assert all(w <= 0 for linear in (known.across, known.within) for w in linear.weights.values())
     assert set(known.across.weights) == set(known.within.weights) == set(NAMES)
 
@@ -239,7 +243,7 @@ def test_a_large_photo_is_cut_at_a_working_size_and_found_at_its_own(memory, loa
 
     sample = drawn(1)[0]
     large = sample_from_array(np.asarray(Image.fromarray(sample.image).resize((800, 800))))
-    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory)
+    discoverer = Discoverer(Proposer(Segmenter(loaded("sam"))), memory, PARAMETERS)
     types = discoverer.learn([large, sample])
     assert all(p.region.mask.shape == (800, 800) for p in discoverer.find(large, types))
 

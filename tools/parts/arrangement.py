@@ -10,19 +10,20 @@ cheapest wins.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from tools.parts.alignment import Overlaid, overlaid
-from tools.parts.assignment import prices
 from tools.parts.descriptors import NAMES, Array, Descriptors, Scale, differences
+from tools.parts.masks import box_of
+from tools.parts.parameters import AssignmentCosts
 from tools.parts.pose import ProductPose
-from tools.parts.segmentation import box_of
 from tools.types import Box, Mask
 
 Kind = Literal["missing", "extra", "differs"]
@@ -72,7 +73,7 @@ class Misfit:
     counterpart: Box | None
     """On the reference, in pixels of its working size; None of what is extra."""
     most: str = ""
-    """What differs most, one of `likeness.NAMES`; empty unless `kind` is "differs"."""
+    """What differs most, one of `LOOKS`, or "place"; empty unless `kind` is "differs"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,7 @@ class Arrangement:
 
     layouts: tuple[Layout, ...]
     scale: Scale
+    costs: AssignmentCosts
     usual: Array
     """(14,): mean differences of a part between good photos, in the order of `LOOKS`."""
     place: float
@@ -120,16 +122,16 @@ class Arrangement:
 
         The cost is the mean over those by all references but one, so that it compares with what each of them costs.
         """
-        pairs = [_compared(layout, other, self.scale) for other in self.layouts]
-        unlike = [_unlike(pair, self.usual, self.place) for pair in pairs]
+        pairs = [_compared(layout, other, self.scale, self.costs) for other in self.layouts]
+        unlike = [_unlike(pair, self.usual, self.place, self.costs) for pair in pairs]
         tries = [self._explained(layout, n, u, range(len(self.layouts))) for n, u in enumerate(unlike)]
         which = min(range(len(tries)), key=lambda n: tries[n].cost)
         return self._told(layout, which, pairs[which], tries[which], self._cost(layout, unlike))
 
     def cost(self, layout: Layout) -> float:
         """What the explanation of a photo costs, without it."""
-        pairs = (_compared(layout, other, self.scale) for other in self.layouts)
-        return self._cost(layout, [_unlike(pair, self.usual, self.place) for pair in pairs])
+        pairs = (_compared(layout, other, self.scale, self.costs) for other in self.layouts)
+        return self._cost(layout, [_unlike(pair, self.usual, self.place, self.costs) for pair in pairs])
 
     def cost_without(self, layout: Layout, n: int, unlike: Mapping[int, Array]) -> float:
         """Least cost of a photo, explained by the references but one; 0 where that was the only one.
@@ -153,7 +155,7 @@ class Arrangement:
 
         The last is a share of the other references, with one more imagined that does.
         """
-        layout, stored = self.layouts[n], prices()
+        layout, stored = self.layouts[n], self.costs
         nearest = [self.among[n, m].min(axis=1, initial=stored.dearest * 2) for m in believed if m != n]
         recurs, share = np.zeros(len(layout.scores)), np.ones(len(layout.scores))
         if nearest:
@@ -170,7 +172,7 @@ class Arrangement:
 
     def _explained(self, layout: Layout, n: int, unlike: Array, believed: Sequence[int]) -> _Explained:
         """The parts of one reference, each given the segment that is most like it, and what is left of either."""
-        stored = prices()
+        stored = self.costs
         parts, recurs, share = self._parts(n, believed)
         rest = unlike[:, parts] - stored.clear * layout.scores[:, None]
         rest = np.where(unlike[:, parts] > stored.dearest + 1, np.inf, rest)
@@ -190,11 +192,11 @@ class Arrangement:
             for a in layout.items
             if all(layout.nested[a, k] <= OVER for k in taken)
         ]
-        return _Explained(tuple(pairs), tuple(missing), tuple(extra))
+        return _Explained(tuple(pairs), tuple(missing), tuple(extra), stored.together)
 
     def _missing(self, share: float, outline: float) -> float:
         """Price of a part of a reference that nothing stands for."""
-        stored = prices()
+        stored = self.costs
         return float(stored.missing * share**stored.recurring * min(1.0, outline + 0.3))
 
     def _told(self, layout: Layout, n: int, pair: _Pair, found: _Explained, cost: float) -> Explanation:
@@ -217,7 +219,7 @@ class Arrangement:
 
     def _most(self, pair: _Pair, a: int, b: int) -> str:
         """What a pair differs by most."""
-        stored = prices()
+        stored = self.costs
         looks, turned = np.split(pair.looks[a, b] / self.usual, [-len(HEADINGS)])
         shares = np.append(looks / len(looks), stored.headings * np.minimum(turned, FARTHEST) / len(turned))
         place = stored.places * float(pair.away[a, b]) / self.place
@@ -231,43 +233,47 @@ class _Explained:
     pairs: tuple[tuple[int, int, float], ...]
     missing: tuple[tuple[int, float], ...]
     extra: tuple[tuple[int, float], ...]
+    power: float
+    """Of the sum."""
 
     @property
     def cost(self) -> float:
-        power = prices().together
-        return float(sum(c**power for *_, c in (*self.pairs, *self.missing, *self.extra)) ** (1 / power))
+        costs = (c for *_, c in (*self.pairs, *self.missing, *self.extra))
+        return float(sum(c**self.power for c in costs) ** (1 / self.power))
 
 
-def arrangement_of(layouts: Sequence[Layout], scale: Scale) -> Arrangement:
+def arrangement_of(layouts: Sequence[Layout], scale: Scale, costs: AssignmentCosts) -> Arrangement:
     """What the references show of how parts lie and how much they differ.
 
     Args:
         layouts: of the references, one or more.
         scale: feature distances that are usual on this product.
+        costs: of differences, and of missing and extra parts.
     """
     shown = tuple(layouts[:MOST])
-    pairs = {(n, m): _compared(shown[n], shown[m], scale) for n, m in permutations(range(len(shown)), 2)}
-    usual, place = _usual(shown, pairs)
-    among = {key: _unlike(pair, usual, place) for key, pair in pairs.items()}
-    plain = Arrangement(shown, scale, usual, place, among)
+    pairs = {(n, m): _compared(shown[n], shown[m], scale, costs) for n, m in permutations(range(len(shown)), 2)}
+    usual, place = _usual(shown, pairs, costs)
+    among = {key: _unlike(pair, usual, place, costs) for key, pair in pairs.items()}
+    plain = Arrangement(shown, scale, costs, usual, place, among)
     if len(shown) < 2:
         return plain
-    costs = tuple(
+    own_costs = tuple(
         plain.cost_without(shown[n], n, {m: among[n, m] for m in range(len(shown)) if m != n})
         for n in range(len(shown))
     )
-    return Arrangement(shown, scale, usual, place, among, costs)
+    return replace(plain, own_costs=own_costs)
 
 
-def _usual(shown: Sequence[Layout], pairs: dict[tuple[int, int], _Pair]) -> tuple[Array, float]:
+def _usual(
+    shown: Sequence[Layout], pairs: dict[tuple[int, int], _Pair], stored: AssignmentCosts
+) -> tuple[Array, float]:
     """Mean differences of things between references, pooled with the stored ones."""
-    stored = prices()
     before = np.array([stored.usual[n] for n in LOOKS])
     looks: list[Array] = []
     away: list[float] = []
     for (n, _), pair in pairs.items():
         items = list(shown[n].items)
-        for a, b in _partners(_unlike(pair, before, stored.place)[items]):
+        for a, b in _partners(_unlike(pair, before, stored.place, stored)[items], stored.dearest):
             looks.append(pair.looks[items[a], b])
             away.append(float(pair.away[items[a], b]))
     if not away:
@@ -281,18 +287,15 @@ def _usual(shown: Sequence[Layout], pairs: dict[tuple[int, int], _Pair]) -> tupl
     return usual, (1.3 * middle * n_pairs + stored.place * stored.worth) / (n_pairs + stored.worth)
 
 
-def _partners(unlike: Array) -> list[tuple[int, int]]:
+def _partners(unlike: Array, most: float) -> list[tuple[int, int]]:
     """Pairs by least total unlikeness, each thing with one segment at most."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(unlike)
-    most = prices().dearest
+    rows, columns = scipy.optimize.linear_sum_assignment(unlike)
     return [(a, b) for a, b in zip(rows.tolist(), columns.tolist(), strict=True) if unlike[a, b] <= most]
 
 
-def _compared(one: Layout, other: Layout, scale: Scale) -> _Pair:
+def _compared(one: Layout, other: Layout, scale: Scale, costs: AssignmentCosts) -> _Pair:
     values = differences(one.described, other.described, scale)[..., _LOOK]
-    before = np.array([prices().usual[n] for n in LOOKS if n not in HEADINGS])
+    before = np.array([costs.usual[n] for n in LOOKS if n not in HEADINGS])
     items, others = list(one.items), list(other.items)
     unlike = np.minimum((values[np.ix_(items, others)] / before).mean(axis=-1), 6.0)
     over = overlaid(one.described.of(items), other.described.of(others), unlike)
@@ -309,9 +312,8 @@ def _turned(one: Descriptors, other: Descriptors, over: Overlaid) -> Array:
     return found
 
 
-def _unlike(pair: _Pair, usual: Array, place: float) -> Array:
+def _unlike(pair: _Pair, usual: Array, place: float, stored: AssignmentCosts) -> Array:
     """(N, M): how unlike each pair is, looks and places together, in units of what good ones differ by."""
-    stored = prices()
     ratios, turned = np.split(pair.looks / usual, [-len(HEADINGS)], axis=-1)
     looks = (ratios**stored.power).mean(axis=-1) ** (1 / stored.power)
     lying = stored.headings * np.minimum(turned, FARTHEST).mean(axis=-1)

@@ -3,89 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+import scipy
 
 from tools.errors import InputError
 from tools.types import Box, Part
-
-STORED = Path(__file__).with_name("assignment_costs.yaml")
-
-
-class Prices(BaseModel):
-    """Costs of differences, missing and extra parts without references (`python -m evals.fit.assignment_costs`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    usual: dict[str, float]
-    """Mean difference of a part between two good photos, by what differs."""
-    power: float = Field(ge=1)
-    """Of the mean over what differs: the larger, the more a single difference counts."""
-    together: float = Field(ge=1)
-    """Of the sum over parts, likewise."""
-    place: float = Field(gt=0)
-    """The same of its place, in units of the product, once the photos lie over each other."""
-    places: float = Field(ge=0)
-    """Weight of places beside looks."""
-    headings: float = Field(ge=0)
-    """Weight of how a part is turned beside looks."""
-    free: float = Field(gt=0)
-    """Parts whose places differ by more than this at the median may lie anywhere."""
-    worth: float = Field(gt=0)
-    """How many references' worth of pairs `usual` counts for (their number counts by its root)."""
-    dearest: float = Field(gt=0)
-    """Unlikeness above which two segments are no pair."""
-    loose: float = Field(ge=0)
-    """The same between the references, above which what is not traced as one thing is no part."""
-    outline: float = Field(ge=0)
-    """What the outline of a reference's segment adds to its being a part."""
-    item: float = Field(ge=0)
-    """What being traced as one thing adds to that."""
-    clear: float = Field(ge=0)
-    """What the outline of a photo's segment adds to its being taken for a part."""
-    known: float = Field(ge=0)
-    """Share of a pair's cost among the references that a pair on a photo has for free."""
-    missing: float = Field(ge=0)
-    """Price of a part that recurs perfectly and is missing."""
-    recurring: float = Field(ge=0)
-    """Power of the share of the other references on which it is found, by which that price falls."""
-    extra: float = Field(ge=0)
-    """Price of a thing that stands for nothing."""
-
-
-@cache
-def shipped() -> Prices:
-    """The prices in prices.yaml."""
-    import yaml
-
-    return Prices.model_validate(yaml.safe_load(STORED.read_text(encoding="utf-8")))
-
-
-_TRIED: ContextVar[Prices | None] = ContextVar("tried", default=None)
-
-
-def prices() -> Prices:
-    """The shipped prices, or those that are being tried."""
-    return _TRIED.get() or shipped()
-
-
-@contextmanager
-def priced(tried: Prices) -> Iterator[None]:
-    """Others than the shipped prices for a while: for those who look for better ones."""
-    token = _TRIED.set(tried)
-    try:
-        yield
-    finally:
-        _TRIED.reset(token)
-
 
 OTHER_LABEL = 1.0
 """Cost of standing for a part of another label."""
@@ -159,8 +85,6 @@ def assign(
     Raises:
         InputError: a price below 0, or a size that is not above 0.
     """
-    from scipy.optimize import linear_sum_assignment
-
     if not (missing_price >= 0 and extra_price >= 0 and math.isfinite(missing_price + extra_price)):
         raise InputError(
             f"prices must be finite and 0 or more; found {missing_price} (missing), {extra_price} (extra)."
@@ -175,7 +99,7 @@ def assign(
     for i, part in enumerate(query):
         for j, good in enumerate(reference):
             costs[i, j] = max(0.0, pair_cost(part, good, *sizes) - usual)
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = scipy.optimize.linear_sum_assignment(costs)
     chosen = list(zip(rows.tolist(), columns.tolist(), strict=True))
     return Assignment(
         pairs=tuple((i, j) for i, j in chosen if i < n and j < m),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from tools.parts.masks import filled, window_of
+from tools.parts.parameters import LogisticWeights, PartSimilarity
 from tools.parts.pose import ProductPose
 from tools.types import RGB, FloatMap, Mask, Sample
 
@@ -83,11 +83,9 @@ def describe(
         memory: the patch features that look at the squares.
         kinds: (K, h, w) what kind of part each place of the photo is of, where a tracer says so.
     """
-    from skimage.color import rgb2lab
-
     cuts = [_cut(image, mask, pose) for mask in masks]
     squares, inner = np.stack([c.square for c in cuts]), np.stack([c.inside for c in cuts])
-    lab = rgb2lab(squares)
+    lab = skimage.color.rgb2lab(squares)
     around = np.stack([_ring(i, NEAR, FAR) for i in inner])
     rim = np.stack([_outline(i) for i in inner])
     own, surroundings = _means(lab, inner), _means(lab, around)
@@ -142,10 +140,6 @@ class _Cut:
 
 def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
     """The upright square around a segment, and what is measured of its outline there."""
-    from scipy.ndimage import map_coordinates
-    from skimage.measure import perimeter
-    from skimage.morphology import convex_hull_image
-
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     small = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
@@ -159,19 +153,19 @@ def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
     steps = ((np.arange(CROP) + 0.5) / CROP - 0.5) * MARGIN * max(length, width, 4.0)
     u, v = np.meshgrid(steps + (along.min() + along.max()) / 2, steps + (across.min() + across.max()) / 2)
     at = np.stack([middle[1] + u * sin + v * cos, middle[0] + u * cos - v * sin])
-    inside = map_coordinates(small.astype(np.float32), at, order=1, mode="constant") > 0.5
+    inside = scipy.ndimage.map_coordinates(small.astype(np.float32), at, order=1, mode="constant") > 0.5
     if not inside.any():
         inside[CROP // 2 - 2 : CROP // 2 + 2] = True
     moved = at + np.array([top, left])[:, None, None]
-    channels = [map_coordinates(image[..., c], moved, order=1, mode="nearest") for c in range(3)]
+    channels = [scipy.ndimage.map_coordinates(image[..., c], moved, order=1, mode="nearest") for c in range(3)]
     shown = inside[window_of(inside)]
     area = float(np.count_nonzero(shown))
-    compact = 4 * np.pi * area / max(float(perimeter(shown)), 1.0) ** 2
+    compact = 4 * np.pi * area / max(float(skimage.measure.perimeter(shown)), 1.0) ** 2
     shape = np.array(
         [
             np.log(len(x) / pose.unit**2),
             np.log(length / width),
-            area / np.count_nonzero(convex_hull_image(shown)),
+            area / np.count_nonzero(skimage.morphology.convex_hull_image(shown)),
             area / np.count_nonzero(filled(shown, corners=True)),
             np.log(compact),
         ]
@@ -182,17 +176,15 @@ def _cut(image: RGB, mask: Mask, pose: ProductPose) -> _Cut:
 
 def _ring(inside: Mask, near: int, far: int) -> Mask:
     """Pixels about an outline, from `near` to `far` pixels away; all else where there are none."""
-    from scipy.ndimage import binary_dilation
-
-    less: Mask = binary_dilation(inside, iterations=near)
-    ring: Mask = binary_dilation(less, iterations=far - near) & ~less
+    less: Mask = scipy.ndimage.binary_dilation(inside, iterations=near)
+    ring: Mask = scipy.ndimage.binary_dilation(less, iterations=far - near) & ~less
     return ring if ring.any() else ~inside if not inside.all() else inside
 
 
 def _outline(inside: Mask) -> Mask:
-    from scipy.ndimage import binary_dilation, binary_erosion
-
-    outline: Mask = binary_dilation(inside, iterations=RIM) & ~binary_erosion(inside, iterations=RIM)
+    outline: Mask = scipy.ndimage.binary_dilation(inside, iterations=RIM) & ~scipy.ndimage.binary_erosion(
+        inside, iterations=RIM
+    )
     return outline
 
 
@@ -203,8 +195,6 @@ def _means(maps: NDArray[np.floating], masks: NDArray[np.bool_]) -> Array:
         maps: (N, h, w, C), or (1, h, w, C) where all masks are of one photo.
         masks: (N, H, W).
     """
-    from skimage.transform import resize
-
     height, width = maps.shape[1:3]
     if masks.shape[1:] == (height, width):
         shares = masks.astype(np.float64)
@@ -213,7 +203,9 @@ def _means(maps: NDArray[np.floating], masks: NDArray[np.bool_]) -> Array:
         shares = masks.reshape(len(masks), height, down, width, across).mean(axis=(2, 4), dtype=np.float64)
     else:
         turned = masks.transpose(1, 2, 0).astype(np.float64)
-        shares = resize(turned, (height, width, len(masks)), order=1, anti_aliasing=True).transpose(2, 0, 1)
+        shares = skimage.transform.resize(turned, (height, width, len(masks)), order=1, anti_aliasing=True).transpose(
+            2, 0, 1
+        )
     flat = shares.reshape(len(shares), 1, -1)
     total = (flat @ maps.reshape(len(maps), height * width, -1).astype(np.float64)).squeeze(1)
     found: Array = total / np.maximum(shares.sum(axis=(1, 2)), 1e-9)[:, None]
@@ -232,25 +224,6 @@ NAMES = (
 """What differs, in the order of the weights."""
 LAB = 50.0
 """CIELAB units that count as one."""
-_WEIGHTS = Path(__file__).with_name("part_similarity.yaml")
-
-
-class Linear(BaseModel):
-    """Log-odds as a weighted sum."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bias: float
-    weights: dict[str, float]
-
-
-class Likeness(BaseModel):
-    """Weights for pairs on different photos, and for pairs on the same, where light and colours are shared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    across: Linear
-    within: Linear
 
 
 class Scale(NamedTuple):
@@ -264,24 +237,16 @@ class Scale(NamedTuple):
 class Comparer:
     """Compares segments of one product."""
 
-    likeness: Likeness
+    similarity: PartSimilarity
     scale: Scale
 
     def across(self, one: Descriptors, other: Descriptors) -> Array:
         """(N, M): log-odds that a segment of one photo and one of another are of one kind."""
-        return _odds(self.likeness.across, differences(one, other, self.scale))
+        return _odds(self.similarity.across, differences(one, other, self.scale))
 
     def within(self, one: Descriptors) -> Array:
         """(N, N): the same for segments of one photo."""
-        return _odds(self.likeness.within, differences(one, one, self.scale))
-
-
-@cache
-def likeness() -> Likeness:
-    """The shipped weights."""
-    import yaml
-
-    return Likeness.model_validate(yaml.safe_load(_WEIGHTS.read_text(encoding="utf-8")))
+        return _odds(self.similarity.within, differences(one, one, self.scale))
 
 
 def scale_of(photos: list[Descriptors]) -> Scale:
@@ -314,6 +279,6 @@ def differences(one: Descriptors, other: Descriptors, scale: Scale) -> NDArray[n
     return np.concatenate([shape, np.stack(rest, axis=-1)], axis=-1)
 
 
-def _odds(linear: Linear, values: NDArray[np.float64]) -> Array:
+def _odds(linear: LogisticWeights, values: NDArray[np.float64]) -> Array:
     found: Array = values @ np.array([linear.weights[name] for name in NAMES]) + linear.bias
     return found

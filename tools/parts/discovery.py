@@ -12,11 +12,12 @@ import numpy as np
 from tools.errors import InputError
 from tools.parts.arrangement import Arrangement, Explanation, Layout, arrangement_of
 from tools.parts.clustering import Divider, ReferenceSegments, divided, likeliest, recurring
-from tools.parts.descriptors import Array, Comparer, Descriptors, Scale, describe, likeness, scale_of
+from tools.parts.descriptors import Array, Comparer, Descriptors, Scale, describe, scale_of
+from tools.parts.masks import box_of
 from tools.parts.measurement import measure
+from tools.parts.parameters import PartParameters, PartSimilarity
 from tools.parts.pose import ProductPose, pose_of
 from tools.parts.proposals import Proposals, Proposer, enlarged
-from tools.parts.segmentation import box_of
 from tools.types import Mask, Part, Region, Sample
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ class PartTypes:
 class Discoverer:
     """Finds part types on references, and parts of those types on a photo."""
 
-    def __init__(self, proposer: Proposer, memory: PatchMemory) -> None:
-        """Takes what proposes segments, and the patch features that describe what is inside them."""
+    def __init__(self, proposer: Proposer, memory: PatchMemory, parameters: PartParameters) -> None:
+        """Takes what proposes segments, the patch features that describe them, and fitted parameters."""
         self._proposer = proposer
         self._memory = memory
+        self._parameters = parameters
         self._kept: dict[str, tuple[Proposals, Descriptors]] = {}
 
     def learn(self, references: Sequence[Sample]) -> PartTypes:
@@ -135,8 +137,10 @@ class Discoverer:
             raise InputError("no reference was given; part types are discovered on one or more photos of good ones.")
         unique = list({r.digest: r for r in references}.values())
         shown = [(r, *self.described(r)) for r in unique]
-        types = types_of([seen_of(proposals, described) for _, proposals, described in shown])
-        return replace(types, arrangement=arrangement_of([layout_of(*s) for s in shown], types.scale))
+        segments = [seen_of(proposals, described) for _, proposals, described in shown]
+        types = types_of(segments, self._parameters.similarity)
+        layouts = [layout_of(*s) for s in shown]
+        return replace(types, arrangement=arrangement_of(layouts, types.scale, self._parameters.costs))
 
     def explain(self, sample: Sample, types: PartTypes) -> Explanation | None:
         """How a good product would have to differ to be this one; None where `types` know no arrangement."""
@@ -152,7 +156,7 @@ class Discoverer:
             half at the line between parts and phantoms; of an "other" how clear its outline is.
         """
         proposals, described = self.described(sample)
-        found = assigned(seen_of(proposals, described), types)
+        found = assigned(seen_of(proposals, described), types, self._parameters.similarity)
         pose = pose_of(enlarged(proposals.pose.mask, sample.size), fills=proposals.pose.fills)
         return tuple(_part(label, score, proposals.masks[n], sample, pose) for n, label, score in found)
 
@@ -187,10 +191,10 @@ def seen_of(proposals: Proposals, described: Descriptors) -> ReferenceSegments:
     return ReferenceSegments(described, proposals.scores, *proposals.overlaps())
 
 
-def types_of(seen: Sequence[ReferenceSegments]) -> PartTypes:
+def types_of(seen: Sequence[ReferenceSegments], similarity: PartSimilarity) -> PartTypes:
     """Types from the segments of the references, surest first."""
     scale = scale_of([s.described for s in seen])
-    kinds = recurring(seen, Comparer(likeness(), scale))
+    kinds = recurring(seen, Comparer(similarity, scale))
     leaves: list[tuple[float, str, tuple[int, ...]]] = []
     finders = []
     for kind in kinds:
@@ -229,9 +233,9 @@ def _usual(counts: Sequence[int]) -> int:
     return max(counts, key=lambda n: (counts.count(n), n))
 
 
-def assigned(seen: ReferenceSegments, types: PartTypes) -> list[tuple[int, str, float]]:
+def assigned(seen: ReferenceSegments, types: PartTypes, similarity: PartSimilarity) -> list[tuple[int, str, float]]:
     """(segment, label, score) of each part, surest first: the likelier kind takes a segment, then come the others."""
-    comparer = Comparer(likeness(), types.scale)
+    comparer = Comparer(similarity, types.scale)
     offers: list[tuple[float, int, int]] = []
     for which, finder in enumerate(types.finders):
         odds = finder.odds(seen, comparer)
