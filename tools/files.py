@@ -13,6 +13,9 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from tools.errors import InputError
 
+_BLOCK = 1 << 16
+"""Bytes that are read at once from the end of a file."""
+
 
 def read_bytes(path: Path, *, limit: int, what: str = "file") -> bytes:
     """Read a regular file of bounded size; a FIFO, device or socket is refused without being opened for reading.
@@ -76,6 +79,51 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         aside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def write_once(path: Path, content: str, *, limit: int, what: str = "file") -> bytes | None:
+    """Write a file unless there is one, so that a folder is one run's own.
+
+    Args:
+        path: the file.
+        content: written whole.
+        limit: largest accepted size in bytes of a file that is there already.
+        what: what the file is, for messages.
+
+    Returns:
+        None where it was written, else what the file holds.
+
+    Raises:
+        InputError: it cannot be written, or as `read_bytes`.
+    """
+    if path.exists():
+        return read_bytes(path, limit=limit, what=what)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); give a folder that you may write to."
+        ) from error
+    return None
+
+
+def cut_torn_line(file: int) -> int:
+    """Cut off the last line of an open file where a kill has torn it; return the size that is left.
+
+    Args:
+        file: descriptor of a file that is open for reading and writing; its position changes.
+    """
+    end = size = os.lseek(file, 0, os.SEEK_END)
+    kept = 0
+    while end > 0 and not kept:
+        start = max(0, end - _BLOCK)
+        os.lseek(file, start, os.SEEK_SET)
+        found = os.read(file, end - start).rfind(b"\n")
+        kept = start + found + 1 if found >= 0 else 0
+        end = start
+    if kept < size:
+        os.ftruncate(file, kept)
+    return kept
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ FLOOR = 0.25
 Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
 
 
-class MatcherMap(BaseModel):
-    """What one matcher's score is worth."""
+class ScoreScale(BaseModel):
+    """What good parts score, as far as a product's own references do not say so."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,16 +37,6 @@ class MatcherMap(BaseModel):
     """Standard deviation among good parts; references move it as they become many."""
     worth: float = Field(default=4.0, gt=0)
     """How many references the stored spread counts for."""
-    slope: float = Field(default=1.0, ge=0)
-    """Log-likelihood ratio for one standard deviation more."""
-    offset: float = 0.0
-    """Log-likelihood ratio of a score at the mean."""
-    share: float = Field(default=1.0, gt=0, le=1)
-    """Of anomalies, those that this matcher can see at all; the others leave its score like a good part's."""
-    limit: float = Field(default=6.0, gt=0)
-    """Where the ratio flattens; it never quite stops rising, so that order is kept."""
-    weight: float = Field(default=1.0, ge=0)
-    """Weight of the ratio beside the other matchers, which may say the same (`python -m evals.fit.fusion_weights`)."""
 
     def standardise(self, raw: float, references: Sequence[float]) -> float:
         """Standard deviations by which a raw score lies above those of good parts.
@@ -62,6 +52,21 @@ class MatcherMap(BaseModel):
         scatter = math.fsum((r - mean) ** 2 for r in references)
         variance = (scatter + self.worth * self.spread**2) / (n - 1 + self.worth)
         return (raw - mean) / math.sqrt(variance * (1 + 1 / n))
+
+
+class MatcherMap(ScoreScale):
+    """What one matcher's score is worth."""
+
+    slope: float = Field(default=1.0, ge=0)
+    """Log-likelihood ratio for one standard deviation more."""
+    offset: float = 0.0
+    """Log-likelihood ratio of a score at the mean."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Of anomalies, those that this matcher can see at all; the others leave its score like a good part's."""
+    limit: float = Field(default=6.0, gt=0)
+    """Where the ratio flattens; it never quite stops rising, so that order is kept."""
+    weight: float = Field(default=1.0, ge=0)
+    """Weight of the ratio beside the other matchers, which may say the same (`python -m evals.fit.fusion_weights`)."""
 
     def llr(self, standardised: float) -> float:
         """Log-likelihood ratio of a standardised score.
@@ -264,6 +269,8 @@ class Calibration(BaseModel):
     """Of the tracer, by which parts are found and damage is seen; None where nobody has fitted them."""
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
+    near: ScoreScale = ScoreScale(spread=0.4)
+    """Of the logarithms of an enlarged place's scores beside the same place on the references."""
     prose: bool = True
     """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 from PIL import Image
 
@@ -19,11 +17,6 @@ from agent.rules import Rule, RuleOutcome, evaluate
 from tools import anomaly
 from tools.images import sample_from_array
 from tools.types import FloatMap, Region, Sample
-
-SPREAD = 0.4
-"""Standard deviation of a good place's score (log of its ratio to the good ones'), where few references say so."""
-WORTH = 4.0
-"""How many references that counts for."""
 
 
 def compare(again: LookInput) -> LookResult:
@@ -52,10 +45,7 @@ def nearer(again: LookInput, pair: CropPair) -> float:
     usual = memory.leave_one_out(bank)
     score = memory.score(sample_from_array(np.ascontiguousarray(pair.crop)), bank).own_score
     logs = [log_of_excess(s, usual) for s in usual]
-    mean = sum(logs) / len(logs)
-    scatter = sum((x - mean) ** 2 for x in logs)
-    spread = sqrt((scatter + WORTH * SPREAD**2) / (len(logs) - 1 + WORTH) * (1 + 1 / len(logs)))
-    return (log_of_excess(score, usual) - mean) / spread
+    return again.context.calibration.near.standardise(log_of_excess(score, usual), logs)
 
 
 def zoom(again: LookInput) -> LookResult:

@@ -31,7 +31,7 @@ from agent.tracing import private_tracing
 from evals.datasets import BenchmarkCase, Category
 from evals.datasets.world import open_medleys, open_world
 from evals.fit.calibration_files import as_yaml, calibration_file
-from evals.fit.matcher_maps import FIRST
+from evals.fit.matcher_maps import FIRST, fitted_fusion
 from tools.files import write_atomic
 from tools.types import Box, Mask, Region
 
@@ -202,24 +202,11 @@ def told_apart(x: NDArray[np.float64], known: NDArray[np.float64], right: NDArra
 
 
 def fused(states: Sequence[tuple[InspectionState, BenchmarkCase]], context: Context) -> Fused:
-    """What a fused ratio amounts to once looks were taken: logistic regression, both classes weighing the same."""
-    from scipy.optimize import minimize
-
+    """What a fused ratio amounts to once looks were taken."""
     loop = build_loop()
     with private_tracing():
-        at = np.array([anomaly_llr(InspectionState(**loop.invoke(s, context=context)).evidence) for s, _ in states])
-    bad = np.array([case.label != "good" for _, case in states])
-
-    def loss(parameters: NDArray[np.float64]) -> float:
-        z = parameters[0] * at + parameters[1]
-        return float(np.logaddexp(0, z[~bad]).mean() + np.logaddexp(0, -z[bad]).mean())
-
-    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x.tolist()
-    good = slope * at[~bad] + offset
-    return Fused(
-        mean=round(float(good.mean()), 4), spread=round(float(good.std()), 4), slope=round(max(slope, 0.01), 4),
-        offset=round(offset, 4),
-    )  # fmt: skip
+        at = [anomaly_llr(InspectionState(**loop.invoke(s, context=context)).evidence) for s, _ in states]
+    return fitted_fusion(np.array(at), np.array([case.label != "good" for _, case in states]))
 
 
 def fit_narrator(inspector: Inspector, images: int, shots: Sequence[int]) -> Calibration:

@@ -25,6 +25,7 @@ from agent.evidence.fusion import WHOLE, log_odds, probability
 from evals.datasets import BenchmarkCase, Category
 from evals.datasets.world import open_medleys
 from evals.fit.calibration_files import as_yaml, calibration_file
+from evals.metrics.ranking import auroc
 from tools.files import write_atomic
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ LIMITS: dict[Matcher, float] = {
 FITTED = (*LIMITS, "lone")
 """The maps that can be fitted alone."""
 _KEPT = (
-    "tracer_levels", "reference_share", "measuring", "narrator", "leaning", "prose", "looks", "part_similarity",
+    "tracer_levels", "reference_share", "measuring", "near", "narrator", "leaning", "prose", "looks", "part_similarity",
     "assignment_costs",
 )  # fmt: skip
 """What other commands fit."""
@@ -114,15 +115,23 @@ def _all_seen(
 
 
 def _fused(inspector: Inspector, seen: Sequence[tuple[Product, BenchmarkCase]]) -> Fused:
-    """What a fused ratio amounts to, by logistic regression with both classes weighing the same.
+    """What a fused ratio amounts to, by the verdicts on photos.
 
     Photos whose anomaly no matcher can see pull the slope down, as they should.
     """
-    from scipy.optimize import minimize
-
     reports = (inspector.inspect(case.photo(), product=product) for product, case in seen)
-    fused = np.asarray([log_odds(report.verdict.score, floor=1e-9) for report in reports])
-    bad = np.asarray([case.label != "good" for _, case in seen])
+    fused = [log_odds(report.verdict.score, floor=1e-9) for report in reports]
+    return fitted_fusion(np.asarray(fused), np.asarray([case.label != "good" for _, case in seen]))
+
+
+def fitted_fusion(fused: NDArray[np.float64], bad: NDArray[np.bool_]) -> Fused:
+    """What fused ratios amount to: logistic regression with both classes weighing the same.
+
+    Args:
+        fused: (N,) of photos.
+        bad: (N,) which of them are anomalous.
+    """
+    from scipy.optimize import minimize
 
     def loss(parameters: NDArray[np.float64]) -> float:
         at = parameters[0] * fused + parameters[1]
@@ -147,15 +156,17 @@ def _lone(inspector: Inspector, categories: Sequence[Category]) -> MatcherMap:
     rules = seen["rule"]
     if not rules.good or not _auroc(rules) > 0.5:
         return MatcherMap(slope=0.0)
-    mean, spread = float(np.mean(rules.good)), float(np.std(rules.good)) or 1.0
-    standardised = MatcherScores([(x - mean) / spread for x in rules.good], [(x - mean) / spread for x in rules.bad])
-    return fitted_map(MatcherMap(mean=mean, spread=spread, **_PLAIN), standardised, LIMITS["rule"])
+    plain = MatcherMap(**_level(rules.good))
+    good, bad = ([plain.standardise(x, ()) for x in some] for some in (rules.good, rules.bad))
+    return fitted_map(plain, MatcherScores(good, bad), LIMITS["rule"])
 
 
 def _auroc(seen: MatcherScores) -> float:
-    """Share of pairs in order, ties half."""
-    pairs = [(b > g) + 0.5 * (b == g) for b in seen.bad for g in seen.good]
-    return float(np.mean(pairs)) if pairs else math.nan
+    """Share of pairs in order, ties half; not a number where there is no pair."""
+    if not seen.good or not seen.bad:
+        return math.nan
+    labels = np.repeat([False, True], [len(seen.good), len(seen.bad)])
+    return auroc(labels, np.array([*seen.good, *seen.bad]))
 
 
 def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibration:

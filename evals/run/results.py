@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evals.datasets.base import Label
 from tools.errors import InputError
-from tools.files import exclusive, read_bytes, write_atomic
+from tools.files import cut_torn_line, exclusive, read_bytes, write_atomic, write_once
 
 LIBRARIES = (
     "looktwice", "torch", "torchvision", "transformers", "open_clip_torch", "langgraph", "numpy", "scipy",
@@ -181,11 +181,12 @@ def claimed(out: Path, settings: RunSettings) -> Iterator[None]:
 
 def _claim(out: Path, settings: RunSettings) -> None:
     path = out / SETTINGS
-    if not path.exists():
-        write_atomic(path, settings.model_dump_json(indent=2) + "\n")
+    content = settings.model_dump_json(indent=2) + "\n"
+    held = write_once(path, content, limit=LARGEST_SETTINGS, what="settings file")
+    if held is None:
         return
     try:
-        before = RunSettings.model_validate_json(read_bytes(path, limit=LARGEST_SETTINGS, what="settings file"))
+        before = RunSettings.model_validate_json(held)
     except ValidationError as error:
         raise InputError(f"{path}: not the settings of a run; give another --out folder.") from error
     differing = _differing(before, settings)
@@ -215,11 +216,11 @@ def read_lines(path: Path, kind: type[Line]) -> list[Line]:
     if not path.exists():
         return []
     content = read_bytes(path, limit=LARGEST_LINES, what="file of a run's lines")
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        os.truncate(path, len(whole))
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as stream:
+            content = content[: cut_torn_line(stream.fileno())]
     found = []
-    for number, line in enumerate(whole.split(b"\n")[:-1], 1):
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
         if len(line) > LARGEST_LINE:
             raise InputError(
                 f"{path}, line {number}: has {len(line)} bytes; at most {LARGEST_LINE} are accepted; "

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.products.files import in_yaml
 from tools.errors import InputError
-from tools.files import write_atomic
+from tools.files import write_once
+from tools.profiles.catalog import Profile, digests
 
 if TYPE_CHECKING:
     from agent import Product
     from agent.products.spec import ProductSpec
-    from tools.profiles.catalog import Profile
-
 MANIFEST = "manifest.json"
 PACKAGES = ("looktwice", "torch", "transformers", "open_clip_torch", "numpy", "pillow")
 """Whose versions can change an answer."""
+LARGEST = 1_000_000
+"""Bytes of a manifest."""
 Value = str | int | float | bool | None
 
 
@@ -56,8 +58,6 @@ def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[
     Raises:
         tools.errors.ModelError: a checkpoint is not on disk.
     """
-    from tools.profiles.catalog import digests
-
     return RunManifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
 
 
@@ -72,8 +72,6 @@ def product_digest(product: Product | None, normal: str, saved: ProductSpec | No
         normal: what good means, in the user's words.
         saved: the file of a product that the call names.
     """
-    from agent.products.files import in_yaml
-
     content = hashlib.sha256(json.dumps(normal).encode())
     if saved is not None:
         content.update(in_yaml(saved.model_copy(update={"references": ()})).encode())
@@ -100,19 +98,15 @@ def claim(out: Path, manifest: RunManifest) -> bool:
         InputError: it holds another run, or results without a manifest.
     """
     path = out / MANIFEST
-    if not path.exists():
-        if (out / "results.jsonl").exists():
-            raise InputError(f"{out}: has results.jsonl but no {MANIFEST}; give another --out folder.")
-        try:
-            write_atomic(path, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be written ({error.strerror}); give --out a folder that you may write to."
-            ) from error
+    if not path.exists() and (out / "results.jsonl").exists():
+        raise InputError(f"{out}: has results.jsonl but no {MANIFEST}; give another --out folder.")
+    content = manifest.model_dump_json(indent=2, by_alias=True) + "\n"
+    held = write_once(path, content, limit=LARGEST, what="manifest of a batch")
+    if held is None:
         return False
     try:
-        before = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        before = RunManifest.model_validate_json(held)
+    except ValidationError as error:
         raise InputError(f"{path}: is not the manifest of a batch; give another --out folder.") from error
     differing = before.differences(manifest)
     if differing:

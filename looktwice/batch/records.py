@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent.report.files import replaceable
 from tools.display_text import display_text
 from tools.errors import InputError
+from tools.files import cut_torn_line
 
 _TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
 """What a run writes beside the reports."""
@@ -78,8 +80,6 @@ class Names:
 
     def _is_foreign(self, name: str) -> bool:
         """Whether something bears the name that may not be replaced."""
-        from agent.report.files import replaceable
-
         path = None if self._out is None else self._out / name
         return path is not None and os.path.lexists(path) and not replaceable(path)
 
@@ -174,7 +174,6 @@ class ResultLine(BaseModel):
 
 RESULTS = "results.jsonl"
 FAILURES = "failures.jsonl"
-_BLOCK = 1 << 16
 
 
 Kind = Literal["good", "anomalous", "refused", "failed"]
@@ -207,8 +206,7 @@ class Journal:
             raise InputError(
                 f"{path}: cannot be written ({error.strerror}); give --out a folder that you may write to."
             ) from error
-        self._end = _after_last_newline(self._file)
-        os.ftruncate(self._file, self._end)
+        self._end = cut_torn_line(self._file)
 
     def append(self, line: ResultLine) -> None:
         """Writes one line, whole.
@@ -315,16 +313,3 @@ def file_digest(path: Path) -> str:
 
 def _key(*parts: str) -> bytes:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
-
-
-def _after_last_newline(file: int) -> int:
-    """Where the last whole line of a file ends, in bytes; read from its end."""
-    end = os.lseek(file, 0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        os.lseek(file, start, os.SEEK_SET)
-        found = os.read(file, end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0

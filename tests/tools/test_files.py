@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tools.display_text import csv_text, display_text
 from tools.documents import parse_json, read_yaml
 from tools.errors import InputError
-from tools.files import exclusive, read_bytes, write_atomic
+from tools.files import cut_torn_line, exclusive, read_bytes, write_atomic, write_once
 
 
 def yaml_file(folder, text):
@@ -90,3 +90,23 @@ def test_shown_text_is_one_printable_line_of_valid_unicode(text):
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\uff1d1", "\n=1", "\t@a", " =1", "\r=1"])
 def test_no_cell_of_a_csv_file_begins_a_formula(cell):
     assert csv_text(cell).startswith("'") and "\n" not in csv_text(cell) and "\r" not in csv_text(cell)
+
+
+@pytest.mark.parametrize("whole", [b"", b"one\n", b"one\ntwo\n", b"x" * 200_000 + b"\n"])
+@pytest.mark.parametrize("torn", [b"", b"thr", b"y" * 200_000])
+def test_a_last_line_that_a_kill_has_torn_is_cut_off_and_nothing_else(tmp_path, whole, torn):
+    path = tmp_path / "lines"
+    path.write_bytes(whole + torn)
+    with path.open("r+b") as stream:
+        assert cut_torn_line(stream.fileno()) == len(whole)
+    assert path.read_bytes() == whole
+
+
+def test_a_file_that_is_there_is_not_written_again_but_read(tmp_path):
+    path = tmp_path / "settings.json"
+    assert write_once(path, "first", limit=10) is None
+    assert write_once(path, "second", limit=10) == b"first"
+    with pytest.raises(InputError, match="larger than"):
+        write_once(path, "second", limit=2)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_once(tmp_path / "no folder" / "settings.json", "first", limit=10)
