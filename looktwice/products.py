@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.products.spec import ProductSpec
 from tools.documents import MAX_BYTES
 from tools.errors import InputError
 from tools.files import exclusive, read_text, write_atomic
 
 if TYPE_CHECKING:
     from agent import Product
-    from agent.products.spec import ProductSpec
-
 LONGEST_NAME = 60
 
 
@@ -162,8 +161,6 @@ def parse(text: str, name: str) -> ProductSpec:
     Raises:
         tools.errors.InputError: it has a fault.
     """
-    from agent.products.spec import ProductSpec
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "product.yaml"
         path.write_text(text, encoding="utf-8")

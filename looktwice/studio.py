@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from langgraph.graph import StateGraph
 
+from agent import Inspector
 from agent.events import StepEvent
 from agent.graph import FIRST, LOOP, Route, add_inspection
 from agent.state import InspectionState, Update, add_seconds
@@ -24,8 +25,6 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
-
-    from agent import Inspector
 
 PROFILE = "LOOKTWICE_PROFILE"
 """Names the profile; "nano" by default."""
@@ -81,8 +80,6 @@ _under_way: OrderedDict[str, Iterator[tuple[str, Update, InspectionState]]] = Or
 
 @cache
 def _inspector() -> Inspector:
-    from agent import Inspector
-
     return Inspector(os.environ.get(PROFILE, "nano"))
 
 

@@ -49,11 +49,40 @@ def test_every_module_says_what_it_is_for():
     assert [str(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
 
 
-@pytest.mark.parametrize("module", ["looktwice, agent", "tools, evals, prompts, nano"])
-def test_importing_loads_nothing_heavy(module):
-    code = f"import {module}, sys; print([m for m in ('torch', 'transformers', 'numpy', 'PIL') if m in sys.modules])"
+HEAVY = ["torch", "transformers", "open_clip", "sklearn", "pandas", "gradio", "openai"]
+HEAVY += ["scipy.ndimage", "scipy.optimize", "skimage.measure"]
+"""Libraries, or the parts of those that load theirs when they are asked for, that take a second or more together."""
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("looktwice, agent", [*HEAVY, "scipy", "skimage", "langgraph", "numpy", "PIL"]),
+        ("tools, evals, prompts, nano", [*HEAVY, "scipy", "skimage", "langgraph", "numpy", "PIL"]),
+        ("looktwice.cli.commands", [*HEAVY, "langgraph"]),
+        ("agent.graph, tools.toolbox", HEAVY),
+    ],
+)
+def test_importing_loads_nothing_heavy(module, absent):
+    code = f"import {module}, sys; print([name for name in {absent} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("room", "most"), [("looktwice", 40), ("evals", 52), ("agent", 80), ("tools", 40), ("nano", 2), ("prompts", 2)]
+)
+def test_imports_stand_at_the_top_but_where_they_avoid_loading_what_may_not_be_needed(room, most):
+    inner = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in FILES
+        if path.is_relative_to(ROOT / room)
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(inner) <= most, inner
 
 
 def test_no_machine_path_or_registry_host_is_written_down():

@@ -5,18 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tools.profiles.catalog import Profile
+from tools import anomaly, models, parts, vlm
+from tools.errors import ModelError
+from tools.parts.descriptors import CROP
+from tools.profiles.catalog import Profile, readiness
 from tools.profiles.specification import FeaturesSpec, NarratorSpec, Proposes, Role
 
 if TYPE_CHECKING:
-    from tools.anomaly import PatchMemory, PatchScorer, ReferenceMatcher
-    from tools.anomaly.damage import PhotoTracer
-    from tools.models.loading import Loaded
+    from tools.anomaly import PatchMemory, PatchScorer, PhotoTracer, ReferenceMatcher
+    from tools.models import Loaded
     from tools.models.memory import Rung
     from tools.parts import Discoverer, Grounder, Segmenter
     from tools.parts.parameters import PartParameters
-    from tools.vlm import LocalVLM
-    from tools.vlm.server import ServerVLM
+    from tools.vlm import LocalVLM, ServerVLM
 
 
 class Toolbox:
@@ -34,9 +35,7 @@ class Toolbox:
         self._lighter: list[Rung] = []
 
     @classmethod
-    def open(
-        cls, profile: Profile, device: str = "auto", *, part_parameters: PartParameters | None = None
-    ) -> Toolbox:
+    def open(cls, profile: Profile, device: str = "auto", *, part_parameters: PartParameters | None = None) -> Toolbox:
         """A toolbox that loads nothing yet, but knows that its checkpoints are on disk.
 
         Args:
@@ -47,9 +46,6 @@ class Toolbox:
         Raises:
             ModelError: a checkpoint is missing; the message says which and how to get it.
         """
-        from tools.errors import ModelError
-        from tools.profiles.catalog import readiness
-
         absent = [state for state in readiness(profile) if not state.ready]
         if absent:
             raise ModelError(
@@ -61,21 +57,16 @@ class Toolbox:
     @cached_property
     def scorer(self) -> PatchScorer:
         """Scores patches by words."""
-        from tools.anomaly import PatchScorer
-
         spec = self._profile.roles.scorer
-        return PatchScorer(self.model("scorer"), path=spec.path, layers=spec.layers)
+        return anomaly.PatchScorer(self.model("scorer"), path=spec.path, layers=spec.layers)
 
     @cached_property
     def memory(self) -> PatchMemory:
         """Scores patches against references."""
-        from tools.anomaly import MemoryOptions, PatchMemory
-        from tools.anomaly.bank_cache import default_bank_cache
-
         spec = self._profile.roles.features
-        options = MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
+        options = anomaly.MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
         model = self.model(spec.shared or "features")
-        return PatchMemory(model, side=_side(spec), shelf=default_bank_cache(), options=options)
+        return anomaly.PatchMemory(model, side=_side(spec), shelf=anomaly.default_bank_cache(), options=options)
 
     @cached_property
     def reference_matcher(self) -> ReferenceMatcher:
@@ -83,23 +74,17 @@ class Toolbox:
         spec = self._profile.roles.backbone
         if spec is None:
             return self.memory
-        from tools.anomaly.two_scale import TwoScaleMatcher
-
-        return TwoScaleMatcher(self.model("backbone"), side=spec.image_size)
+        return anomaly.TwoScaleMatcher(self.model("backbone"), side=spec.image_size)
 
     @cached_property
     def grounder(self) -> Grounder:
         """Finds parts by words."""
-        from tools.parts import Grounder
-
-        return Grounder(self.model("grounder"))
+        return parts.Grounder(self.model("grounder"))
 
     @cached_property
     def segmenter(self) -> Segmenter:
         """Gives parts their masks."""
-        from tools.parts import Segmenter
-
-        return Segmenter(self.model("segmenter"))
+        return parts.Segmenter(self.model("segmenter"))
 
     @cached_property
     def discoverer(self) -> Discoverer:
@@ -110,26 +95,19 @@ class Toolbox:
         """
         if self._part_parameters is None:
             raise ValueError("the discoverer needs fitted parameters; open the toolbox with `part_parameters`.")
-        from tools.anomaly import PatchMemory
-        from tools.parts import Discoverer, Proposer
-        from tools.parts.descriptors import CROP
-
         spec = self._profile.roles.features
-        looks = PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
-        return Discoverer(Proposer(self.segmenter, self.tracer), looks, self._part_parameters)
+        looks = anomaly.PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else CROP, batch=64)
+        return parts.Discoverer(parts.Proposer(self.segmenter, self.tracer), looks, self._part_parameters)
 
     @cached_property
     def narrator(self) -> LocalVLM:
         """Answers in words."""
-        from tools.vlm.memory_fallback import MemoryFallbackVLM
-        from tools.vlm.server import ServerVLM
-
         spec: NarratorSpec = self._profile.roles.narrator
         if spec.served is not None:
-            self._served = ServerVLM(spec.served, image_size=spec.image_size)
+            self._served = vlm.ServerVLM(spec.served, image_size=spec.image_size)
             return self._served
         loaded = self.model("narrator")
-        return MemoryFallbackVLM(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
+        return vlm.MemoryFallbackVLM(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @property
     def proposes(self) -> Proposes:
@@ -139,9 +117,7 @@ class Toolbox:
     @cached_property
     def tracer(self) -> PhotoTracer | None:
         """Traces edges and damage; None where the profile has no model for it."""
-        from tools.anomaly.damage import PhotoTracer
-
-        return PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
+        return anomaly.PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""
@@ -166,12 +142,9 @@ class Toolbox:
         Raises:
             ModelError: it cannot be loaded, or there is no memory for it.
         """
-        from tools.models.loading import resolve_device
-        from tools.models.memory import ladder, load_lightest_needed
-
         if role not in self._models:
-            rungs = ladder(self._profile.role(role), role, resolve_device(self._device))
-            self._models[role], left = load_lightest_needed(rungs, role)
+            rungs = models.ladder(self._profile.role(role), role, models.resolve_device(self._device))
+            self._models[role], left = models.load_lightest_needed(rungs, role)
             if role == "narrator":
                 self._lighter = left
         return self._models[role]

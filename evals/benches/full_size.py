@@ -5,14 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import open_clip
+import torch
+import transformers
 import yaml
+from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    BitImageProcessor,
+    GroundingDinoImageProcessor,
+    GroundingDinoProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessor,
+    LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Sam2ImageProcessor,
+    Sam2Processor,
+    SamImageProcessor,
+    SamProcessor,
+    SiglipVisionConfig,
+)
 
+from prompts import load_yaml
 from tools.errors import InputError
-
-if TYPE_CHECKING:
-    from tools.models.loading import Loaded
+from tools.models.loading import Loaded
+from tools.profiles.specification import ModelSpec
 
 SEED = 0
 
@@ -23,21 +45,6 @@ def random_onevision(device: str = "cpu", *, small: bool = False) -> Loaded:
     24 layers of width 896 with 14 heads (2 for keys) and a vocabulary of 151,647 (Qwen2 0.5 B) behind SigLIP so400m of
     26 used layers of width 1152 at 384 pixels, as the published configuration states; up to ten tiles a photo.
     """
-    import torch
-    from transformers import (
-        LlavaOnevisionConfig,
-        LlavaOnevisionForConditionalGeneration,
-        LlavaOnevisionImageProcessor,
-        LlavaOnevisionProcessor,
-        LlavaOnevisionVideoProcessor,
-        Qwen2Config,
-        SiglipVisionConfig,
-    )
-
-    from prompts import load_yaml
-    from tools.models.loading import Loaded
-    from tools.profiles.specification import ModelSpec
-
     tokenizer = byte_tokenizer()
     side, width, heads, layers = (28, 32, 2, 2) if small else (384, 896, 14, 24)
     text = Qwen2Config(
@@ -72,9 +79,6 @@ def random_onevision(device: str = "cpu", *, small: bool = False) -> Loaded:
 
 def byte_tokenizer() -> Any:
     """A token a byte, with the marks that a narrator needs; speed does not depend on the words."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     made = Tokenizer(
         models.BPE({letter: n for n, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, [])
     )
@@ -108,8 +112,6 @@ def shapes(source: str) -> list[tuple[str, tuple[int, ...]]]:
     Raises:
         InputError: it is not known here.
     """
-    import torch
-
     with torch.device("meta"):
         return [(name, tuple(values.shape)) for name, values in _made(source).named_parameters()]
 
@@ -122,15 +124,11 @@ def write_random(source: str, folder: Path) -> None:
     Raises:
         InputError: the architecture is not known here.
     """
-    import torch
-
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     described = _described(source)
     model = _made(source)
     if "open_clip" in described:
-        from safetensors.torch import save_file
-
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
         stated = {"model_cfg": _clip_config(described), "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
         (folder / "open_clip_config.json").write_text(json.dumps(stated), encoding="utf-8")
@@ -159,12 +157,8 @@ def _made(source: str) -> Any:
     """The model of an architecture."""
     described = dict(_described(source))
     if "open_clip" in described:
-        import open_clip
-
         config = _clip_config(described)
         return open_clip.CLIP(config["embed_dim"], dict(config["vision_cfg"]), dict(config["text_cfg"]))
-    import transformers
-
     kind = described.pop("model_type")
     config = transformers.AutoConfig.for_model(kind, **described)
     names = {
@@ -182,8 +176,6 @@ def _made(source: str) -> Any:
 
 
 def _clip_config(described: dict[str, Any]) -> dict[str, Any]:
-    import open_clip
-
     config: dict[str, Any] = open_clip.get_model_config(described["open_clip"])
     if described.get("shrink"):
         config["vision_cfg"] |= SMALL | {"image_size": 64}
@@ -194,9 +186,6 @@ def _clip_config(described: dict[str, Any]) -> dict[str, Any]:
 
 def _bytes_tokenizer() -> Any:
     """A token a byte; what it makes of a text is about four times as long as a real vocabulary would."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE({letter: n for n, letter in enumerate(letters)}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -209,9 +198,6 @@ def _bytes_tokenizer() -> Any:
 
 def _pieces_tokenizer() -> Any:
     """Word pieces of one letter, at the ids that Grounding DINO has fixed."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     fixed = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}
     letters = iter([chr(c) for c in range(97, 123)] + [f"##{chr(c)}" for c in range(97, 123)])
     names = {n: fixed.get(n) or next(letters, f"[unused{n}]") for n in range(1030)}
@@ -225,23 +211,17 @@ def _pieces_tokenizer() -> Any:
 
 
 def _of_dinov2(config: Any) -> Any:
-    from transformers import BitImageProcessor
-
     side = config.image_size
     return BitImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
 
 def _of_grounding_dino(config: Any) -> Any:
-    from transformers import GroundingDinoImageProcessor, GroundingDinoProcessor
-
     size = {"shortest_edge": 64, "longest_edge": 96} if config.d_model < 64 else None
     images = GroundingDinoImageProcessor(size=size) if size else GroundingDinoImageProcessor()
     return GroundingDinoProcessor(image_processor=images, tokenizer=_pieces_tokenizer())
 
 
 def _of_sam(config: Any) -> Any:
-    from transformers import SamImageProcessor, SamProcessor
-
     side = config.vision_config.image_size
     return SamProcessor(
         image_processor=SamImageProcessor(size={"longest_edge": side}, pad_size={"height": side, "width": side})
@@ -249,15 +229,11 @@ def _of_sam(config: Any) -> Any:
 
 
 def _of_sam2(config: Any) -> Any:
-    from transformers import Sam2ImageProcessor, Sam2Processor
-
     del config
     return Sam2Processor(image_processor=Sam2ImageProcessor())
 
 
 def _of_onevision(config: Any) -> Any:
-    from transformers import LlavaOnevisionImageProcessor, LlavaOnevisionProcessor, LlavaOnevisionVideoProcessor
-
     side = config.vision_config.image_size
     size = {"height": side, "width": side}
     return LlavaOnevisionProcessor(

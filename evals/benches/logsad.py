@@ -18,8 +18,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
+import torch
 from numpy.typing import NDArray
+from PIL import Image
+from sklearn.cluster import KMeans
 
+from tools.anomaly.features import upsampled
 from tools.types import FloatMap, Mask, Sample
 
 if TYPE_CHECKING:
@@ -153,10 +158,6 @@ class LogSad:
 
     def map(self, sample: Sample) -> FloatMap:
         """float32 (H, W): 1 less the cosine with the nearest good patch."""
-        import torch
-
-        from tools.anomaly.features import upsampled
-
         if self._learned is None:
             raise ValueError("learn a product first")
         grid = distances(self.look(sample).patches, self._learned.patches)
@@ -178,8 +179,6 @@ class LogSad:
 
 def learned(references: Sequence[Looked], kinds: int = KINDS) -> Learned:
     """What references show."""
-    from sklearn.cluster import KMeans
-
     patches = np.concatenate([r.patches.reshape(-1, r.patches.shape[-1]) for r in references])
     centres = KMeans(min(kinds, len(patches)), n_init=2, random_state=SEED).fit(patches).cluster_centers_
     counts = {r.count for r in references}
@@ -239,12 +238,10 @@ def matching_cost(instances: Array, known: Array) -> float:
     >>> matching_cost(one, two), matching_cost(one[:, ::-1], one)
     (0.0, 1.0)
     """
-    from scipy.optimize import linear_sum_assignment
-
     if not len(instances) or not len(known):
         return UNMATCHED
     cost = 1 - instances @ known.T
-    rows, columns = linear_sum_assignment(cost)
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
     return float(cost[rows, columns].sum() / min(cost.shape))
 
 
@@ -265,8 +262,6 @@ def _standardised(value: float, stated: tuple[float, float]) -> float:
 
 def _on_grid(mask: Mask, height: int, width: int) -> Mask:
     """Patches of which at least half are inside."""
-    from PIL import Image
-
     share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX))
     inside: Mask = share >= 0.5
     return inside

@@ -9,15 +9,16 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 
+from agent import Inspector, Product
+from evals.benches.full_size import random_onevision
 from tools.timing import clocked
+from tools.vlm import LocalVLM, Turn
 
 if TYPE_CHECKING:
-    from agent import Inspector, Product
     from tools.models.loading import Loaded
     from tools.types import RGB
-    from tools.vlm import LocalVLM
-
 Size = Literal["none", "large"]
 QUESTIONS = (
     "Does the part in the image have any defects? Answer with Yes or No.",
@@ -120,11 +121,6 @@ def bench_loop(
     Raises:
         tools.errors.InputError: no such device.
     """
-    import torch
-
-    from agent import Inspector
-    from evals.benches.full_size import random_onevision
-
     inspector = Inspector(profile, device=device)
     say("learning")
     product = product_of(inspector)
@@ -202,8 +198,6 @@ def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
 
 def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     """First and further questions, with what is kept and without."""
-    from tools.vlm import LocalVLM, Turn
-
     narrator = LocalVLM(loaded)
     rng = np.random.default_rng(SEED)
     photos = [rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(repeat + 1)]

@@ -13,8 +13,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+from PIL import Image
+
+from agent import Inspector
 from evals.benches.patch import PRODUCT, random_clip
+from evals.datasets.world import open_world
+from tools.anomaly import PatchMemory, PatchScorer
+from tools.anomaly.peaks import peaks
 from tools.errors import InputError
+from tools.images import sample_from_array
 
 WARM = 0.1
 """Share of the photos after which what is kept on purpose (embeddings, work space) has been kept."""
@@ -65,12 +74,6 @@ def bench_memory(
     Raises:
         InputError: no such architecture or device.
     """
-    import numpy as np
-
-    from tools.anomaly import PatchMemory, PatchScorer
-    from tools.anomaly.peaks import peaks
-    from tools.images import sample_from_array
-
     loaded = random_clip(model, device)
     scorer, memory = PatchScorer(loaded), PatchMemory(loaded)
     rng = np.random.default_rng(0)
@@ -180,9 +183,6 @@ def bench_soak(
     Raises:
         InputError: too few images.
     """
-    from agent import Inspector
-    from evals.datasets.world import open_world
-
     if images < FEWEST:
         raise InputError(f"a soak of {images} images says nothing; give {FEWEST} or more.")
     (category,) = open_world(split="all", seed=SEED, per_category=PHOTOS, categories=[FAMILY])
@@ -223,8 +223,6 @@ def _second_and_last_tenth(moments: Sequence[_Moment]) -> tuple[Sequence[_Moment
 
 
 def _written(folder: Path, images: Sequence[Any]) -> Iterator[Path]:
-    from PIL import Image
-
     for number, image in enumerate(images):
         path = folder / f"{number}.png"
         Image.fromarray(image).save(path)
@@ -232,8 +230,6 @@ def _written(folder: Path, images: Sequence[Any]) -> Iterator[Path]:
 
 
 def _now(seconds: float) -> _Moment:
-    import psutil
-
     process = psutil.Process()
     return _Moment(process.memory_info().rss / 2**20, process.num_fds(), seconds)
 

@@ -13,17 +13,21 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 import yaml
+from safetensors import safe_open
 
-from evals.benches.full_size import write_random
+from agent import Inspector
+from evals.benches.full_size import shapes, write_random
 from tools.errors import InputError, ModelError
 from tools.models.checkpoints import locate, weight_files
-from tools.models.loading import HALVED
+from tools.models.loading import HALVED, resolve_device
+from tools.models.logging_filters import quiet
 from tools.profiles import Profile, Role, load_profile
 from tools.profiles.specification import Roles
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from tools.toolbox import Toolbox
 
 GPUS = (8, 12, 16, 24, 48, 80)
@@ -100,16 +104,12 @@ def _counted(tensors: Iterable[tuple[str, tuple[int, ...]]]) -> tuple[int, int]:
 
 
 def _of_files(folder: Path) -> Iterable[tuple[str, tuple[int, ...]]]:
-    from safetensors import safe_open
-
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as file:
             yield from ((name, tuple(file.get_slice(name).get_shape())) for name in list(file.keys()))
 
 
 def _of_architecture(source: str) -> Iterable[tuple[str, tuple[int, ...]]]:
-    from evals.benches.full_size import shapes
-
     return shapes(source)
 
 
@@ -191,8 +191,6 @@ def bench_models(
     Raises:
         InputError: no such profile, a served narrator, or no such device.
     """
-    from tools.models.loading import resolve_device
-
     there = resolve_device(device)
     with tempfile.TemporaryDirectory(prefix="looktwice-bench-") as folder:
         written = _written(profile, Path(folder), say)
@@ -225,8 +223,6 @@ def _written(name: str, folder: Path, say: Callable[[str], None]) -> Profile:
 
 
 def _write_all(wanted: list[tuple[str, Path]]) -> None:
-    from tools.models.logging_filters import quiet
-
     with quiet():
         for source, folder in wanted:
             write_random(source, folder)
@@ -238,10 +234,6 @@ def _with(profile: Profile, change: dict[str, Any]) -> Profile:
 
 
 def _measured(profile: Profile, variant: str, device: str, say: Callable[[str], None]) -> ModelsBench:
-    import torch
-
-    from agent import Inspector
-
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     path = profile.home / f"{profile.name}.yaml"
@@ -285,8 +277,6 @@ def _inspected(
     inspector: Inspector, side: tuple[int, int], say: Callable[[str], None]
 ) -> tuple[float, dict[str, float]]:
     """Seconds of learning, and of each step of an inspection of a photo of noise with a dark spot."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     photos = [rng.normal(128, 20, (*side, 3)).clip(0, 255).astype(np.uint8) for _ in range(REFERENCES + 2)]
     for photo in photos[REFERENCES:]:
@@ -306,8 +296,6 @@ def _inspected(
 
 def _decoding(toolbox: Toolbox) -> float:
     """Tokens a second of greedy decoding, the prefix taken off: a long answer less a short one."""
-    import torch
-
     model, processor = toolbox.model("narrator").model, toolbox.model("narrator").processor
     ids = processor.tokenizer("Describe it.", return_tensors="pt").to(toolbox.model("narrator").device)
 
@@ -338,8 +326,6 @@ def _read_for_a_token(toolbox: Toolbox) -> int:
 
 def _bandwidth(device: str) -> float:
     """1e9 bytes a second, of copying 256 MiB: each byte is read and written; the best of five."""
-    import torch
-
     source = torch.ones(2**26, device=device)
     target = torch.empty_like(source)
     best = float("inf")
@@ -354,8 +340,6 @@ def _bandwidth(device: str) -> float:
 
 def _peak(device: str) -> float:
     """Most MiB held since the variant began (GPU), or by the process so far (CPU)."""
-    import torch
-
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -9,16 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    GroundingDinoImageProcessor,
+    GroundingDinoProcessor,
+    PreTrainedTokenizerFast,
+    SamConfig,
+    SamImageProcessor,
+    SamModel,
+    SamProcessor,
+)
 
 from tools.images import sample_from_array
+from tools.models.loading import Loaded, resolve_device
+from tools.parts import EncodedImage, Grounder, Segmenter
+from tools.profiles.specification import ModelSpec
 from tools.types import Box
-
-if TYPE_CHECKING:
-    from tools.models.loading import Loaded
-    from tools.parts import EncodedImage, Segmenter
 
 COUNTS = (1, 10, 40)
 """Parts whose boxes are decoded."""
@@ -87,11 +99,6 @@ def bench_parts(
     Raises:
         InputError: no such device.
     """
-    import torch
-
-    from tools.models.loading import resolve_device
-    from tools.parts import Grounder, Segmenter
-
     place = resolve_device(device)
     photo = sample_from_array(np.random.default_rng(SEED).integers(0, 255, (768, 1024, 3), dtype=np.uint8))
     say("the grounder")
@@ -120,9 +127,6 @@ def bench_parts(
 
 def random_sam(device: str, small: bool = False) -> Loaded:
     """SAM ViT-B as transformers configures it by default, with random weights, as the tools take it."""
-    import torch
-    from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
-
     torch.manual_seed(SEED)
     config = SamConfig(vision_config={"num_hidden_layers": 2, "global_attn_indexes": [1]}) if small else SamConfig()
     return _loaded(SamModel(config), SamProcessor(SamImageProcessor()), "sam-vit-base", device)
@@ -130,14 +134,6 @@ def random_sam(device: str, small: bool = False) -> Loaded:
 
 def random_dino(device: str, small: bool = False) -> Loaded:
     """Grounding DINO tiny as transformers configures it by default, with random weights and a plain vocabulary."""
-    import torch
-    from transformers import (
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-    )
-
     torch.manual_seed(SEED)
     fewer: dict[str, Any] = {"encoder_layers": 1, "decoder_layers": 2, "num_queries": 100} if small else {}
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(**fewer))
@@ -147,9 +143,6 @@ def random_dino(device: str, small: bool = False) -> Loaded:
 
 def _tokenizer() -> Any:
     """Word pieces of single letters, with the separators at the ids that Grounding DINO has fixed."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     fixed = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}
     free = iter([*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")])
     names = {n: fixed.get(n) or next(free, f"[unused{n}]") for n in range(1030)}
@@ -162,11 +155,6 @@ def _tokenizer() -> Any:
 
 
 def _loaded(model: Any, processor: Any, name: str, device: str) -> Loaded:
-    import torch
-
-    from tools.models.loading import Loaded
-    from tools.profiles.specification import ModelSpec
-
     return Loaded(
         model=model.eval().to(device), processor=processor, device=device, dtype=torch.float32, name=name,
         digest="random", spec=ModelSpec(source=name),
@@ -202,8 +190,6 @@ def _encodings(model: Any) -> Iterator[list[int]]:
 
 def _timed(run: Callable[[], Any], repeat: int, device: str) -> tuple[float, float, int]:
     """(seconds of the fastest run, peak memory in MiB, runs)."""
-    import torch
-
     cuda = device.startswith("cuda")
     if cuda:
         torch.cuda.reset_peak_memory_stats()

@@ -7,20 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import open_clip
+import torch
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from tools.anomaly import PatchScorer
+from tools.anomaly.clip_windows import window_embeddings
 from tools.anomaly.features import input_format, to_pixels
 from tools.errors import InputError, ModelError
 from tools.images import sample_from_array
+from tools.models.loading import ClipProcessor, Loaded, resolve_device
+from tools.models.logging_filters import quiet
+from tools.models.onednn import linear, quicken
+from tools.profiles.specification import Path, ScorerSpec
 
 if TYPE_CHECKING:
-    import torch
-
-    from tools.anomaly import PatchScorer
-    from tools.models.loading import Loaded
-    from tools.profiles.specification import Path
     from tools.types import Sample
 
 PRODUCT = "metal nut"
@@ -84,8 +92,6 @@ def bench_patch(
         InputError: no such architecture or device.
         ModelError: an architecture without windows.
     """
-    import torch
-
     loaded = random_clip(model, device)
     say("the machine's peak")
     peak = _peak(loaded.device, repeat)
@@ -110,14 +116,6 @@ def random_clip(name: str, device: str = "auto") -> Loaded:
     Raises:
         InputError: no such architecture or device.
     """
-    import open_clip
-    import torch
-
-    from tools.models.loading import ClipProcessor, Loaded, resolve_device
-    from tools.models.logging_filters import quiet
-    from tools.models.onednn import quicken
-    from tools.profiles.specification import ScorerSpec
-
     if name not in open_clip.list_models():
         raise InputError(f"model '{name}': open_clip has no such architecture; try ViT-B-16-plus-240 or ViT-L-14-336.")
     there = resolve_device(device)
@@ -132,8 +130,6 @@ def random_clip(name: str, device: str = "auto") -> Loaded:
 
 def _paths(loaded: Loaded, peer: Any) -> Iterator[tuple[str, Callable[[list[Sample]], object]]]:
     """Each path as a function of photos, from their pixels to the maps."""
-    from tools.anomaly import PatchScorer
-
     paths: tuple[Path, ...] = ("dense", "windows")
     for path in paths:
         scorer = PatchScorer(loaded, path=path)
@@ -152,8 +148,6 @@ def _of_peer(peer: Any, loaded: Loaded, photos: list[Sample]) -> object:
 
 def _photos(loaded: Loaded, count: int) -> list[Sample]:
     """Random photos of the side that the model wants."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     shape = (*input_format(loaded).size, 3)
     return [sample_from_array(rng.integers(0, 256, shape, dtype=np.uint8)) for _ in range(count)]
@@ -165,10 +159,6 @@ def _pixels(loaded: Loaded, photos: list[Sample]) -> torch.Tensor:
 
 def _peak(device: str, repeat: int) -> float:
     """GFLOP/s of the best square product by either library: the yardstick, so it gets more repetitions."""
-    import torch
-
-    from tools.models.onednn import linear
-
     a, b = (torch.rand(MATRIX, MATRIX, device=device) for _ in range(2))
     with torch.inference_mode():
         seconds = min(_fastest(run, 4 * repeat, device) for run in (lambda: a @ b, lambda: linear(a, b)))
@@ -177,7 +167,6 @@ def _peak(device: str, repeat: int) -> float:
 
 def _fastest(run: Callable[[], object], repeat: int, device: str) -> float:
     """Seconds of the fastest of `repeat` runs, after one that does not count."""
-    import torch
 
     def once() -> float:
         start = time.perf_counter()
@@ -191,9 +180,6 @@ def _fastest(run: Callable[[], object], repeat: int, device: str) -> float:
 
 
 def _gflop(run: Callable[[], object]) -> float:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
     with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._linear_pointwise: _flop}) as counter:
         run()
     return float(counter.get_total_flops()) / 1e9
@@ -208,8 +194,6 @@ def _peer(loaded: Loaded) -> tuple[Any, str]:
     """anomalib's WinClipModel around the same weights and texts, or None and why."""
     if find_spec("anomalib") is None:
         return None, "anomalib is not installed; `pip install anomalib` in this environment to time it beside ours"
-    from importlib.metadata import version
-
     torch_model: Any = import_module("anomalib.models.image.winclip.torch_model")
     torch_model.BACKBONE, torch_model.PRETRAINED = loaded.name, None
     try:
@@ -243,10 +227,6 @@ def _sequence_first(peer: Any) -> None:
 
 def _parity(loaded: Loaded, peer: Any, pixels: torch.Tensor) -> float:
     """Largest difference between our windows' unit embeddings and the peer's, over all scales."""
-    from torch.nn import functional
-
-    from tools.anomaly.clip_windows import window_embeddings
-
     _, theirs, _ = peer.encode_image(pixels)
     pairs = zip(window_embeddings(loaded.model.visual, pixels), theirs, strict=True)
     return max(float((functional.normalize(a, dim=-1) - functional.normalize(b, dim=-1)).abs().max()) for a, b in pairs)

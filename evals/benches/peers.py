@@ -11,11 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from agent import Inspector
 from evals.benches.peers_data import SPLITS, TOPICS, PeerRow, ProductPhotos, Skipped, Topic, shown_products
+from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows, rule_rows
+from evals.benches.peers_patch import RANDOM, patch_rows
 from prompts import load_yaml, render
+from tools.errors import InputError
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from evals.benches.peers_data import Split
 
 SEED = 20261125
@@ -87,11 +92,6 @@ def bench_peers(
         tools.errors.InputError: no such device, or no family left.
         tools.errors.ModelError: the profile is not on disk.
     """
-    import torch
-
-    from agent import Inspector
-    from tools.errors import InputError
-
     inspector = Inspector(profile, device=device)
     rows: list[PeerRow] = []
     skipped: dict[str, Skipped] = {}
@@ -126,9 +126,6 @@ def _measured(
     profile: str, shots: int, topics: Sequence[Topic],
     peer: str, model: str | None, say: Callable[[str], None],
 ) -> list[PeerRow | Skipped]:  # fmt: skip
-    from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows, rule_rows
-    from evals.benches.peers_patch import RANDOM, patch_rows
-
     toolbox = inspector.context.toolbox
     found: list[PeerRow | Skipped] = []
     if "patches" in topics:

@@ -13,12 +13,13 @@ import numpy as np
 from evals.datasets.base import Label, alternating
 from evals.metrics.ranking import ranking_metrics
 from evals.metrics.region import Regions
+from evals.run.ground_truth import measured_truth
+from nano.world import HELDOUT, TRAINED, Scene, family, render
+from tools.images import sample_from_array
 from tools.types import FloatMap, Mask, Sample
 
 if TYPE_CHECKING:
     from agent.rules import MeasuredParts
-    from nano.world import Scene
-
 Split = Literal["trained", "heldout"]
 SPLITS: tuple[Split, ...] = ("trained", "heldout")
 """Families that the embedded models learned from, and families that no model saw: those are only ever measured on."""
@@ -78,8 +79,6 @@ def shown_products(
         validation: further good photos of each family.
         families: only these of the split.
     """
-    from nano.world import HELDOUT, TRAINED
-
     every = {"trained": TRAINED, "heldout": HELDOUT}[split]
     names = [n for n in every if families is None or n in families]
     each = max(4, limit // len(every))
@@ -87,8 +86,6 @@ def shown_products(
 
 
 def _shown(name: str, seed: int, count: int, shots: int, validation: int) -> ProductPhotos:
-    from nano.world import family, render
-
     about = family(name)
     kinds: list[tuple[Label, str]] = [("logical", d) for d in about.logical]
     kinds += [("structural", d) for d in about.structural]
@@ -106,9 +103,6 @@ def _shown(name: str, seed: int, count: int, shots: int, validation: int) -> Pro
 
 
 def _photo(scene: Scene, label: Label) -> Photo:
-    from evals.run.ground_truth import measured_truth
-    from tools.images import sample_from_array
-
     masks = tuple(part.mask for part in scene.parts if part.mask.any())
     return Photo(sample_from_array(scene.image), label, scene.anomaly_mask, masks, measured_truth(scene))
 

@@ -7,9 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from agent.evidence.fusion import by_hypothesis
+from agent.rules import evaluate
+from agent.rules.induction import induce
 from evals.benches.logsad import LogSad, Scores, Sight, Usual, discovered
 from evals.benches.peers_data import ContenderScores, PeerRow, ProductPhotos, Split, metrics_of
+from evals.fit.part_tolerances import TRUTH
+from evals.metrics.answers import yes_or_no
+from evals.qa.respondents import fitted
+from prompts import questions
 from tools.types import Sample
+from tools.vlm import Turn
 
 if TYPE_CHECKING:
     from agent import Inspector
@@ -52,8 +60,6 @@ def agent_rows(
 
 def _logical(evidence: Sequence[Evidence]) -> float:
     """Log-odds of the strongest hypothesis about parts; 0 where there is none."""
-    from agent.evidence.fusion import by_hypothesis
-
     return next((w.llr for w in by_hypothesis(evidence) if w.kind == "logical"), 0.0)
 
 
@@ -99,10 +105,6 @@ def logsad_rows(
 
 def rule_rows(products: Sequence[ProductPhotos], split: Split, say: Say) -> Iterator[PeerRow]:
     """Our rules over the true parts: induced from the references, the most surprising one counts."""
-    from agent.rules import evaluate
-    from agent.rules.induction import induce
-    from evals.fit.part_tolerances import TRUTH
-
     say(f"rules on {split} families, true parts")
     found = []
     for product in products:
@@ -125,10 +127,6 @@ def _true(products: Sequence[ProductPhotos]) -> Sight:
 
 def narrator_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Toolbox, say: Say) -> Iterator[PeerRow]:
     """The narrator asked one question about the photo: its answer in words, parsed, and the likelihood of its Yes."""
-    from evals.metrics.answers import yes_or_no
-    from prompts import questions
-    from tools.vlm import Turn
-
     say(f"the bare narrator on {split} families")
     narrator, parsed, likely, unread = toolbox.narrator, [], [], 0
     for product in products:
@@ -155,8 +153,6 @@ def narrator_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Tool
 
 
 def _image(photo: Sample) -> Any:
-    from evals.qa.respondents import fitted
-
     return fitted(photo)
 
 

@@ -14,9 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import open_clip
+import torch
+from safetensors.torch import save_file
 
 import evals
+from evals.benches.patch import random_clip
 from evals.benches.peers_data import ContenderScores, PeerRow, ProductPhotos, Skipped, Split, metrics_of
+from tools.anomaly.features import input_format, stages
 
 if TYPE_CHECKING:
     from tools.models.loading import Loaded
@@ -111,8 +116,6 @@ def missing_peer(python: str) -> str:
 
 def _write(folder: Path, products: Sequence[ProductPhotos], toolbox: Toolbox, profile: str, model: str | None) -> bool:
     """Writes photos and weights for the processes, of windows where `model` is given; says whether these are random."""
-    from safetensors.torch import save_file
-
     for product in products:
         np.savez(
             folder / f"{product.name}.npz",
@@ -135,10 +138,6 @@ def _write(folder: Path, products: Sequence[ProductPhotos], toolbox: Toolbox, pr
 
 def _windowed(toolbox: Toolbox, model: str) -> tuple[Loaded, bool]:
     """The profile's scorer where it has windows and open_clip knows its architecture, else one of random weights."""
-    import open_clip
-
-    from evals.benches.patch import random_clip
-
     scorer = toolbox.model("scorer")
     visual: Any = scorer.model.visual
     for known in (scorer.name, model) if hasattr(visual, "conv1") and hasattr(visual, "patch_dropout") else ():
@@ -152,17 +151,12 @@ def _windowed(toolbox: Toolbox, model: str) -> tuple[Loaded, bool]:
 
 
 def _form(loaded: Loaded, side: int | None) -> dict[str, Any]:
-    from tools.anomaly.features import input_format
-
     form = input_format(loaded, side)
     return {"size": form.size, "mean": form.mean, "std": form.std}
 
 
 def _trace(loaded: Loaded, size: tuple[int, int], path: Path) -> int:
     """Writes the backbone's stages as a program that needs none of our classes; says how many there are."""
-    import torch
-
-    from tools.anomaly.features import stages
 
     class Stages(torch.nn.Module):
         def __init__(self) -> None:

@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from evals.metrics.region import TruthRegion
+from prompts import load_yaml
 from tools.display_text import display_text
+from tools.errors import InputError
+from tools.files import read_bytes
+from tools.images import DAMAGED, FORMATS, LARGEST_AREA, load_sample
 from tools.types import Mask, Sample
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Label = Literal["good", "logical", "structural"]
 T = TypeVar("T")
@@ -93,8 +98,6 @@ def noun(name: str) -> str:
     >>> noun("pcb1"), noun("screw_bag")
     ('printed circuit board', 'screw bag')
     """
-    from prompts import load_yaml
-
     known: dict[str, str] = load_yaml("benchmarks")["products"]
     return known.get(name, display_text(name.replace("_", " ")))
 
@@ -105,8 +108,6 @@ def by_stem(paths: Sequence[Path]) -> dict[str, Path]:
     Raises:
         tools.errors.InputError: two of them have the same.
     """
-    from tools.errors import InputError
-
     found: dict[str, Path] = {}
     for path in paths:
         if path.stem in found:
@@ -129,11 +130,6 @@ def read_records(kind: type[T], path: Path, *, limit: int) -> T:
     Raises:
         tools.errors.InputError: the file cannot be read, is too large, or holds something else.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    from tools.errors import InputError
-    from tools.files import read_bytes
-
     try:
         return TypeAdapter(kind).validate_json(read_bytes(path, limit=limit, what="file of the data set"))
     except ValidationError as error:
@@ -153,8 +149,6 @@ def inside(root: Path, name: str, source: Path) -> Path:
     Raises:
         tools.errors.InputError: the name is absolute, holds `..`, or is a link that leads out of `root`.
     """
-    from tools.errors import InputError
-
     stated, path = PureWindowsPath(name), root / name
     try:
         leads_out = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
@@ -181,8 +175,6 @@ def read_photo(path: Path) -> Callable[[], Sample]:
     """Reads a photo when it is asked for."""
 
     def read() -> Sample:
-        from tools.images import load_sample
-
         return load_sample(path)
 
     return read
@@ -195,15 +187,11 @@ def read_mask(path: Path | None, size_of: Callable[[], Sample]) -> Callable[[], 
     """
 
     def read() -> Mask | None:
-        import numpy as np
-
         size = size_of().image.shape[:2]
         if path is None:
             return np.zeros(size, dtype=np.bool_)
         mask: Mask = read_grey(path) > 0
         if mask.shape != size:
-            from tools.errors import InputError
-
             found, wanted = (f"{w} x {h}" for h, w in (mask.shape, size))
             raise InputError(f"{path}: is {found} pixels, its photo {wanted}; take both from one copy of the data set.")
         return mask
@@ -217,12 +205,6 @@ def read_grey(path: Path) -> NDArray[np.int32]:
     Raises:
         tools.errors.InputError: the file is damaged, is no image, or has more than 100 megapixels.
     """
-    import numpy as np
-    from PIL import Image
-
-    from tools.errors import InputError
-    from tools.images import DAMAGED, FORMATS, LARGEST_AREA
-
     if not path.is_file():
         raise InputError(f"{path}: is not a regular file; copy the mask from the data set again.")
     try:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from evals.datasets.base import (
     LARGEST_TABLE,
     BenchmarkCase,
@@ -187,8 +189,6 @@ def _filled(boxes: Boxes, read: Callable[[], Sample]) -> Callable[[], Mask | Non
     """Everything inside of a box is anomalous: coarser than a mask, as the data set gives it."""
 
     def truth() -> Mask | None:
-        import numpy as np
-
         mask = np.zeros(read().image.shape[:2], dtype=np.bool_)
         for (x0, y0, x1, y1), _ in boxes:
             mask[max(y0, 0) : y1, max(x0, 0) : x1] = True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals.datasets.base import (
@@ -91,8 +92,6 @@ def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -
         raise InputError(f"{photo}: its mask is missing; expected {singles[0]} or {truth / photo.stem}/000.png.")
 
     def union() -> Mask | None:
-        import numpy as np
-
         masks = [read_mask(path, read)() for path in several]
         joined: Mask = np.logical_or.reduce([m for m in masks if m is not None])
         return joined

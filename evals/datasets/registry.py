@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,6 +12,7 @@ from evals.datasets.folder import open_folder, open_pairs
 from evals.datasets.mvtec import open_mvtec
 from evals.datasets.visa import open_visa
 from evals.datasets.world import Split, open_medleys, open_world
+from nano.world import FAMILIES, HELDOUT, TRAINED
 from tools.errors import InputError
 
 Benchmark = Literal["world", "medleys", "mvtec-ad", "mvtec-loco", "visa", "pairs", "folder"]
@@ -48,8 +50,6 @@ def open_benchmark(
         tools.errors.InputError: no such benchmark, its root is missing, or its layout is not what it should be.
     """
     if name == "world":
-        from nano.world import FAMILIES, HELDOUT, TRAINED
-
         count = len(categories or {"trained": TRAINED, "heldout": HELDOUT, "all": FAMILIES}[split])
         per_category = max(2, (limit or WORLD_CASES) // max(1, count))
         return open_world(split=split, seed=seed, per_category=per_category, style=style, categories=categories)
@@ -78,8 +78,6 @@ def data_folder(name: str, root: Path | None) -> Path:
 
 def _limited(category: Category, limit: int | None, categories: int) -> Category:
     """At most an even share of `limit`, spread over the whole category so that every label stays."""
-    from dataclasses import replace
-
     share = max(2, limit // categories) if limit else len(category.cases)
     if share >= len(category.cases):
         return category

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from evals.datasets.base import BenchmarkCase, Category, Label, alternating
 from evals.metrics.region import TruthRegion
+from nano.world import FAMILIES, HELDOUT, TRAINED, family, render
+from nano.world.medley import medley
+from nano.world.medley_photo import Shot, photo
 from tools.errors import InputError
+from tools.images import sample_from_array
 from tools.types import Mask, Sample
-
-if TYPE_CHECKING:
-    from nano.world.medley_photo import Shot
 
 UNSEEN = 1_000_000
 """Recipes train on the first few thousand medleys; from this number on none was trained on."""
@@ -35,8 +36,6 @@ def open_medleys(*, first: int, count: int, per_category: int) -> list[Category]
 
 
 def _medley_category(number: int, cases: int) -> Category:
-    from nano.world.medley import medley
-
     family = medley(number).family
     kinds: list[tuple[Label, str]] = [("logical", d) for d in family.logical]
     # Every medley can have every structural defect; they start at another one each, so that a few cases show all.
@@ -66,8 +65,6 @@ def _medley_category(number: int, cases: int) -> Category:
 
 def _medley_photo(number: int, index: int, defect: str | None) -> Callable[[], Sample]:
     def take() -> Sample:
-        from tools.images import sample_from_array
-
         return sample_from_array(_shot(number, index, defect).image)
 
     return take
@@ -80,9 +77,6 @@ def _medley_mask(number: int, index: int, defect: str | None) -> Callable[[], Ma
 @lru_cache(maxsize=4)
 def _shot(number: int, index: int, defect: str | None) -> Shot:
     """A photo with its truth, kept for the moment in which both are asked for."""
-    from nano.world.medley import medley
-    from nano.world.medley_photo import photo
-
     return photo(medley(number), index, defect=defect, size=SIDE)
 
 
@@ -99,8 +93,6 @@ def open_world(
     Raises:
         tools.errors.InputError: an unknown family.
     """
-    from nano.world import FAMILIES, HELDOUT, TRAINED
-
     names = {"trained": TRAINED, "heldout": HELDOUT, "all": FAMILIES}[split]
     for name in categories or []:
         if name not in FAMILIES:
@@ -109,8 +101,6 @@ def open_world(
 
 
 def _category(name: str, seed: int, count: int, style: str) -> Category:
-    from nano.world import family
-
     about = family(name)
     kinds: list[tuple[Label, str]] = [("logical", d) for d in about.logical] + [
         ("structural", d) for d in about.structural
@@ -133,9 +123,6 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
 
 def _photo(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Sample]:
     def render_photo() -> Sample:
-        from nano.world import render
-        from tools.images import sample_from_array
-
         return sample_from_array(render(name, seed=seed, index=index, defect=defect, style=style).image)
 
     return render_photo
@@ -143,8 +130,6 @@ def _photo(name: str, seed: int, index: int, defect: str | None, style: str) -> 
 
 def _truth(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Mask | None]:
     def render_truth() -> Mask | None:
-        from nano.world import render
-
         return render(name, seed=seed, index=index, defect=defect, style=style).anomaly_mask
 
     return render_truth
@@ -152,8 +137,6 @@ def _truth(name: str, seed: int, index: int, defect: str | None, style: str) -> 
 
 def _regions(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], tuple[TruthRegion, ...]]:
     def render_regions() -> tuple[TruthRegion, ...]:
-        from nano.world import render
-
         defects = render(name, seed=seed, index=index, defect=defect, style=style).defects if defect else ()
         return tuple(TruthRegion(d.mask, d.saturation) for d in defects)
 
@@ -162,8 +145,6 @@ def _regions(name: str, seed: int, index: int, defect: str | None, style: str) -
 
 def _counts(name: str, seed: int, index: int, defect: str | None, style: str) -> Callable[[], Mapping[str, int]]:
     def render_counts() -> Mapping[str, int]:
-        from nano.world import family, render
-
         shown = [part.noun for part in render(name, seed=seed, index=index, defect=defect, style=style).parts]
         return {noun: shown.count(noun) for noun in family(name).nouns}
 

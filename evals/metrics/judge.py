@@ -6,13 +6,12 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+from openai import OpenAI, OpenAIError
 
 from prompts import load_yaml
 from tools.errors import InputError, ModelError
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 KEY = "LOOKTWICE_JUDGE_KEY"
 """Environment variable of the server's key; OPENAI_API_KEY counts too, and a local server needs none."""
@@ -49,16 +48,11 @@ class Judge:
 
         Raises:
             tools.errors.InputError: no model was named, or the address is none.
-            tools.errors.ModelError: the client library is not installed.
         """
         if not model:
             raise InputError("a judge needs the name of its model; give it by --judge-model.")
         if not re.match(r"https?://", server):
             raise InputError(f"judge '{server}' is no address; give one such as http://localhost:8000/v1.")
-        try:
-            from openai import OpenAI
-        except ImportError as error:
-            raise ModelError("a judge needs the openai client; install it by `pip install openai`.") from error
         key = os.environ.get(KEY) or os.environ.get("OPENAI_API_KEY") or "none"
         return cls(OpenAI(base_url=server, api_key=key, timeout=120.0, max_retries=3), model, server)
 
@@ -74,8 +68,6 @@ class Judge:
         Raises:
             tools.errors.ModelError: the server cannot be reached, or refuses.
         """
-        from openai import OpenAIError
-
         prompt = _prompt()
         try:
             said = self.client.chat.completions.create(

@@ -6,6 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 
 def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: Sequence[bool]) -> dict[str, float]:
@@ -19,8 +26,6 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
     >>> ranking_metrics(["good", "logical"], [0.1, 0.9], [False, True])["image_auroc"]
     1.0
     """
-    from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support
-
     gt_label = np.array([label != "good" for label in labels])
     pred_score = np.asarray(scores, dtype=np.float64)
     decision = np.asarray(decisions, dtype=np.bool_)
@@ -48,8 +53,6 @@ def ranking_metrics(labels: Sequence[str], scores: Sequence[float], decisions: S
 
 def auroc(gt_label: NDArray[np.bool_], pred_score: NDArray[np.float64]) -> float:
     """Area under the ROC curve; ties count half."""
-    from sklearn.metrics import roc_auc_score
-
     return float(roc_auc_score(gt_label, pred_score))
 
 
@@ -61,8 +64,6 @@ def f1_max(gt_label: NDArray[np.bool_], pred_score: NDArray[np.float64]) -> tupl
     >>> f1_max(np.array([False, True]), np.array([0.2, 0.1]))
     (0.6666666666666666, 0.1)
     """
-    from sklearn.metrics import precision_recall_curve
-
     precision, recall, thresholds = precision_recall_curve(gt_label, pred_score)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from tools.types import FloatMap, Mask
@@ -56,14 +57,12 @@ class Regions:
         Raises:
             ValueError: the shapes differ.
         """
-        from scipy.ndimage import label
-
         if anomaly_map.shape != gt_mask.shape or any(r.mask.shape != gt_mask.shape for r in regions):
             raise ValueError(f"a map of {anomaly_map.shape} cannot be held against a ground truth of {gt_mask.shape}")
         level = np.clip(np.rint(anomaly_map * (self._levels - 1)), 0, self._levels - 1).astype(np.int64)
         self._good += self._counted(level[~gt_mask])
         self._bad += self._counted(level[gt_mask])
-        components, count = label(gt_mask, structure=np.ones((3, 3)))
+        components, count = scipy.ndimage.label(gt_mask, structure=np.ones((3, 3)))
         for number in range(1, count + 1):
             found = self._from_top(level[components == number])
             self._covered += found / found[-1]

@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from rouge_score.rouge_scorer import RougeScorer
 
 from tools.errors import ModelError
-
-if TYPE_CHECKING:
-    from rouge_score.rouge_scorer import RougeScorer
 
 SBERT = "sentence-transformers/all-MiniLM-L6-v2"
 """Named in every result: the benchmark's paper does not say which it used."""
@@ -30,8 +28,6 @@ def rouge_l(answer: str, reference: str) -> float:
 
 @cache
 def _rouge() -> RougeScorer:
-    from rouge_score.rouge_scorer import RougeScorer
-
     return RougeScorer(["rougeL"], use_stemmer=True)
 
 
@@ -49,14 +45,14 @@ class Sbert:
         Raises:
             tools.errors.ModelError: the library or the weights are not there; says how to get them.
         """
-        from tools.models.logging_filters import quiet
-
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise ModelError(
                 "SBERT needs sentence-transformers; install it by `pip install 'looktwice[text]'`."
             ) from error
+        from tools.models.logging_filters import quiet  # imports transformers, as sentence_transformers does
+
         try:
             with quiet():
                 model = SentenceTransformer(

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from evals import metrics as measures
 from evals.metrics.answers import yes_or_no
 from evals.metrics.bootstrap import RESAMPLES, Samples, Scored, counted, gathered, resampled
-from evals.metrics.judge import Judge
-from evals.metrics.text import Sbert, rouge_l
 from evals.qa.respondents import AnsweredQuestion, Conversation
 from evals.run.results import RunSettings, read_lines
 from evals.run.summary import means
+
+if TYPE_CHECKING:
+    from evals.metrics.judge import Judge
+    from evals.metrics.text import Sbert
 
 JUDGED = "judged.jsonl"
 DETECT = "Anomaly Detection"
@@ -156,7 +159,7 @@ def _words(lines: Sequence[Conversation], seed: int, graders: Graders, out: Path
             {}, {}, notes=("The benchmark gives no reference answers: answers in words are kept, not graded.",)
         )
     values: dict[str, dict[tuple[str, int], float]] = {
-        "rouge_l": {(line.id, n): rouge_l(r.text, truth) for line, n, r, truth in known}
+        "rouge_l": {(line.id, n): measures.rouge_l(r.text, truth) for line, n, r, truth in known}
     }
     notes = list(graders.skipped)
     if graders.sbert is not None:

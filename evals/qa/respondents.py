@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent import InspectionReport, Inspector, Product
 from evals.datasets.questions import BenchmarkQuestion, Kind, PhotoQuestions
+from evals.metrics.answers import yes_or_no
 from prompts import load_yaml, questions
+from tools.profiles import resolve_profile
+from tools.toolbox import Toolbox
 from tools.types import RGB, Sample
 from tools.vlm import Turn
 
 if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector, Product
     from tools.vlm import LocalVLM
 
 
@@ -167,8 +172,6 @@ class _Inspected:
 
     def _chosen(self, question: BenchmarkQuestion, yes: str) -> str:
         """Whether there is a defect by the verdict; else the likeliest letter, given the evidence."""
-        from evals.metrics.answers import yes_or_no
-
         if question.topic == "Anomaly Detection":
             fitting = [letter for letter, text in question.options.items() if yes_or_no(text) == yes]
             if len(fitting) == 1:
@@ -192,9 +195,6 @@ def choice_text(question: BenchmarkQuestion, templates: int = 0) -> str:
 
 def fitted(photo: Sample) -> RGB:
     """The photo, scaled down until its longer side has at most 1024 pixels."""
-    import numpy as np
-    from PIL import Image
-
     if max(photo.size) <= LONGEST:
         return photo.image
     scale = LONGEST / max(photo.size)
@@ -209,12 +209,7 @@ def respondent(by: By, profile: str, device: str, looks: int) -> Respondent:
         tools.errors.ModelError: a checkpoint is missing.
     """
     if by == "agent":
-        from agent import Inspector
-
         return WholeAgent(Inspector(profile, device=device, looks=looks))
-    from tools.profiles import resolve_profile
-    from tools.toolbox import Toolbox
-
     return BareNarrator(Toolbox.open(resolve_profile(profile), device).narrator)
 
 

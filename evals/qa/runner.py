@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evals import reports
 from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
 from evals.metrics.answers import option_letter, yes_or_no
 from evals.metrics.bootstrap import intervals
@@ -111,11 +112,9 @@ def _answer_all(
 
 
 def _write_shown(results: Results, lines: Sequence[Conversation], items: Sequence[PhotoQuestions], out: Path) -> None:
-    from evals.reports import csv_of, leaderboard, write_answers_page
-
-    write_atomic(out / "results.csv", csv_of(results))
-    write_atomic(out / "leaderboard.md", leaderboard(results))
-    write_answers_page(results, lines, {item.id: item.photo for item in items}, out)
+    write_atomic(out / "results.csv", reports.csv_of(results))
+    write_atomic(out / "leaderboard.md", reports.leaderboard(results))
+    reports.write_answers_page(results, lines, {item.id: item.photo for item in items}, out)
 
 
 def converse(respondent: Respondent, item: PhotoQuestions) -> Conversation:

@@ -3,10 +3,21 @@
 It reads results and predictions, and measures nothing.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from evals.reports.html import write_answers_page, write_page
-from evals.reports.tables import csv_of, label_of, leaderboard, leaderboard_head, leaderboard_row, ordered
+import lazy_loader
+
+if TYPE_CHECKING:
+    from evals.reports.html import write_answers_page, write_page
+    from evals.reports.tables import csv_of, label_of, leaderboard, leaderboard_head, leaderboard_row, ordered
+else:
+    __getattr__, __dir__, _ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "html": ["write_answers_page", "write_page"],
+            "tables": ["csv_of", "label_of", "leaderboard", "leaderboard_head", "leaderboard_row", "ordered"],
+        },
+    )
 
 __all__ = [
     "csv_of",

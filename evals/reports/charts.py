@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from evals.metrics.bootstrap import Scored
 
@@ -103,8 +104,6 @@ def curves(bad: NDArray[np.bool_], scores: Array) -> tuple[Array, Array] | None:
 
     Between thresholds the ROC runs straight; the precision is the best at that recall or beyond.
     """
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
     if bad.all() or not bad.any():
         return None
     wrong, right, _ = roc_curve(bad, scores)

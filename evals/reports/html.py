@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.metrics.bootstrap import Scored
+from evals.metrics.bootstrap import Scored, counted
+from evals.qa.grading import scored_replies
 from evals.qa.respondents import Conversation
 from evals.reports.charts import HEIGHT, WIDTH, Chart, histogram, reliability, roc_and_pr
 from evals.reports.pictures import Cases, Gallery, galleries, thumbnail
@@ -160,8 +161,6 @@ def _shades(results: Results, name: str) -> Mapping[str, float]:
 
 def _defects(predictions: Sequence[Prediction]) -> list[Broken]:
     """Each defect of each category, the least found first."""
-    from evals.metrics.bootstrap import counted
-
     rows: list[Broken] = []
     for category, found in by_category(predictions).items():
         good = [p for p in found if p.label == "good"]
@@ -181,8 +180,6 @@ def _defects(predictions: Sequence[Prediction]) -> list[Broken]:
 
 
 def _detections(lines: Sequence[Conversation]) -> Scored | None:
-    from evals.qa.grading import scored_replies
-
     replies = [reply for line in lines for reply in line.replies if reply.kind == "detect"]
     return scored_replies(replies) if replies else None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from PIL import Image
 
 from evals.datasets import BenchmarkCase
@@ -118,14 +119,12 @@ def heat_of(values: FloatMap) -> FloatMap:
 
 def _outlined(image: RGB, truth: Mask | None) -> RGB:
     """The truth's outline, two pixels wide, on a small picture."""
-    from scipy.ndimage import binary_dilation, binary_erosion
-
     if truth is None or not truth.any():
         return image
     height, width = image.shape[:2]
     grey = Image.fromarray(truth.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BOX)
     inside = np.asarray(grey) > 32
-    edge = binary_dilation(inside) & ~binary_erosion(inside)
+    edge = scipy.ndimage.binary_dilation(inside) & ~scipy.ndimage.binary_erosion(inside)
     drawn = image.copy()
     drawn[edge] = TRUTH
     return drawn

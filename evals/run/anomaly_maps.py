@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from evals.metrics import TruthRegion
 from tools.errors import InputError
@@ -81,8 +82,6 @@ def _shrunk(values: FloatMap) -> FloatMap:
 
 def _at_size(values: FloatMap, shape: tuple[int, ...]) -> FloatMap:
     """The map at (height, width), bilinear, and each pixel the mean of what it covers where it shrinks."""
-    from PIL import Image
-
     height, width = shape
     if values.shape == (height, width):
         return values.astype(np.float32)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.metrics.bootstrap import Samples, between, resampled
+from evals.metrics.bootstrap import Samples, between, macro, resampled
 from evals.qa.grading import Graders, grade
 from evals.qa.respondents import Conversation
 from evals.run.results import PREDICTIONS, Prediction, Results, RunSettings, read_lines, read_results
@@ -89,8 +89,6 @@ class _Sampled:
 
 def _predictions(first: Path, second: Path, settings: RunSettings) -> _Sampled:
     """Runs of the inspector over images."""
-    from evals.metrics.bootstrap import macro
-
     read = [{(p.category, p.id): p for p in read_lines(f / PREDICTIONS, Prediction)} for f in (first, second)]
     keys = _common(read[0].keys(), read[1].keys(), first, second)
     differing = next((key for key in keys if read[0][key].label != read[1][key].label), None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from evals import reports
 from evals.datasets import BenchmarkCase, Category
 from evals.run.anomaly_maps import keep_map
 from evals.run.ground_truth import judged, truth_of
@@ -29,6 +30,7 @@ from evals.run.results import (
     write_lines,
 )
 from evals.run.summary import summarise
+from tools import models
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import read_bytes, write_atomic
@@ -126,12 +128,10 @@ def _run(
 
 def _write_shown(results: Results, categories: list[Category], done: Mapping[Key, Prediction], out: Path) -> None:
     """What people read: a page, a table, a row of a leaderboard."""
-    from evals.reports import csv_of, leaderboard, write_page
-
-    write_atomic(out / "results.csv", csv_of(results))
-    write_atomic(out / "leaderboard.md", leaderboard(results))
+    write_atomic(out / "results.csv", reports.csv_of(results))
+    write_atomic(out / "leaderboard.md", reports.leaderboard(results))
     cases = {(category.name, case.id): case for category in categories for case in category.cases}
-    write_page(results, list(done.values()), cases, out)
+    reports.write_page(results, list(done.values()), cases, out)
 
 
 def _inspect(
@@ -169,10 +169,8 @@ def _inspect(
 
 def _broken(error: Exception) -> InputError:
     """What broke on a photo, in a sentence; memory that it held is given back."""
-    from tools.models.memory import free, is_out_of_memory
-
-    if is_out_of_memory(error):
-        free()
+    if models.is_out_of_memory(error):
+        models.free()
     found = " ".join(str(error).split())[:200]
     return InputError(f"was not inspected ({type(error).__name__}: {found}); calling again tries it again.")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.metrics import Regions, ranking_metrics
+from evals import metrics as measures
+from evals.metrics import Regions
 from evals.metrics.bootstrap import Scored, intervals, resampled
 from evals.metrics.calibration import ece
 from evals.run.anomaly_maps import kept_map
@@ -74,7 +75,7 @@ def means(categories: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _metrics(found: Sequence[Prediction], maps: Path) -> dict[str, float]:
-    metrics = ranking_metrics([p.label for p in found], [p.score for p in found], [p.anomalous for p in found])
+    metrics = measures.ranking_metrics([p.label for p in found], [p.score for p in found], [p.anomalous for p in found])
     metrics["seconds_per_image"] = math.fsum(p.seconds for p in found) / len(found)
     metrics["looks_per_image"] = sum(p.looks for p in found) / len(found)
     checkable = sum(p.checkable or 0 for p in found)

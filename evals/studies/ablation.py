@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from agent import Inspector
 from agent.calibration.maps import Calibration
 from agent.graph import build_first_look, build_loop
 from agent.report.model import InspectionReport
@@ -27,10 +28,10 @@ from evals.reports import label_of
 from evals.run.ground_truth import Truth, judged, truth_of
 from evals.run.results import RunSettings, claimed, read_lines
 from evals.run.summary import means
+from nano.world import HELDOUT, TRAINED
 from tools.files import write_atomic
-
-if TYPE_CHECKING:
-    from agent import Inspector
+from tools.profiles import resolve_profile
+from tools.profiles.catalog import digests
 
 COLUMNS = (
     "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "f1", "accuracy", "ece", "true_sentences",
@@ -133,8 +134,6 @@ def opened(where: Where, limit: int, products: int, first: int = 0) -> list[Cate
     """
     if where == "medleys":
         return open_medleys(first=first, count=products, per_category=max(2, limit // products))
-    from nano.world import HELDOUT, TRAINED
-
     families = TRAINED if where == "trained" else HELDOUT
     return open_world(
         split="trained" if where == "trained" else "heldout", seed=SEED, per_category=max(2, limit // len(families)),
@@ -212,10 +211,6 @@ def table(lines: Sequence[PhotoLine], names: Sequence[str]) -> Iterator[str]:
 
 def main() -> None:
     """Measures what is not measured yet, and prints the table."""
-    from agent import Inspector
-    from tools.profiles import resolve_profile
-    from tools.profiles.catalog import digests
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--split", choices=("heldout", "trained", "shift", "medleys"), default="heldout")

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import Inspector
 from evals.datasets import open_benchmark
 from evals.run.runner import Results, RunSettings, run
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from evals.datasets.world import Split
 
 SEED = 41
@@ -111,8 +111,6 @@ def line(row: BenchmarkRow, results: Results) -> str:
 
 def main() -> None:
     """Measures and prints every row, then the commands."""
-    from agent import Inspector
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--data", type=Path, default=None, help="folder of real photos")

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import Inspector
 from evals.datasets import open_benchmark
 from evals.reports import label_of
 from evals.run.results import Results, RunSettings
 from evals.run.runner import run
 from prompts import render
 from tools.files import write_atomic
+from tools.profiles import resolve_profile
 from tools.profiles.catalog import digests
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from evals.datasets.world import Split
 
 SEED = 20261125
@@ -103,9 +104,6 @@ def command_of(part: WorldSplit, settings: RunSettings) -> str:
 
 def main() -> None:
     """Measures every row and writes the file after each, so that it is there when the run is stopped."""
-    from agent import Inspector
-    from tools.profiles import resolve_profile
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--limit", type=int, default=120, help="photos of a row, over its families")

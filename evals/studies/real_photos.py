@@ -19,14 +19,17 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
 
+from agent import Inspector
 from evals.metrics.ranking import auroc
 from tools.files import write_atomic
 from tools.images import find_images, load_sample
 from tools.types import Sample
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from tools.toolbox import Toolbox
 
 MVTEC, FOLDERS = ("hazelnut", "leather", "cookie"), ("aliens", "cubes")
@@ -87,10 +90,6 @@ def measure(inspector: Inspector, photos: PhotoSet, shots: int, seed: int) -> tu
 
 def _plain(toolbox: Toolbox, references: Sequence[Sample], samples: Sequence[Sample]) -> list[tuple[float, float]]:
     """(maximum, mean of the top 1 %) of the distances to the nearest patch of any reference."""
-    import torch
-    from PIL import Image
-    from torch.nn import functional
-
     model: Any = toolbox.model("backbone").model
 
     def patches(sample: Sample) -> torch.Tensor:
@@ -130,8 +129,6 @@ def table(rows: Sequence[tuple[PhotoSet, int, dict[str, float], float]], shots: 
 
 def main() -> None:
     """Measure, print, and write the page."""
-    from agent import Inspector
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--profile", default="nano")

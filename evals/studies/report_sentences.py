@@ -14,15 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from agent import InspectionReport, Inspector
 from tools.documents import parse_json
 from tools.errors import InputError
 from tools.files import read_text, write_atomic
 from tools.images import find_images
-
-if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector
 
 REFERENCES = 8
 """Good photos that are compared with, the first by name."""
@@ -141,8 +138,6 @@ def written(shown: PhotoFolder, reports: Sequence[tuple[Path, InspectionReport]]
 
 def main() -> None:
     """Inspects and writes."""
-    from agent import Inspector
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="folder of the products")
     parser.add_argument("--profile", default="nano")

@@ -20,6 +20,9 @@ from agent.rules.induction import induce
 from evals.fit.part_tolerances import TRUTH
 from evals.run.ground_truth import measured_truth
 from evals.studies.rule_quality import REFERENCES_FROM, SEED
+from nano.world import HELDOUT, TRAINED, family, render
+from tools.profiles import resolve_profile
+from tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from tools.vlm import LocalVLM
@@ -48,8 +51,6 @@ def measure_family(narrator: LocalVLM, name: str, *, shots: int) -> ProposalCoun
         name: of a family with rules.
         shots: good photos that a rule is proved on; it is shown the first of them.
     """
-    from nano.world import family, render
-
     about = family(name)
     scenes = [render(name, seed=SEED, index=REFERENCES_FROM + n, defect=None) for n in range(shots)]
     names = {noun: noun for noun in about.nouns}
@@ -65,10 +66,6 @@ def measure_family(narrator: LocalVLM, name: str, *, shots: int) -> ProposalCoun
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line of JSON for each family, and the sums."""
-    from nano.world import HELDOUT, TRAINED, family
-    from tools.profiles import resolve_profile
-    from tools.toolbox import Toolbox
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--device", default="auto")

@@ -13,24 +13,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from agent.evidence.fusion import NOTABLE
 from agent.products.description import read_words
+from agent.products.files import in_yaml
+from agent.products.spec import PartSpec, ProductSpec
 from agent.products.validation import kept_told
 from agent.rules import ANY, MeasuredParts, Rule, RuleOutcome, Tolerance, evaluate
 from agent.rules.induction import Measuring, induce, leave_one_out
 from agent.rules.likelihood import log_odds_of
 from agent.rules.union import region_of
 from evals.metrics.ranking import auroc
-from evals.run.ground_truth import measured_truth
+from evals.run.ground_truth import measured_truth, seen_by
+from nano.world import HELDOUT, TRAINED, Family, Scene, family, render
 from tools.parts import calibrated_price, explained
 from tools.types import Mask
-
-if TYPE_CHECKING:
-    from nano.world import Family, Scene
 
 SEED = 5
 """Of the photos; models learned from seed 1, maps from seed 3."""
@@ -96,8 +96,6 @@ def measure_family(
         words: whether the family's description is told as well.
         measuring: how well things can be measured; cautious values by default.
     """
-    from nano.world import family, render
-
     about = family(name)
     good = [sight(render(name, seed=SEED, index=n, defect=None)) for n in range(images)]
     each = math.ceil(images / len(about.logical))
@@ -237,8 +235,6 @@ def _points_at(outcome: RuleOutcome | None, mask: Mask) -> bool:
 
 def main() -> None:
     """Measures families and prints a line of JSON for each, and the mean."""
-    from nano.world import HELDOUT, TRAINED, family
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sight", default="truth", help="'truth', or a profile whose tools look")
     parser.add_argument("--split", choices=("trained", "heldout", "all"), default="all")
@@ -269,10 +265,6 @@ def main() -> None:
 
 def as_learned(name: str, *, shots: int, sight: Sight, measuring: Measuring | None) -> str:
     """The product file that so many good photos give, in YAML."""
-    from agent.products.files import in_yaml
-    from agent.products.spec import PartSpec, ProductSpec
-    from nano.world import family, render
-
     references = [sight(render(name, seed=SEED, index=REFERENCES_FROM + n, defect=None)) for n in range(shots)]
     rules = induce(references, measuring)
     labels = sorted({label for rule in rules for label in rule.named} - {ANY})
@@ -290,11 +282,9 @@ def as_learned(name: str, *, shots: int, sight: Sight, measuring: Measuring | No
 def _sight(name: str, family: str, shots: int, *, words: bool) -> tuple[Sight, Measuring]:
     """The truth, or what a profile's tools see of a family once they know its parts."""
     if name == "truth":
-        from evals.fit.part_tolerances import TRUTH
+        from evals.fit.part_tolerances import TRUTH  # which imports this module
 
         return measured_truth, TRUTH
-    from evals.run.ground_truth import seen_by
-
     return seen_by(name, family, shots, words=words)
 
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from agent.crops import CropPair, crop_box, crop_pair
@@ -27,6 +28,8 @@ from evals.metrics.calibration import calibration_error
 from evals.metrics.ranking import auroc
 from tools.files import write_atomic
 from tools.parts.masks import box_of
+from tools.profiles import resolve_profile
+from tools.toolbox import Toolbox
 from tools.types import Box, Sample
 
 if TYPE_CHECKING:
@@ -88,8 +91,6 @@ def fitted_share(asked: Sequence[PlaceAnswers]) -> float:
     Logistic regression of whether there is a defect on both answers: the share is what the second one gets of the
     first one's slope, both classes weighing the same.
     """
-    from scipy.optimize import minimize
-
     said, usual = (
         np.array([np.mean(pair) for pair in pairs]) for pairs in ([a.odds for a in asked], [a.usual for a in asked])
     )
@@ -100,7 +101,7 @@ def fitted_share(asked: Sequence[PlaceAnswers]) -> float:
         at = x[0] * said + x[1] * usual + x[2]
         return float((weights * np.logaddexp(0, np.where(bad, -at, at))).mean() + 1e-3 * float(x @ x))
 
-    slope, of_usual, _ = minimize(loss, np.zeros(3)).x.tolist()
+    slope, of_usual, _ = scipy.optimize.minimize(loss, np.zeros(3)).x.tolist()
     return min(max(-of_usual / slope, 0.0), 1.0) if slope > 0 else 1.0
 
 
@@ -158,9 +159,6 @@ def table(title: str, grey: Sequence[PlaceAnswers], good: Sequence[PlaceAnswers]
 
 def main() -> None:
     """Asks and prints."""
-    from tools.profiles import resolve_profile
-    from tools.toolbox import Toolbox
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--split", choices=("trained", "heldout"), nargs="+", default=["trained", "heldout"])

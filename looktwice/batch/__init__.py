@@ -5,16 +5,11 @@ It decides what is inspected, where, and what is written; it knows nothing of ho
 
 from typing import TYPE_CHECKING
 
+import lazy_loader
+
 if TYPE_CHECKING:
     from looktwice.batch.run import BatchPlan, Tally, run_batch
+else:
+    __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"run": ["BatchPlan", "Tally", "run_batch"]})
 
 __all__ = ["BatchPlan", "Tally", "run_batch"]
-
-
-def __getattr__(name: str) -> object:
-    """Imports a public name when it is first asked for, so that importing the room costs nothing."""
-    if name not in __all__:
-        raise AttributeError(f"module 'looktwice.batch' has no attribute {name!r}")
-    from looktwice.batch import run
-
-    return getattr(run, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
+from evals.datasets.world import open_world
 from looktwice.batch.manifest import RunManifest
 from looktwice.batch.observers import EventLog
 from looktwice.batch.ray_workers import BATCH
@@ -81,8 +85,6 @@ def bench_batch(
     Raises:
         InputError: too few images.
     """
-    import os
-
     least = LEAST * workers * (BATCH if ray is not None else 1)
     if images < least:
         raise InputError(f"{images} photos are too few for {workers} processes; give {least} or more.")
@@ -104,10 +106,6 @@ def bench_batch(
 
 def prepared(folder: Path, inspector: Inspector, images: int, family: str = FAMILY) -> tuple[list[Path], Product]:
     """Photos of a family, in the folder "in", and the product that they are of."""
-    from PIL import Image
-
-    from evals.datasets.world import open_world
-
     (category,) = open_world(split="all", seed=SEED, per_category=images, categories=[family])
     (folder / "in").mkdir()
     photos = []

@@ -9,15 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import InspectionReport, Inspector, Product
+from agent.products.spec import ProductSpec
+from looktwice.batch.manifest import describe_run, product_digest
+from looktwice.batch.observers import Counters, EventLog, Observer, Several, Spans
 from looktwice.batch.records import BatchOptions
+from looktwice.batch.run import BatchPlan, SignalStop, Tally, run_batch
+from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
 from looktwice.batch.workers import Work
+from tools import models
 from tools.errors import InputError
+from tools.profiles import resolve_profile
 
 if TYPE_CHECKING:
-    from agent import Inspector, Product
-    from looktwice.batch.observers import Observer
     from looktwice.batch.records import PhotoOutcome
-    from looktwice.batch.run import Tally
     from looktwice.cli.output import Speaker
 
 
@@ -49,17 +54,10 @@ def inspect_many(
     Raises:
         InputError: an input, an option or the output folder cannot be used.
     """
-    from agent.products.spec import ProductSpec
-    from looktwice.batch.manifest import describe_run, product_digest
-    from looktwice.batch.run import BatchPlan, SignalStop, run_batch
-    from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
-    from tools.models.loading import resolve_device
-    from tools.profiles import resolve_profile
-
     _check(images, options)
     photos = FEW if options.watch else at_least(images, out, FEW)
     inspector = open_inspector()
-    device = resolve_device(str(open_inspector.keywords.get("device", "auto")))
+    device = models.resolve_device(str(open_inspector.keywords.get("device", "auto")))
     workers = chosen_workers(options.workers, device, inspector.profile, photos)
     known = product_of(inspector)
     named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
@@ -95,21 +93,15 @@ def _check(images: Sequence[Path], options: BatchOptions) -> None:
 
 
 def _observers(out: Path, options: BatchOptions) -> Observer:
-    from looktwice.batch.observers import Counters, EventLog, Several
-
     told: list[Observer] = [EventLog(out)]
     if options.metrics_port is not None:
         told.append(Counters(options.metrics_port))
     if options.spans:
-        from looktwice.batch.observers import Spans
-
         told.append(Spans())
     return Several(told)
 
 
 def _tell(speaker: Speaker, outcome: PhotoOutcome) -> None:
-    from agent import InspectionReport
-
     if outcome.report is not None:
         speaker.report(InspectionReport.model_validate(outcome.report))
     elif outcome.error is not None:

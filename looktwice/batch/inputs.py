@@ -10,6 +10,7 @@ from pathlib import Path
 
 from looktwice.batch.records import shown_name
 from tools.errors import InputError
+from tools.images import ACCEPTED, walk_images
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ def listed(inputs: Sequence[Path], out: Path | None) -> Iterator[ListedPhoto]:
     Raises:
         InputError: the only folder cannot be read, or holds no photos.
     """
-    from tools.images import ACCEPTED, walk_images
-
     for path in inputs:
         if not os.path.isdir(path):  # noqa: PTH112  # a Path raises where a name is too long
             yield ListedPhoto(path, shown_name(str(path)))
@@ -83,8 +82,6 @@ class Watch:
         Raises:
             InputError: a folder cannot be read.
         """
-        from tools.images import walk_images
-
         if self._clock() < self._next:
             return
         seen: dict[str, tuple[int, int]] = {}

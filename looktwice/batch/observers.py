@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -254,8 +255,6 @@ def _exporter(name: str) -> SpanExporter:
     Raises:
         InputError: no installed package offers it.
     """
-    from importlib.metadata import entry_points
-
     sought = name
     if name == DEFAULT:
         protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING
 
+from pebble import ProcessExpired, ProcessPool
+
 from looktwice.batch.records import InspectionJob, PhotoOutcome
 from looktwice.batch.workers import Work, decode, failure, inspect_decoded, keep, keeping_freed_memory
 
@@ -47,8 +49,6 @@ class PoolRunner:
             threads: of each process.
             patience: seconds after which the process of a photo is ended, the first photo's loading included.
         """
-        from pebble import ProcessPool
-
         self._patience = patience
         self._size = workers * (1 + QUEUED)
         self._jobs: dict[Future[PhotoOutcome], InspectionJob] = {}
@@ -119,8 +119,6 @@ class PoolRunner:
 
     def _outcome(self, future: Future[PhotoOutcome], job: InspectionJob) -> PhotoOutcome | None:
         """What became of a photo; None where it is tried once more, or was dropped."""
-        from pebble import ProcessExpired
-
         try:
             return future.result()
         except CancelledError:

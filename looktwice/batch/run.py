@@ -14,6 +14,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from filelock import FileLock, Timeout
+
+from agent.report.files import remove_report
 from looktwice.batch.inputs import ListedPhoto, Watch, listed, monotonic
 from looktwice.batch.manifest import RunManifest, claim
 from looktwice.batch.records import (
@@ -144,8 +147,6 @@ def run_batch(
         InputError: the output folder cannot be written, is full, in use, removed meanwhile, or holds a run of another
             kind; or there is nothing to inspect.
     """
-    from agent.report.files import remove_report
-
     with ExitStack() as stack:
         stack.enter_context(_alone(batch.out))
         resumed = claim(batch.out, batch.manifest)
@@ -305,8 +306,6 @@ def _alone(out: Path) -> ExitStack:
     Raises:
         InputError: another run holds it.
     """
-    from filelock import FileLock, Timeout
-
     stack = ExitStack()
     try:
         stack.enter_context(FileLock(out / ".lock", timeout=0))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from looktwice.batch.workers import Work
+import psutil
+from joblib import cpu_count
+
+from looktwice.batch.inputs import listed
+from looktwice.batch.pool import PoolRunner
+from looktwice.batch.ray_workers import RayRunner
+from looktwice.batch.workers import Runner, SerialRunner, Work
 from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector, Product
-    from looktwice.batch.workers import Runner
     from tools.types import Sample
 
 PRODUCT = "product.yaml"
@@ -54,16 +60,10 @@ def starter(
     def start(first: Sample) -> Runner:
         known = work if work.product is not None else replace(work, product=_proposed(inspector, work, first, say))
         if how.ray is not None:
-            from looktwice.batch.ray_workers import RayRunner
-
             return RayRunner(known, address=how.ray, workers=how.workers)
         if how.workers > 1 or how.threads is not None:
-            from looktwice.batch.pool import PoolRunner
-
             threads = how.threads or _threads(how.workers)
             return PoolRunner(known, workers=how.workers, threads=threads, patience=how.patience)
-        from looktwice.batch.workers import SerialRunner
-
         return SerialRunner(inspector, known)
 
     return start
@@ -100,8 +100,6 @@ def chosen_workers(asked: int | None, device: str, profile: str, photos: int) ->
         return asked
     if device != "cpu" or profile != "nano" or photos < FEW:
         return 1
-    import psutil
-
     fit = int(psutil.virtual_memory().available / 2**30 / GIB_A_WORKER)
     return max(1, min(_cores(), fit))
 
@@ -112,16 +110,10 @@ def at_least(inputs: Sequence[Path], out: Path, number: int) -> int:
     Raises:
         InputError: a folder cannot be read, or holds no photos.
     """
-    from itertools import islice
-
-    from looktwice.batch.inputs import listed
-
     return sum(1 for _ in islice(listed(inputs, out), number))
 
 
 def _cores() -> int:
-    from joblib import cpu_count
-
     return int(cpu_count())
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
+import sys
 import time
 import traceback
 from collections import deque
@@ -15,8 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agent.report.files import remove_report, replaceable
 from looktwice.batch.records import InspectionJob, PhotoOutcome, Reports, file_digest, shown_name
 from tools.errors import InputError, LookTwiceError
+from tools.images import load_sample
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -103,8 +107,6 @@ class Decoded:
 
 def decode(job: InspectionJob) -> Decoded:
     """Reads a photo; what is wrong with it becomes its outcome."""
-    from tools.images import load_sample
-
     start = time.perf_counter()
     digest = None
     try:
@@ -156,8 +158,6 @@ def save_whole(report: InspectionReport, folder: Path) -> None:
     Raises:
         InputError: it cannot be written, or what bears its name is not a report of this program.
     """
-    from agent.report.files import remove_report, replaceable
-
     part = folder.with_name(f".{folder.name}.part")
     try:
         for place in (part, folder):
@@ -188,8 +188,6 @@ def failure(job: InspectionJob, digest: str | None, error: BaseException) -> Pho
 
 def _unread(job: InspectionJob, digest: str | None, error: Exception) -> PhotoOutcome:
     """Refused for its content where its bytes could be read; otherwise it may be there the next time."""
-    from tools.images import load_sample
-
     if digest is None and not isinstance(error, InputError):
         try:
             load_sample(job.path)
@@ -214,9 +212,6 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 def _make_room() -> None:
     """Gives back what a failed inspection held, so that running out of memory does not repeat with the next photo."""
-    import gc
-    import sys
-
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from agent import Inspector
 from looktwice.cli.output import Device
+from looktwice.examples import examples
+from tools.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from evals.benches.parts import PartBench
     from evals.benches.patch import PatchBench
 
 
 def show_models(profile: str, device: str, json: bool, say: Callable[[str], None]) -> None:
     """Measures a profile at full size and prints what it takes."""
-    from rich.console import Console
-    from rich.table import Table
-
     from evals.benches.models import bench_models
 
     found = bench_models(profile, device=device, say=say)
@@ -65,7 +65,6 @@ def show_peers(
         tools.errors.LookTwiceError: as `bench_peers`; or `out` cannot be written.
     """
     from evals.benches.peers import bench_peers
-    from tools.errors import InputError
 
     if out is not None:
         try:
@@ -119,8 +118,6 @@ def bench(
     device: Device = "auto",
 ) -> None:
     """Time the parts of an inspection; a peer is timed beside them where it is installed."""
-    from rich.console import Console
-
     progress, shown = Console(stderr=True), Console()
 
     def say(what: str) -> None:
@@ -152,11 +149,7 @@ def bench(
 
 def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str], None]) -> None:
     """Inspects the shipped photos of a product that has parts."""
-    from rich.console import Console
-    from rich.table import Table
-
     from evals.benches.loop import bench_loop
-    from looktwice.examples import examples
 
     example = examples()[0]
     found = bench_loop(
@@ -198,8 +191,6 @@ def _told(json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
 
 
 def _show_parts(out: Console, found: PartBench) -> None:
-    from rich.table import Table
-
     table = Table("path", "s a photo", "encodings", "peak MiB")
     for row in found.rows:
         table.add_row(row.name, f"{row.seconds:.2f}", str(row.encodings), f"{row.peak_mib:.0f}")
@@ -211,8 +202,6 @@ def _show_parts(out: Console, found: PartBench) -> None:
 
 
 def _show_patch(out: Console, found: PatchBench) -> None:
-    from rich.table import Table
-
     table = Table("path", "at once", "s an image", "images/s", "GFLOP an image", "of the peak")
     for row in found.rows:
         table.add_row(
@@ -226,7 +215,6 @@ def _show_patch(out: Console, found: PatchBench) -> None:
 
 
 def _batch(images: int, workers: int, ray: str | None, device: str, json: bool, console: Console) -> None:
-    from agent import Inspector
     from looktwice.batch.benchmark import bench_batch
 
     opener = partial(Inspector, "nano", device=device)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from looktwice.cli.output import Device, Looks, Profile, given_text
+from agent import InspectionReport, Inspector, Product
+from agent.chat.records import worded
+from agent.chat.store import checked_thread, kept_report, refuse_other
+from agent.text_limits import DESCRIPTION
+from looktwice.cli.learn import PRODUCTS, load_product
+from looktwice.cli.output import Device, Looks, Profile, cited, given_text
 from tools.display_text import display_text
 from tools.files import exclusive
+from tools.images import load_sample
 
 if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector, Product
     from agent.chat import Chat, Reply
 
 STORE = Path("conversations.sqlite")
@@ -36,11 +41,6 @@ def chat(
     Reads questions from standard input, one a line. Exit status 0 good, 1 anomalous (as the verdict stands at the
     end), 2 wrong input.
     """
-    from agent import Inspector
-    from agent.chat.store import checked_thread, kept_report, refuse_other
-    from agent.text_limits import DESCRIPTION
-    from looktwice.cli.learn import load_product
-
     normal = given_text("--normal", normal, DESCRIPTION)
     if thread is not None:
         checked_thread(thread)
@@ -68,8 +68,6 @@ def _report(
     inspector: Inspector, image: Path, product: Product | None, normal: str, kept: InspectionReport | None
 ) -> InspectionReport:
     """The report that the thread keeps where it is of this very path, else a fresh one."""
-    from tools.images import load_sample
-
     sample = load_sample(image)
     if kept is not None and Path(kept.image).resolve() == image.resolve():
         return kept
@@ -78,8 +76,6 @@ def _report(
 
 def _file_of(product: str | None) -> Path | None:
     """The file of a product that a person may change; None for one that was not named or is ready-made."""
-    from looktwice.cli.learn import PRODUCTS
-
     if product is None:
         return None
     path = Path(product) if product.endswith((".yaml", ".yml")) else PRODUCTS / f"{product}.yaml"
@@ -125,8 +121,6 @@ def _opening(conversation: Chat, asked: bool) -> None:
 
 def _print(reply: Reply) -> None:
     """An answer, a sentence a line, with the ids of what it rests on."""
-    from looktwice.cli.output import cited
-
     for sentence in reply.sentences:
         told = f"{sentence.text} {cited(sentence.cites)}" if sentence.cites else sentence.text
         sys.stdout.write(f"{display_text(told)}\n")
@@ -138,6 +132,4 @@ def _aside(text: str) -> None:
 
 
 def _worded(key: str, **facts: str | int) -> str:
-    from agent.chat.records import worded
-
     return worded(key, **facts)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import looktwice
 from looktwice.cli.bench import bench
 from looktwice.cli.chat import chat
 from looktwice.cli.demo import demo
@@ -63,8 +64,6 @@ app = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        import looktwice
-
         typer.echo(f"looktwice {looktwice.__version__}")
         raise typer.Exit
 

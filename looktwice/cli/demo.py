@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from looktwice.cli.output import Device, Profile, writable_folder
+from agent import Inspector
+from looktwice.cli.output import Device, Profile, Speaker, writable_folder
+from looktwice.examples import examples
 
 
 def demo(
@@ -16,10 +18,6 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Inspect the shipped photos (rendered by the nano world) and write a report for each."""
-    from agent import Inspector
-    from looktwice.cli.output import Speaker
-    from looktwice.examples import examples
-
     writable_folder(out)
     speaker = Speaker(json=False)
     inspector = Inspector(profile, device=device)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+
+import looktwice
+from looktwice.cli.output import say_profiles
+from tools.errors import ModelError
+from tools.profiles.selection import best_profile
+
 LIBRARIES = ("torch", "transformers", "accelerate", "bitsandbytes", "open_clip_torch", "langgraph", "pillow")
 
 
 def doctor() -> None:
     """Show device, memory, versions, which profiles are ready and what is missing."""
-    import os
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    from rich.console import Console
-
-    import looktwice
-    from looktwice.cli.output import say_profiles
-    from tools.errors import ModelError
-    from tools.profiles.selection import best_profile
-
     console = Console(highlight=False)
     console.print(f"looktwice {looktwice.__version__}, Python {platform.python_version()}, {platform.platform()}")
     console.print(f"device: {_device()}, {os.cpu_count()} CPU cores, memory: {_memory()}")
@@ -45,8 +45,6 @@ def _device() -> str:
 
 
 def _memory() -> str:
-    import os
-
     try:
         pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         free = os.sysconf("SC_AVPHYS_PAGES")

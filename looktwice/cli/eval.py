@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
+import json as json_format
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
 
+from agent import Inspector
+from evals.datasets import open_benchmark
+from evals.datasets.mmad import open_mmad
+from evals.datasets.questions import PhotoQuestions, of_categories, spread
+from evals.datasets.registry import QUESTIONED, data_folder
+from evals.datasets.visa import open_visa_dr
+from evals.run.compare import compare
+from evals.run.results import Results, RunSettings
 from looktwice.cli.output import Device, Looks, Profile, writable_folder
+from tools.display_text import display_text
+from tools.errors import InputError, ModelError
+from tools.files import write_atomic
+from tools.profiles import resolve_profile
+from tools.profiles.catalog import digests
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from evals.datasets.questions import PhotoQuestions
     from evals.qa.grading import Graders
     from evals.qa.respondents import By
-    from evals.run.results import Results
-
 GAIN = "gain.md"
 
 
@@ -47,13 +64,8 @@ def ask(asked: AnswerOptions, out: Path, *, json: bool) -> dict[str, Results]:
         tools.errors.InputError: the data set is not what it should be, or a folder holds another run.
         tools.errors.ModelError: a checkpoint is missing, or the judge cannot be reached.
     """
-    import gc
-
     from evals.qa.respondents import respondent
     from evals.qa.runner import answer_all
-    from evals.run.results import RunSettings
-    from tools.profiles import resolve_profile
-    from tools.profiles.catalog import digests
 
     items = _items(asked)
     graders = _graders(asked)
@@ -84,12 +96,6 @@ def _who(by: str) -> tuple[By, ...]:
 
 
 def _items(asked: AnswerOptions) -> list[PhotoQuestions]:
-    from evals.datasets.mmad import open_mmad
-    from evals.datasets.questions import of_categories, spread
-    from evals.datasets.registry import data_folder
-    from evals.datasets.visa import open_visa_dr
-    from tools.errors import InputError
-
     root = data_folder(asked.bench, asked.root)
     if asked.bench == "visa-dr" and asked.shots:
         raise InputError(
@@ -104,7 +110,6 @@ def _graders(asked: AnswerOptions) -> Graders:
     from evals.metrics.judge import Judge
     from evals.metrics.text import SBERT, Sbert
     from evals.qa.grading import Graders
-    from tools.errors import ModelError
 
     if asked.bench == "mmad":
         return Graders()
@@ -124,14 +129,7 @@ def _graders(asked: AnswerOptions) -> Graders:
 
 def _gain(found: dict[str, Results], out: Path, *, json: bool) -> None:
     """Writes and prints the table of both respondents, with the agent's gain and its interval."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from evals.reports import label_of, ordered
-    from evals.run.compare import compare
-    from tools.display_text import display_text
-    from tools.files import write_atomic
 
     differences = {d.metric: d for d in compare(out / "narrator", out / "agent").differences}
     rows = [differences[name] for name in ordered(list(differences))]
@@ -196,15 +194,11 @@ def evaluate(
     looks: Looks = 3,
 ) -> None:
     """Measure the inspector on a benchmark; writes results, predictions and a page, and resumes."""
-    from tools.errors import InputError
-
     if bench == COMPARE:
         _compare(runs or [], json=json)
         return
     if runs:
         raise InputError(f"'{runs[0]}' follows the benchmark '{bench}'; only 'compare' takes folders of runs.")
-    from evals.datasets.registry import QUESTIONED
-
     writable_folder(out)
     if bench in QUESTIONED:
         asked = AnswerOptions(
@@ -214,11 +208,7 @@ def evaluate(
         for name, found in ask(asked, out, json=json).items():
             _shown(found, out / name, json=json)
         return
-    from agent import Inspector
-    from evals.datasets import open_benchmark
     from evals.run.runner import RunSettings, run
-    from tools.profiles import resolve_profile
-    from tools.profiles.catalog import digests
 
     if bench == "world" and category:
         split = "all"
@@ -241,10 +231,6 @@ class Progress:
     """Seconds between two lines."""
 
     def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
         self._console = Console(stderr=True, highlight=False)
         self._bar = Bar(
             TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ends in"),
@@ -266,8 +252,6 @@ class Progress:
 
     def tell(self, done: int, total: int) -> None:
         """So many photos of all are done; those of an earlier session do not count for the speed."""
-        import time
-
         now = time.monotonic()
         if self._begun is None:
             self._begun = (now, done)
@@ -283,8 +267,6 @@ class Progress:
 
 def _shown(results: Results, out: Path, *, json: bool) -> None:
     """The results as JSON, or as a table with the place of the page."""
-    from rich.console import Console
-
     if json:
         typer.echo(results.model_dump_json())
         return
@@ -296,11 +278,7 @@ def _shown(results: Results, out: Path, *, json: bool) -> None:
 
 
 def _print(console: Console, results: Results) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
     from evals.reports import ordered
-    from tools.display_text import display_text
 
     table = Table()
     for head in ("metric", "mean", "95 % interval", *results.categories):
@@ -319,17 +297,7 @@ def _print(console: Console, results: Results) -> None:
 
 def _compare(runs: list[Path], *, json: bool) -> None:
     """Two runs over the same photos, with a paired bootstrap."""
-    import dataclasses
-    import json as json_format
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from evals.reports import ordered
-    from evals.run.compare import compare
-    from tools.display_text import display_text
-    from tools.errors import InputError
 
     if len(runs) != 2:
         raise InputError(f"compare takes the folders of two runs, {len(runs)} were given: looktwice eval compare A B.")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from agent import Inspector, Product
+from agent.evidence.claims import say_briefly
+from agent.products.revision import changes
+from agent.products.spec import ProductSpec
+from agent.text_limits import DESCRIPTION, NAME, checked_text
 from looktwice.cli.output import Device, Profile, given_text
+from prompts import ready_made
 from tools.display_text import display_text
-
-if TYPE_CHECKING:
-    from agent import Inspector, Product
+from tools.errors import InputError
+from tools.files import exclusive, write_atomic
+from tools.images import find_images
 
 PRODUCTS = Path("products")
 """Where learned products are kept: a folder that can stand under version control."""
@@ -39,13 +47,7 @@ def learn(
     device: Device = "auto",
 ) -> None:
     """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
-    from agent.text_limits import DESCRIPTION
-    from tools.errors import InputError
-    from tools.files import exclusive, write_atomic
-
     if schema:
-        from agent.products.spec import ProductSpec
-
         typer.echo(ProductSpec.schema_text())
         return
     if sum((edit, test, add, reject)) > 1:
@@ -55,8 +57,6 @@ def learn(
     if edit:
         _edit(target)
         return
-    from agent import Inspector
-
     found = _found(photos or [])
     if (test or add or reject) and not found and not (reject and describe):
         raise InputError("no photo was given; name one or more after the product's name.")
@@ -90,8 +90,6 @@ def _make_folder(target: Path) -> None:
     Raises:
         tools.errors.InputError: it cannot be made.
     """
-    from tools.errors import InputError
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,8 +102,6 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
     Raises:
         tools.errors.InputError: there is one, and --force was not given.
     """
-    from tools.errors import InputError
-
     if target.exists() and not force:
         raise InputError(
             f"{target}: exists already; learn under another name, add photos to it with --add, or give --force to "
@@ -114,8 +110,6 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
 
 
 def _found(paths: list[Path]) -> list[Path]:
-    from tools.images import find_images
-
     found: list[Path] = []
     for path in paths:
         found += find_images(path) if os.path.isdir(path) else [path]  # noqa: PTH112
@@ -123,8 +117,6 @@ def _found(paths: list[Path]) -> list[Path]:
 
 
 def _summarise(product: Product, target: Path) -> None:
-    from agent.evidence.claims import say_briefly
-
     spec = product.spec
     lines = [f"{target}: {len(product.references)} references, {len(spec.rules)} rules"]
     for rule in spec.rules:
@@ -151,14 +143,6 @@ def _edit(target: Path) -> None:
     Raises:
         tools.errors.InputError: no such file, no editor, or the edited file has a fault; it is kept as edited.
     """
-    import os
-    import shlex
-    import subprocess
-
-    from agent.products.revision import changes
-    from agent.products.spec import ProductSpec
-    from tools.errors import InputError
-
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not target.exists():
         raise InputError(f"{target} does not exist; learn it first: looktwice learn {target.stem} GOOD_PHOTO...")
@@ -189,9 +173,6 @@ def product_file(name: str, products: Path = PRODUCTS) -> Path:
     Raises:
         tools.errors.InputError: no such product.
     """
-    from prompts import ready_made
-    from tools.errors import InputError
-
     path = Path(name) if name.endswith((".yaml", ".yml")) else _file_of(name, products)
     if not os.path.exists(path):  # noqa: PTH110  # a Path raises where a name is too long
         if name in ready_made():
@@ -210,9 +191,6 @@ def _file_of(name: str, products: Path) -> Path:
     Raises:
         tools.errors.InputError: the name is empty, too long, or has signs that a file name should not have.
     """
-    from agent.text_limits import NAME, checked_text
-    from tools.errors import InputError
-
     checked_text("product name", name, NAME)
     if not name.strip() or not all(c.isalnum() or c in " ._-" for c in name) or name.startswith("."):
         raise InputError(f"product name {name!r}: use letters, digits, spaces, '.', '_' and '-', such as 'tray-7'.")

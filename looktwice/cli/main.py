@@ -6,6 +6,10 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
+import traceback
+
+from tools.display_text import display_text
 
 SPINS = "2000"
 """How long a thread that waits for another keeps its core. OpenMP's own choice, many times longer, makes small models
@@ -70,15 +74,11 @@ def _refusal(error: BaseException) -> str | None:
     errors = sys.modules.get("tools.errors")
     if errors is None or not isinstance(error, errors.LookTwiceError):
         return None
-    from tools.display_text import display_text
-
     return display_text(str(error))
 
 
 def _fault(error: BaseException) -> str:
     """What to say of an error that nobody foresaw, once its traceback is kept."""
-    import traceback
-
     found = " ".join(str(error).split())[:200]
     what = ascii(f"{type(error).__name__}: {found}" if found else type(error).__name__)[1:-1]
     trace = "".join(traceback.format_exception(error))
@@ -90,8 +90,6 @@ def _fault(error: BaseException) -> str:
 
 def _keep(trace: str) -> str | None:
     """Write a traceback into the user's cache or temporary folder; the file, or None where neither can be written."""
-    import tempfile
-
     cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")  # noqa: PTH111
     for folder in (os.path.join(cache, "looktwice"), None):  # noqa: PTH118
         with contextlib.suppress(OSError, ValueError):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
-if TYPE_CHECKING:
-    from tools.profiles import Profile, Role
+from tools.errors import ModelError
+from tools.models.bundle import pack as write
+from tools.models.bundle import unpack as read
+from tools.models.checkpoints import is_hub_id, locate
+from tools.profiles import Profile, Role, available_profiles, load_profile
+from tools.profiles.inventory import inventory
 
 
 def show_fits(profile: Profile, measured: dict[str, int]) -> None:
@@ -18,9 +24,6 @@ def show_fits(profile: Profile, measured: dict[str, int]) -> None:
         profile: whose checkpoints.
         measured: bytes of the tensors of each model that was loaded, by role.
     """
-    from rich.console import Console
-    from rich.markup import escape
-
     from evals.benches.models import FORMS, SPARE, SPARE_GIB, profile_weights, smallest_gpu
 
     out = Console(highlight=False, soft_wrap=True)
@@ -56,12 +59,7 @@ def list_models(
     ] = None,
 ) -> None:
     """List the checkpoints of every profile with sizes and licences, and what is missing."""
-    from rich.console import Console
-    from rich.markup import escape
-
     from tools.models.hub import size_of
-    from tools.profiles import available_profiles, load_profile
-    from tools.profiles.inventory import inventory
 
     out = Console(highlight=False, soft_wrap=True)
     for name in (profile,) if profile else available_profiles():
@@ -83,11 +81,7 @@ def list_models(
 @models.command()
 def pull(profile: ProfileName) -> None:
     """Fetch what a profile misses; what arrived before is kept, every digest is checked."""
-    from tools.errors import ModelError
-    from tools.models.checkpoints import is_hub_id
     from tools.models.hub import fetch, is_offline, size_of
-    from tools.profiles import load_profile
-    from tools.profiles.inventory import inventory
 
     chosen = load_profile(profile)
     for item in inventory(chosen):
@@ -112,8 +106,6 @@ def check(
     profile: ProfileName = "nano", device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto"
 ) -> None:
     """Check digests, load each checkpoint, say what fits which memory; of nano, measure the stored figures again."""
-    from tools.profiles import load_profile
-
     chosen = load_profile(profile)
     if profile == "nano":
         _check_nano()
@@ -125,9 +117,7 @@ def pack(
     profile: ProfileName, bundle: Annotated[Path, typer.Argument(help="The tar file to write, such as edge.tar.")]
 ) -> None:
     """Write the checkpoints of a profile into one file, for a machine without a network."""
-    from tools.models.bundle import pack as write
     from tools.models.hub import size_of
-    from tools.profiles import load_profile
 
     manifest = write(load_profile(profile), bundle)
     typer.echo(
@@ -141,8 +131,6 @@ def unpack(
     into: Annotated[Path | None, typer.Option(help="Where checkpoints go that lay in folders of your own.")] = None,
 ) -> None:
     """Put the checkpoints of a bundle where profiles find them; every digest is checked."""
-    from tools.models.bundle import unpack as read
-
     manifest = read(bundle, into)
     for checkpoint in manifest.checkpoints:
         typer.echo(f"{checkpoint.role}: {checkpoint.source}")
@@ -158,11 +146,8 @@ def _check_loads(profile: Profile, device: str) -> dict[str, int]:
     Raises:
         ModelError: a file is damaged, or a checkpoint cannot be loaded.
     """
-    from tools.errors import ModelError
-    from tools.models.checkpoints import locate
     from tools.models.hub import verify
     from tools.models.loading import load_model
-    from tools.profiles.inventory import inventory
 
     items = inventory(profile)
     here = [item for item in items if item.state == "on disk"]
@@ -193,7 +178,6 @@ def _check_nano() -> None:
     """
     from nano.recipes.check import check as measure
     from nano.recipes.check import shipped
-    from tools.errors import ModelError
 
     differing = []
     for role in shipped():

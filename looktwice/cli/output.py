@@ -14,14 +14,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agent.events import StepEvent
+from agent.state import POLICIES, Policy, Update
+from agent.text_limits import checked_text
 from tools.display_text import display_text
+from tools.errors import InputError, LookTwiceError
+from tools.profiles import available_profiles, load_profile, readiness
 
 if TYPE_CHECKING:
     from agent import InspectionReport
     from agent.inspector import OnStep
-    from agent.state import Policy, Update
-    from tools.errors import LookTwiceError
-
 SHOWN = 6
 """At most so many ids stand behind a sentence."""
 
@@ -89,8 +91,6 @@ def cited(ids: Sequence[str]) -> str:
 
 def say_profiles() -> None:
     """Prints, for each profile, whether it is ready, and how to get the first thing that it misses."""
-    from tools.profiles import available_profiles, load_profile, readiness
-
     console = Console(highlight=False, soft_wrap=True)
     for name in available_profiles():
         states = readiness(load_profile(name))
@@ -122,9 +122,6 @@ def given_text(option: str, text: str, limit: int) -> str:
     Raises:
         tools.errors.InputError: it is too long, or its bytes are not UTF-8.
     """
-    from agent.text_limits import checked_text
-    from tools.errors import InputError
-
     try:
         known = text.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError as error:
@@ -138,8 +135,6 @@ def writable_folder(folder: Path) -> Path:
     Raises:
         tools.errors.InputError: it cannot.
     """
-    from tools.errors import InputError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -157,8 +152,6 @@ def refuse_nested(out: Path, inputs: Sequence[Path]) -> None:
     Raises:
         tools.errors.InputError: it is one of them, or contains one of them.
     """
-    from tools.errors import InputError
-
     there = Path(os.path.realpath(out))
     for path in inputs:
         if os.path.isdir(path) and Path(os.path.realpath(path)).is_relative_to(there):  # noqa: PTH112
@@ -176,8 +169,6 @@ class StepPrinter:
         Raises:
             tools.errors.InputError: the file cannot be written.
         """
-        from tools.errors import InputError
-
         self._printed, self._file = printed, file
         if file is None:
             return
@@ -194,8 +185,6 @@ class StepPrinter:
             return None
 
         def on_step(step: str, update: Update) -> None:
-            from agent.events import StepEvent
-
             event = StepEvent.of(step, update)
             if self._printed:
                 sys.stderr.write(event.in_a_line() + "\n")
@@ -213,9 +202,6 @@ def policed(policy: str) -> Policy:
     Raises:
         tools.errors.InputError: there is none; the message lists them.
     """
-    from agent.state import POLICIES
-    from tools.errors import InputError
-
     for known in POLICIES:
         if known == policy:
             return known

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from agent import Inspector
+from agent.evidence.claims import languages
 from looktwice.cli.output import Device, FalseAlarm, Looks, Profile
 
 
@@ -61,9 +63,6 @@ def ui(
         host, port, auth, without_password, products, results, language, mcp, tuple(allow_host or ())
     )
     refuse_exposure(settings)
-    from agent import Inspector
-    from agent.evidence.claims import languages
-
     # Made at once, so that a missing checkpoint is told before the page opens; its weights are loaded when first used.
     told = language if language in languages() else "en"
     inspector = Inspector(profile, device=device, looks=looks, false_alarm=false_alarm, language=told)

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from nano.world import write_gallery, write_world
+from tools.errors import InputError
 
 
 def world(
@@ -19,12 +24,6 @@ def world(
     force: Annotated[bool, typer.Option("--force", help="Replace what stands in DIRECTORY.")] = False,
 ) -> None:
     """Write the procedural product world: MVTec LOCO layout, parts, questions with answers."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from nano.world import write_gallery, write_world
-    from tools.errors import InputError
-
     if gallery is not None:
         write_gallery(gallery, seed=seed, families=families)
         typer.echo(f"{gallery}: written", err=True)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+from PIL import Image
+
+from nano.world import render
+
 HERE = Path(__file__).parent
 SEED = 77
 """Not a seed that the nano models were trained or measured on."""
@@ -36,19 +41,12 @@ def examples() -> tuple[Example, ...]:
     Raises:
         FileNotFoundError: the package was built without its examples.
     """
-    import yaml
-
     listed = yaml.safe_load((HERE / "examples.yaml").read_text(encoding="utf-8"))
     return tuple(Example(item["name"], item["product"], item["normal"]) for item in listed)
 
 
 def render_examples() -> None:
     """Renders the photos of every listed example with the nano world."""
-    import yaml
-    from PIL import Image
-
-    from nano.world import render
-
     for item in yaml.safe_load((HERE / "examples.yaml").read_text(encoding="utf-8")):
         folder = HERE / item["name"]
         (folder / "good").mkdir(parents=True, exist_ok=True)

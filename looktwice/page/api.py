@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import api as gradio_api
 
+from agent.evidence.claims import say_briefly
 from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
 from looktwice.page.security import upload_folder
@@ -120,8 +121,6 @@ class Api:
         return {"text": reply.text, "sentences": sentences, "verdict": verdict}
 
     def _learn(self, name: str, references: list[str], normal: str) -> dict[str, Any]:
-        from agent.evidence.claims import say_briefly
-
         self._page.engine.shelf.refuse_known(name)
         with tempfile.TemporaryDirectory() as folder:
             photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ipaddress
 import os
 import secrets
 import shutil
@@ -14,14 +15,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
+from fastapi import HTTPException
+from gradio_client import Client  # type: ignore[import-untyped]
 
+from looktwice.page.access import Hosts, Owners
+from looktwice.page.api import add_api
+from looktwice.page.context import PageContext
+from looktwice.page.engine import Engine
+from looktwice.page.logins import CALLER, Logins, WaitError, password_check
+from looktwice.page.security import MCP_KEY, Rules, middleware, upload_folder
+from looktwice.page.sessions import Visits
+from looktwice.page.tabs.batch import build_batch_tab
+from looktwice.page.tabs.evals import build_evals_tab
+from looktwice.page.tabs.inspect import build_inspect_tab
+from looktwice.page.tabs.products import build_products_tab
+from looktwice.page.widgets import css, head, theme
 from looktwice.page.words import words_in
+from looktwice.products import ProductStore
+from prompts import render
 from tools.errors import InputError
 
 if TYPE_CHECKING:
     from agent import Inspector
-    from looktwice.page.logins import Logins
-
 LARGEST_UPLOAD = 30 * 1024 * 1024
 """Bytes of one upload."""
 AT_ONCE = 64
@@ -56,17 +71,6 @@ def build_page(inspector: Callable[[], Inspector], settings: PageSettings) -> gr
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     _own_upload_folder()
-    from looktwice.page.api import add_api
-    from looktwice.page.context import PageContext
-    from looktwice.page.engine import Engine
-    from looktwice.page.sessions import Visits
-    from looktwice.page.tabs.batch import build_batch_tab
-    from looktwice.page.tabs.evals import build_evals_tab
-    from looktwice.page.tabs.inspect import build_inspect_tab
-    from looktwice.page.tabs.products import build_products_tab
-    from looktwice.products import ProductStore
-    from prompts import render
-
     words = words_in(settings.language)
     page = PageContext(Engine(inspector, ProductStore(settings.products)), Visits(), words, settings.results)
     with gr.Blocks(title="LookTwice", analytics_enabled=False, delete_cache=(UNUSED // 4, UNUSED)) as blocks:
@@ -105,11 +109,6 @@ def serve(blocks: gr.Blocks, settings: PageSettings, *, block: bool = True) -> s
         tools.errors.InputError: the host would show the page to others unasked, the file of passwords has a fault, or
             the port is taken.
     """
-    from looktwice.page.access import Hosts, Owners
-    from looktwice.page.logins import Logins, password_check
-    from looktwice.page.security import Rules, middleware, upload_folder
-    from looktwice.page.widgets import css, head, theme
-
     logins = Logins(password_check(settings.auth)) if settings.auth is not None else None
     refuse_exposure(settings)
     rules = Rules(
@@ -147,9 +146,6 @@ def _own_upload_folder() -> None:
 
 def _gradio_check(logins: Logins) -> Callable[[str, str], bool]:
     """A check of passwords as Gradio's login calls it."""
-    from fastapi import HTTPException
-
-    from looktwice.page.logins import CALLER, WaitError
 
     def check(name: str, word: str) -> bool:
         try:
@@ -162,9 +158,6 @@ def _gradio_check(logins: Logins) -> Callable[[str, str], bool]:
 
 def _let_mcp_call(blocks: gr.Blocks, address: str, key: str) -> None:
     """Make Gradio's MCP server call the page at its own address, and as itself, whatever its clients' headers say."""
-    from gradio_client import Client  # type: ignore[import-untyped]
-
-    from looktwice.page.security import MCP_KEY
 
     @cache
     def client() -> Any:
@@ -206,8 +199,6 @@ def is_local(host: str) -> bool:
     >>> is_local("127.0.0.1"), is_local("0.0.0.0"), is_local("localhost")
     (True, False, True)
     """
-    import ipaddress
-
     if host == "localhost":
         return True
     try:

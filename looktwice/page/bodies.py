@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.formparsers import MultiPartException
+
 Receive = Callable[[], Awaitable[Any]]
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of one request that is no upload: a call with photos as data URIs."""
@@ -100,10 +104,6 @@ def limited_upload(receive: Receive, content_type: bytes) -> Receive:
     Raises:
         RefusedError: the content type is damaged.
     """
-    from python_multipart.exceptions import FormParserError
-    from python_multipart.multipart import MultipartParser, parse_options_header
-    from starlette.formparsers import MultiPartException
-
     fields = _Fields()
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     try:
@@ -160,8 +160,6 @@ class _Fields:
         self._name, self._value = b"", b""
 
     def _finish(self) -> None:
-        from python_multipart.multipart import parse_options_header
-
         self._is_file = b"filename" in parse_options_header(self._disposition)[1]
 
     def _data(self, data: bytes, start: int, end: int) -> None:

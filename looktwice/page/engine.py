@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 from agent.text_limits import checked_text
 from looktwice.products import ProductStore
 from tools.errors import InputError
+from tools.images import FORMATS, decoded_bytes, load_sample
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
@@ -193,8 +196,6 @@ def photo_of(path: Path | str | None) -> Sample:
     Raises:
         tools.errors.InputError: there is none, it is no image, or it has too many pixels for a page.
     """
-    from tools.images import load_sample
-
     if path is None:
         raise InputError("there is no photo yet; upload, paste or take one, or choose an example.")
     try:
@@ -210,10 +211,6 @@ def pixels_of(path: Path) -> int:
     Raises:
         tools.errors.InputError: it is no photo, or is too large.
     """
-    from PIL import Image
-
-    from tools.images import FORMATS, decoded_bytes
-
     needed = decoded_bytes(path)
     if needed > LARGEST_DECODED:
         raise InputError(

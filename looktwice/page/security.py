@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+
 from looktwice.page.access import Hosts, Owners, file_fields, given_files
 from looktwice.page.bodies import LARGEST_BODY, LARGEST_FORM, Bodies, RefusedError, limited_upload, replayed
 from looktwice.page.logins import CALLER, Logins, WaitError
@@ -143,8 +147,6 @@ class PrivatePage:
 
     def _caller(self, scope: Any, path: str, headers: dict[bytes, bytes]) -> _Caller:
         """Who asks; where the page asks for passwords, a name that has logged in."""
-        from starlette.requests import HTTPConnection
-
         rules = self._rules
         key = headers.get(MCP_KEY, b"").decode("latin-1")
         if rules.mcp_key and hmac.compare_digest(key.encode(), rules.mcp_key.encode()):
@@ -296,13 +298,9 @@ async def _answer(send: Any, refusal: RefusedError) -> None:
 
 def middleware(rules: Rules) -> list[Any]:
     """What Gradio's server is wrapped in."""
-    from starlette.middleware import Middleware
-
     return [Middleware(PrivatePage, rules=rules)]
 
 
 def upload_folder() -> Path:
     """Gradio's folder of uploads and of copies that it serves."""
-    from gradio.utils import get_upload_folder
-
     return Path(get_upload_folder())

@@ -5,27 +5,23 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.components.gallery import GalleryData
 from gradio.data_classes import ImageData
+from gradio.themes import Base
 from PIL import Image
 
 from tools.drawing import FOOT, HEAT
 from tools.types import RGB, AnomalyMap, Mask
-
-if TYPE_CHECKING:
-    from gradio.themes import Base
 
 _ASSETS = Path(__file__).parent / "assets"
 
 
 def theme() -> Base:
     """The page's theme: blue for what can be done, grey for the rest; verdicts bring their own colours."""
-    import gradio as gr
-
     return gr.themes.Base(
         primary_hue=gr.themes.Color(
             "#eef6fb", "#d6eaf6", "#aed6ee", "#7fbde2", "#3d9bd0", "#0072b2", "#00629a", "#005282", "#00426a",

@@ -12,7 +12,8 @@ from evals.studies import figures, leaderboard
 def inspector(monkeypatch):
     """Instead of models, brightness."""
     made = pretend.Inspector()
-    monkeypatch.setattr("agent.Inspector", lambda *_, **__: made, raising=False)
+    for study in (figures, leaderboard):
+        monkeypatch.setattr(study, "Inspector", lambda *_, **__: made)
     return made
 
 

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import looktwice as here
+
+import looktwice.cli.doctor
 
 MAIN = "from looktwice.cli import main; main()"
-DOCTOR = "import looktwice.cli.output as say\ndef broken():\n    {}\nsay.say_profiles = broken\n" + MAIN
+DOCTOR = "import looktwice.cli.doctor as say\ndef broken():\n    {}\nsay._device = broken\n" + MAIN
 
 
 def call(code, *arguments, stdout=subprocess.PIPE, **environment):
@@ -31,8 +34,12 @@ def call(code, *arguments, stdout=subprocess.PIPE, **environment):
         ("raise MemoryError", "MemoryError"),
     ],
 )
-def test_an_exception_that_nobody_foresaw_exits_with_70_and_one_sentence(tmp_path, breaks, said):
-    result = call(DOCTOR.format(breaks), "doctor", XDG_CACHE_HOME=str(tmp_path))
+def test_an_exception_that_nobody_foresaw_exits_with_70_and_one_sentence(tmp_path, monkeypatch, breaks, said):
+    def broken():
+        exec(breaks)
+
+    monkeypatch.setattr(looktwice.cli.doctor, "_device", broken)
+    result = here("doctor", XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 70
     (line,) = result.stderr.splitlines()
     assert said in line
@@ -77,7 +84,7 @@ def test_wrong_calls_and_inputs_still_exit_with_2_and_an_interrupt_with_130(tmp_
 def test_a_reader_that_goes_away_is_neither_good_nor_anomalous_nor_a_traceback():
     gone, output = os.pipe()
     os.close(gone)
-    for arguments in (["--help"], ["doctor"]):
+    for arguments in (["--help"], ["models", "list", "nano"]):
         result = call(MAIN, *arguments, stdout=output)
         assert (result.returncode, result.stderr) == (141, "")
     os.close(output)

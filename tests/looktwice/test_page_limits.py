@@ -154,7 +154,7 @@ def float_tiff(path, width, height):
 
 
 def test_a_photo_that_decodes_to_too_many_bytes_is_refused_by_its_header(tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.images.load_sample", lambda path: pytest.fail("decoded"))
+    monkeypatch.setattr("looktwice.page.engine.load_sample", lambda path: pytest.fail("decoded"))
     clear = tmp_path / "clear.png"
     Image.new("P", (5000, 4000)).save(clear, transparency=0)
     for path, size in ((float_tiff(tmp_path / "float.tif", 6300, 6300), 873), (clear, 540)):
@@ -181,7 +181,7 @@ def test_photos_are_decoded_one_at_a_time_in_their_turn(tmp_path, monkeypatch):
         decoded.append(at_work.pop())
         return path
 
-    monkeypatch.setattr("tools.images.load_sample", load)
+    monkeypatch.setattr("looktwice.page.engine.load_sample", load)
     engine = Engine(lambda: SimpleNamespace(inspect=lambda *_, **__: "report"), ProductStore(tmp_path))
     given = {"product": None, "references": [photo] * 3, "normal": "", "on_step": print, "on_place": lambda n: None}
     visitors = [threading.Thread(target=engine.inspect, args=(photo,), kwargs=given) for _ in range(5)]

@@ -7,14 +7,12 @@ import lazy_loader
 if TYPE_CHECKING:
     from tools.models.loading import Loaded, load_model, resolve_device
     from tools.models.memory import free, gpu_gib, is_out_of_memory, ladder, load_lightest_needed
-    from tools.models.packages import packaged_checkpoint
 else:
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
         submod_attrs={
             "loading": ["Loaded", "load_model", "resolve_device"],
             "memory": ["free", "gpu_gib", "is_out_of_memory", "ladder", "load_lightest_needed"],
-            "packages": ["packaged_checkpoint"],
         },
     )
 
@@ -26,6 +24,5 @@ __all__ = [
     "ladder",
     "load_lightest_needed",
     "load_model",
-    "packaged_checkpoint",
     "resolve_device",
 ]

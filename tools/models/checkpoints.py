@@ -15,9 +15,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from tools import models
 from tools.documents import read_json
 from tools.errors import InputError, ModelError
+from tools.models.packages import packaged_checkpoint
 from tools.profiles.specification import ModelSpec
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -44,7 +44,7 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Path:
     """
     package = getattr(spec, "package", None)
     if package is not None:
-        return models.packaged_checkpoint(package)
+        return packaged_checkpoint(package)
     folder = Path(spec.source).expanduser()
     if folder.is_dir():
         return folder.resolve()

@@ -10,10 +10,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import timm
-import torch
-from safetensors.torch import save
-
 from tools.errors import ModelError
 from tools.files import write_atomic
 from tools.user_cache import cache_folder
@@ -96,6 +92,10 @@ def _converted(path: Path, known: PackagedWeights, folder: Path) -> Path:
     config, weights = folder / "config.json", folder / "model.safetensors"
     if config.is_file() and weights.is_file() and _digest(weights) == json.loads(config.read_bytes()).get("sha256"):
         return folder
+    import timm  # heavy, and needed once a machine
+    import torch
+    from safetensors.torch import save
+
     theirs = torch.load(path, weights_only=True, map_location="cpu")
     ours = timm.create_model(known.architecture, pretrained=False).state_dict()
     if [v.shape for v in theirs.values()] != [v.shape for v in ours.values()]:

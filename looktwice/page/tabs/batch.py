@@ -24,6 +24,7 @@ from looktwice.products import fresh
 from prompts import render
 from tools.display_text import csv_text
 from tools.errors import InputError
+from tools.images import SUFFIXES
 
 if TYPE_CHECKING:
     from agent import Product
@@ -153,8 +154,6 @@ def run_batch(
     visit.batch.clear()
 
     def work(say: Callable[[str], None]) -> None:
-        from tools.images import SUFFIXES
-
         found = [p for p in photos if p.suffix.lower() in SUFFIXES]
         if not found:
             raise InputError(page.words["batch_none"])

@@ -12,6 +12,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from looktwice.page.context import PageContext
 from looktwice.page.words import Words
@@ -99,8 +100,6 @@ def _lines(text: str) -> list[PredictionLine]:
 
 def roc(lines: Sequence[PredictionLine]) -> Points | None:
     """(n, 2) of false-alarm rate and found share; None without both kinds of photo."""
-    from sklearn.metrics import roc_curve
-
     truth = _truth(lines)
     if truth.size == 0 or truth.all() or not truth.any():
         return None
@@ -110,8 +109,6 @@ def roc(lines: Sequence[PredictionLine]) -> Points | None:
 
 def precision_recall(lines: Sequence[PredictionLine]) -> Points | None:
     """(n, 2) of recall and precision; None without both kinds of photo."""
-    from sklearn.metrics import precision_recall_curve
-
     truth = _truth(lines)
     if truth.size == 0 or truth.all() or not truth.any():
         return None
