@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from command_line import looktwice
 
 from looktwice.examples import examples
 
@@ -18,16 +19,8 @@ def photo():
     return next(e for e in examples() if e.name == "wood").photos[0]
 
 
-def talk(*arguments, lines="", cwd=None):
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments), "--profile", "nano"],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=cwd,
-        check=False,
-    )
+def talk(*arguments, lines="", cwd="."):
+    return looktwice("chat", *arguments, "--profile", "nano", lines=lines, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, lines, photo, run
+from command_line import looktwice as here
 
 from agent.report.files import write_report
 from agent.report.model import InspectionReport
@@ -51,19 +52,23 @@ def test_a_name_that_is_not_utf_8_gives_whole_reports_and_json(tmp_path, wood, f
     (written.parent / "report.html").read_bytes().decode("utf-8")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_a_terminal_of_another_encoding_does_not_end_the_run(tmp_path, wood, encoding):
+def in_a_process(*arguments, encoding):
+    """The command line in a process whose locale has no other characters than ASCII."""
+    result = looktwice(*arguments, LC_ALL="C", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    return result.returncode, result.stdout.decode(encoding), result.stderr.decode(encoding)
+
+
+@pytest.mark.parametrize(("encoding", "call"), [("ascii", in_a_process), ("cp1252", here), ("utf-8", here)])
+def test_a_terminal_of_another_encoding_does_not_end_the_run(tmp_path, wood, encoding, call):
     (tmp_path / "\u00e9\u4e2d.png").write_bytes(wood)
     (tmp_path / RAW).write_text("no photo")
     (tmp_path / "\u4e2d-text.png").write_text("no photo")
-    terminal = {"LC_ALL": "C", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     photos = sorted(tmp_path.iterdir())
     for more in ((), ("--json",), ("--out", tmp_path / "out")):
-        result = looktwice("inspect", *photos, *more, "--profile", "nano", **terminal)
-        assert result.returncode == 2, result.stderr
-        assert b"Traceback" not in result.stderr
-        assert b"1 inspected" in result.stderr
-        told = result.stdout.decode(encoding)
+        status, told, complaints = call("inspect", *photos, *more, "--profile", "nano", encoding=encoding)
+        assert status == 2, complaints
+        assert "Traceback" not in complaints
+        assert "1 inspected" in complaints
         if "--json" in more:
             assert json.loads(told)["image"].endswith("\u00e9\u4e2d.png")
 
@@ -72,9 +77,9 @@ def test_a_reference_whose_name_is_not_utf_8_is_told_in_characters(tmp_path, woo
     (tmp_path / RAW).write_bytes(wood)
     (tmp_path / "a.png").write_bytes(wood)
     arguments = ("--ref", tmp_path / RAW, "--json", "--out", tmp_path / "out", "--profile", "nano")
-    result = looktwice("inspect", tmp_path / "a.png", *arguments)
+    result = here("inspect", tmp_path / "a.png", *arguments)
     assert result.returncode in (0, 1), result.stderr
-    assert json.loads(result.stdout.decode("utf-8"))["references"] == ["\\xff.png"]
+    assert json.loads(result.stdout)["references"] == ["\\xff.png"]
 
 
 def test_two_names_that_would_be_shown_alike_have_a_row_and_a_report_each(tmp_path):

@@ -1,28 +1,16 @@
 """`looktwice inspect` as a person calls it: exit status, JSON alone on standard output, one sentence for bad input."""
 
 import json
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import looktwice
 from PIL import Image
 
 from looktwice.cli.inspect import spread_refs
 from looktwice.examples import examples
-
-
-def looktwice(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-c", "from looktwice.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=cwd,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import looktwice
 
 from agent.products.spec import ProductSpec
 from looktwice.examples import examples
-
-CALL = "from looktwice.cli import main; main()"
-
-
-def looktwice(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", CALL, *map(str, arguments)],
-        capture_output=True, text=True, check=False, cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-    )  # fmt: skip
 
 
 @pytest.fixture
