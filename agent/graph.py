@@ -117,13 +117,14 @@ def after_suspect(state: InspectionState) -> Route:
 
 
 def timed(name: str) -> Step:
-    """The step of that name, with its seconds added to its update."""
+    """The step of that name; its update also tells its seconds and the models that are loaded after it."""
     step: Step = getattr(steps, name)
 
     def run(state: InspectionState, runtime: Runtime[Context]) -> Update:
         start = perf_counter()
         update = step(state, runtime)
         update["seconds"] = {name: perf_counter() - start}
+        update["models"] = runtime.context.toolbox.describe()
         return update
 
     run.__name__ = name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
     from agent.calibration.maps import Calibration
     from agent.chat import Chat
+    from agent.inspection_store import InspectionStore
     from agent.products.revision import Check
     from agent.state import Context, InspectionState, Policy, Update
+    from tools.profiles.catalog import Profile
 
 Photo = Union[Path, str, RGB, Sample, "Image"]
 """A path, an RGB array (H, W, 3) uint8, a PIL image of any mode, or a sample decoded before."""
@@ -43,6 +46,7 @@ class Inspector:
         policy: Policy = "fixed",
         debias: bool = True,
         language: str = "en",
+        store: Path | str | None = None,
     ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
 
@@ -58,9 +62,13 @@ class Inspector:
                 narrator pick from what is worth its time, "none" takes none.
             debias: whether the narrator's leaning is taken out of its yes and no; off only to measure what that gives.
             language: of the explanation, such as "en"; `agent.evidence.claims.languages()` lists them.
+            store: SQLite file that keeps the latest 100 inspections. One that was stopped goes on after its last step
+                when it is called again with the same photo, product and options, also by another process; a finished
+                one is read. Weights, profile and calibration must be the same.
 
         Raises:
-            tools.errors.InputError: prior, false_alarm, looks, policy or language out of range.
+            tools.errors.InputError: prior, false_alarm, looks, policy or language out of range, or the store cannot be
+                used.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
         from agent.calibration.maps import Calibration
@@ -97,8 +105,20 @@ class Inspector:
         self._graph = build_graph()
         self._made_with = {
             "profile": profile, "device": device, "looks": looks, "prior": prior, "false_alarm": false_alarm,
-            "calibration": calibration, "policy": policy, "debias": debias, "language": language,
+            "calibration": calibration, "policy": policy, "debias": debias, "language": language, "store": store,
         }  # fmt: skip
+        self._store = None if store is None else self._opened_store(store, chosen)
+
+    def _opened_store(self, path: Path | str, profile: Profile) -> InspectionStore:
+        from agent.inspection_store import InspectionStore
+        from tools.profiles.catalog import digests
+
+        options = {key: value for key, value in self._made_with.items() if key not in ("calibration", "store")}
+        identity = {
+            "version": version("looktwice"), "options": options, "profile": profile.model_dump(mode="json"),
+            "weights": digests(profile), "calibration": self._context.calibration.model_dump(mode="json"),
+        }  # fmt: skip
+        return InspectionStore(path, identity)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what the inspector was made with; another process loads its models when it first needs them."""
@@ -240,22 +260,25 @@ class Inspector:
     ) -> Iterator[tuple[str, Update, InspectionState]]:
         """Inspects one photo step by step: each step's name, what it changed, and the state after it.
 
-        The next step runs when the next item is asked for. Arguments and errors are those of `inspect`.
+        The next step runs when the next item is asked for. Arguments and errors are those of `inspect`. With a store
+        the first item is the first step that the store does not have, or the last step of a finished inspection.
         """
         from agent.graph import run_steps
         from agent.state import Request
 
         checked_text("description of a good part", normal, DESCRIPTION)
         checked_text("question", question, QUESTION)
-        request = Request(
-            _photo(photo), product, tuple(_photo(r) for r in references), normal=normal, question=question
-        )
+        # What is kept is known by its pixels, so that photos are decoded before the first step.
+        taken: Callable[[Photo], Path | Sample] = _photo if self._store is None else _sample
+        request = Request(taken(photo), product, tuple(taken(r) for r in references), normal=normal, question=question)
+        if self._store is not None:
+            return self._store.steps(request, self._context)
         return run_steps(self._graph, request, self._context)
 
     def _report(self, state: InspectionState) -> InspectionReport:
         return InspectionReport.of_state(
             state,
-            models=self._context.toolbox.describe(),
+            models=dict(state.models),
             profile=self.profile,
             language=self._context.language,
         )

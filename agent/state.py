@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import add
+from operator import add, or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
@@ -137,6 +137,8 @@ class InspectionState(Request):
     answer: str | None = None
     """The narrator's words on the question, or None where nothing was asked."""
     seconds: Annotated[dict[str, float], add_seconds] = field(default_factory=dict)
+    models: Annotated[dict[str, dict[str, str]], or_] = field(default_factory=dict)
+    """The models that took part, by role, as `Toolbox.describe` tells them."""
 
 
 @dataclass
@@ -161,6 +163,7 @@ class Update(TypedDict, total=False):
     explanation: tuple[Sentence, ...]
     answer: str
     seconds: dict[str, float]
+    models: dict[str, dict[str, str]]
 
 
 class OutOfOrderError(RuntimeError):

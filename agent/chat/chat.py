@@ -15,7 +15,8 @@ from agent.chat.case import Case
 from agent.chat.graph import build_chat_graph
 from agent.chat.records import ChatTurn, PartFact, PendingChange, Reply, restored
 from agent.chat.state import ChatContext, Question
-from agent.chat.store import checked_thread, close, damage_as_input_error, open_store, prune, refuse_other
+from agent.chat.store import KEPT, checked_thread, open_store, refuse_other
+from agent.checkpoints import damage_as_input_error, prune
 from agent.products.spec import ProductSpec
 from agent.report.model import InspectionReport
 from agent.text_limits import QUESTION, checked_text
@@ -110,7 +111,7 @@ class Chat:
 
     def close(self) -> None:
         """Closes the store; what was said is kept."""
-        close(self._saver)
+        self._saver.conn.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -179,7 +180,7 @@ class Chat:
             elif on_text is not None:
                 on_text(f" {chunk}" if pieces else str(chunk))
                 pieces += 1
-        prune(self._saver, self.thread)
+        prune(self._saver, self.thread, KEPT)
         changed = self._case.report is not before
         return Reply(
             restored(values["sentences"]),

@@ -34,20 +34,24 @@ def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Learns a product from the references and the user's sentence; once for the same ones."""
     if state.product is not None:
         return Update()
-    context = runtime.context
+    return Update(product=learned_product(runtime.context, state.good, state.normal))
+
+
+def learned_product(context: Context, references: tuple[Sample, ...], normal: str) -> Product:
+    """The product of references and a sentence, from the inspector's cache where it was learned before."""
 
     def learned() -> Product:
         return learn(
             context.toolbox,
             "product",
-            state.good,
-            describe=state.normal,
+            references,
+            describe=normal,
             detection=context.calibration.detection,
             measuring=context.calibration.measuring,
         )
 
-    key = hashlib.sha256("\n".join([state.normal, *(s.digest for s in state.good)]).encode()).hexdigest()
-    return Update(product=context.cache.learned.get(key, learned))
+    key = hashlib.sha256("\n".join([normal, *(s.digest for s in references)]).encode()).hexdigest()
+    return context.cache.learned.get(key, learned)
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:

@@ -46,6 +46,10 @@ def inspect(
         str, typer.Option(help="How second looks are chosen: fixed, chosen (by the narrator), none.")
     ] = "fixed",
     language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en",
+    store: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file of inspections; one that was stopped resumes from it."),
+    ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print each step as it ends, on standard error.")] = False,
     trace_out: Annotated[Path | None, typer.Option(help="A file that gets each step as a line of JSON.")] = None,
     workers: Annotated[
@@ -95,6 +99,7 @@ def inspect(
         false_alarm=false_alarm,
         policy=policed(policy),
         language=language,
+        store=store,
     )
     if many and out is not None:
         from looktwice.batch.command import inspect_many

@@ -1,0 +1,146 @@
+"""Writes the state of an inspection as MessagePack and restores nothing but listed types: no pickle, no import."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ormsgpack
+from numpy.typing import NDArray
+
+from agent.evidence.claims import Sentence
+from agent.evidence.types import Claim, Evidence, Hypothesis, Look, Option, Verdict
+from agent.products.spec import Product
+from agent.rules import MeasuredParts
+from agent.state import Glance, Request
+from tools.parts import Explanation, Misfit
+from tools.types import AnomalyMap, Box, Measures, Part, Region, Sample
+
+TYPES: tuple[type, ...] = (
+    AnomalyMap, Box, Claim, Evidence, Explanation, Glance, Hypothesis, Look, MeasuredParts, Measures, Misfit, Option,
+    Part, Region, Request, Sentence, Verdict,
+)  # fmt: skip
+"""What a state is made of."""
+DTYPES = ("|b1", "|u1", "<i8", "<f4", "<f8")
+"""Types of arrays, as numpy writes them."""
+OPTIONS = (
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_NON_STR_KEYS
+    | ormsgpack.OPT_REPLACE_SURROGATES
+)
+_BY_NAME = {cls.__name__: cls for cls in TYPES}
+_TUPLE, _OBJECT, _ARRAY, _SAMPLE, _PRODUCT = range(5)
+
+
+class StateSerializer:
+    """A serializer of LangGraph for one inspection.
+
+    Photos and the product are written as references: the caller of an inspection gives them again when it resumes.
+    """
+
+    def __init__(self, samples: Iterable[Sample], product: Callable[[], Product]) -> None:
+        """Takes what references stand for.
+
+        Args:
+            samples: the photo and the reference photos.
+            product: called when a state that has a product is restored.
+        """
+        self._samples = {sample.digest: sample for sample in samples}
+        self._product = product
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """The name of the format, and the bytes.
+
+        Raises:
+            TypeError: a type that is not listed.
+        """
+        return "looktwice-state", self._written(obj)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """What was written.
+
+        Raises:
+            ValueError: another format, a type that is not listed, or bytes that do not fit together.
+        """
+        name, content = data
+        if name != "looktwice-state":
+            raise ValueError(f"the format is '{name}', not 'looktwice-state'")
+        return self._read(content)
+
+    def _written(self, value: Any) -> bytes:
+        return ormsgpack.packb(value, default=self._packed, option=OPTIONS)
+
+    def _read(self, content: bytes) -> Any:
+        return ormsgpack.unpackb(content, ext_hook=self._unpacked, option=ormsgpack.OPT_NON_STR_KEYS)
+
+    def _packed(self, value: Any) -> Any:
+        """What MessagePack has no form for, as an extension."""
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, BaseException | Path):
+            return str(value)
+        name = type(value).__name__
+        if isinstance(value, Sample) and value.digest in self._samples:
+            code, content = _SAMPLE, value.digest.encode()
+        elif isinstance(value, Product):
+            code, content = _PRODUCT, b""
+        elif isinstance(value, np.ndarray):
+            code, content = _ARRAY, self._written(_array_fields(value))
+        elif _BY_NAME.get(name) is type(value):
+            code, content = _OBJECT, self._written([name, _values(value)])
+        elif type(value) is tuple:
+            code, content = _TUPLE, self._written(list(value))
+        else:
+            raise TypeError(f"a {name} that is not known to the inspection cannot be kept in its store")
+        return ormsgpack.Ext(code, content)
+
+    def _unpacked(self, code: int, content: bytes) -> Any:
+        """The value of an extension; raises ValueError for what it is not."""
+        if code == _PRODUCT:
+            return self._product()
+        if code == _SAMPLE:
+            digest = bytes(content).decode("ascii")
+            if digest not in self._samples:
+                raise ValueError("a photo that is neither the inspected one nor a reference")
+            return self._samples[digest]
+        value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY) else None
+        if not isinstance(value, list):
+            raise ValueError(f"an extension of type {code} that is not known or not whole")
+        if code == _TUPLE:
+            return tuple(value)
+        if code == _ARRAY:
+            return _array(*value)
+        name, values = value
+        if name not in _BY_NAME:
+            raise ValueError(f"a type '{name}' that is not listed")
+        return _BY_NAME[name](**values)
+
+
+def _values(value: Any) -> dict[str, Any]:
+    """The fields of a listed type."""
+    return value._asdict() if isinstance(value, Box) else {f.name: getattr(value, f.name) for f in fields(value)}
+
+
+def _array_fields(value: NDArray[Any]) -> list[Any]:
+    """Type, shape and bytes; eight Booleans are one byte."""
+    if value.dtype.str not in DTYPES:
+        raise TypeError(f"an array of {value.dtype} cannot be kept in a store of inspections")
+    content = np.packbits(value) if value.dtype == bool else np.ascontiguousarray(value)
+    return [value.dtype.str, list(value.shape), content.tobytes()]
+
+
+def _array(dtype: str, shape: list[int], content: bytes) -> NDArray[Any]:
+    """An array of its own; raises ValueError where its bytes are of another number than its shape."""
+    if dtype not in DTYPES:
+        raise ValueError(f"an array of '{dtype}' is not listed")
+    if dtype != "|b1":
+        return np.frombuffer(content, dtype=dtype).reshape(shape).copy()
+    size = math.prod(shape)
+    if not 0 <= size <= 8 * len(content) < size + 8:
+        raise ValueError("a mask of another size than its bytes")
+    return np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=size).astype(bool).reshape(shape)
