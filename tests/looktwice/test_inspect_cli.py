@@ -138,3 +138,12 @@ def test_a_very_small_photo_is_refused_with_the_least_size(tmp_path):
 def test_the_version_is_said_without_a_command():
     result = looktwice("--version")
     assert (result.returncode, result.stdout) == (0, f"looktwice {version('looktwice')}\n")
+
+
+def test_a_finished_inspection_is_read_from_its_store(example, tmp_path):
+    asked = ["--ref", example.references[0], "--store", tmp_path / "inspections.sqlite", "--trace", "--json"]
+    first, again = (looktwice("inspect", example.photos[-1], *asked, "--profile", "nano") for _ in range(2))
+    assert "intake" in first.stderr and "intake" not in again.stderr and "explain" in again.stderr
+    assert (again.returncode, again.stdout) == (first.returncode, first.stdout)
+    other = looktwice("inspect", example.photos[-1], *asked, "--profile", "nano", "--looks", "0")
+    assert "intake" in other.stderr

@@ -182,7 +182,8 @@ def test_photos_are_decoded_one_at_a_time_in_their_turn(tmp_path, monkeypatch):
         return path
 
     monkeypatch.setattr("looktwice.page.engine.load_sample", load)
-    engine = Engine(lambda: SimpleNamespace(inspect=lambda *_, **__: "report"), ProductStore(tmp_path))
+    report = SimpleNamespace(state=None)
+    engine = Engine(lambda: SimpleNamespace(inspect=lambda *_, **__: report), ProductStore(tmp_path))
     given = {"product": None, "references": [photo] * 3, "normal": "", "on_step": print, "on_place": lambda n: None}
     visitors = [threading.Thread(target=engine.inspect, args=(photo,), kwargs=given) for _ in range(5)]
     [v.start() for v in visitors]
