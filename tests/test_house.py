@@ -85,6 +85,22 @@ def test_imports_stand_at_the_top_but_where_they_avoid_loading_what_may_not_be_n
     assert len(inner) <= most, inner
 
 
+@pytest.mark.parametrize(
+    ("room", "most"), [("looktwice", 9), ("evals", 12), ("agent", 11), ("tools", 7), ("nano", 12), ("prompts", 7)]
+)
+def test_no_function_takes_more_parameters_than_these(room, most):
+    many = [
+        f"{path.relative_to(ROOT)}: {function.name}"
+        for path in FILES
+        if path.is_relative_to(ROOT / room)
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for given in [[*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]]
+        if len([a for a in given if a.arg not in ("self", "cls")]) > most
+    ]
+    assert many == []
+
+
 def test_no_machine_path_or_registry_host_is_written_down():
     names = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split("\n")
     hosts = ["pypi" + ".org", "files.python" + "hosted", "/wo" + "rk/", "/ro" + "ot/"]

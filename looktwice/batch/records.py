@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.report.files import replaceable
@@ -92,15 +93,22 @@ Reports = Literal["all", "anomalous", "none"]
 class BatchOptions:
     """What the command line says of a batch."""
 
-    workers: int | None = None
-    watch: bool = False
-    every: float = 2.0
-    idle: float | None = None
-    reports: Reports = "all"
-    patience: float = 600.0
-    ray: str | None = None
-    metrics_port: int | None = None
-    spans: bool = False
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of a batch with --out; by default as many as the machine bears.")
+    ] = None
+    reports: Annotated[
+        Reports,
+        typer.Option(help="Of a batch: which photos get a report's folder beside their line of results.jsonl."),
+    ] = "all"
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with photos that come into the folders.")] = False
+    every: Annotated[float, typer.Option(help="Seconds between two looks of --watch.")] = 2.0
+    idle: Annotated[float | None, typer.Option(help="End --watch after so many seconds without a new photo.")] = None
+    patience: Annotated[float, typer.Option(help="Seconds that one photo may take in a process of a batch.")] = 600.0
+    ray: Annotated[str | None, typer.Option(help="Inspect a batch on a Ray cluster: its address, or local.")] = None
+    metrics_port: Annotated[int | None, typer.Option(help="Serve a batch's counters for Prometheus here.")] = None
+    spans: Annotated[
+        bool, typer.Option("--spans", help="Send a batch's OpenTelemetry spans, where the OTEL_* variables say.")
+    ] = False
 
     @property
     def asked(self) -> bool:

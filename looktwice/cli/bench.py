@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent import Inspector
-from looktwice.cli.output import Device
+from looktwice.cli.options import Device
 from looktwice.examples import examples
 from tools.errors import InputError
 
@@ -55,10 +56,40 @@ def show_models(profile: str, device: str, json: bool, say: Callable[[str], None
         )
 
 
-def show_peers(
-    profile: str, *, limit: int, seed: int, shots: int, peer: str | None, out: Path | None, json: bool, device: str,
-    say: Callable[[str], None],
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class BenchSize:
+    """What is timed, and how often."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            help="An open_clip architecture; its weights are random, speed does not depend on them. For loop: large "
+            "adds a narrator of LLaVA-OneVision 0.5 B's size, none leaves it out."
+        ),
+    ] = "ViT-B-16-plus-240"
+    batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4
+    repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3
+    images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2
+    ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None
+    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500
+
+
+@dataclass(frozen=True)
+class PeerOptions:
+    """The bench of peers: on which weights and photos, and beside which environment."""
+
+    profile: Annotated[str, typer.Option(help="Of the bench of peers: whose weights everybody runs on.")] = "nano"
+    limit: Annotated[int, typer.Option(min=1, help="Photos of each split of the bench of peers.")] = 40
+    seed: Annotated[int, typer.Option(help="Of the photos of the bench of peers.")] = 20261125
+    shots: Annotated[int, typer.Option(min=1, help="References of each product of the bench of peers.")] = 4
+    peer: Annotated[str | None, typer.Option(help="Python of an environment with anomalib; this one by default.")] = (
+        None
+    )
+    out: Annotated[Path | None, typer.Option(help="Folder for peers.md and peers.json.")] = None
+
+
+def show_peers(options: PeerOptions, *, json: bool, device: str, say: Callable[[str], None]) -> None:
     """Measures and prints; with `out` both forms are written there as well.
 
     Raises:
@@ -66,13 +97,20 @@ def show_peers(
     """
     from evals.benches.peers import bench_peers
 
+    out = options.out
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{out}: cannot be made a folder ({error}); give another --out.") from error
     found = bench_peers(
-        profile, limit=limit, seed=seed, shots=shots, device=device, peer=peer or sys.executable, say=say
+        options.profile,
+        limit=options.limit,
+        seed=options.seed,
+        shots=options.shots,
+        device=device,
+        peer=options.peer or sys.executable,
+        say=say,
     )
     plain, table = json_format.dumps(found.as_dict(), indent=2), found.markdown()
     if out is not None:
@@ -93,27 +131,9 @@ def bench(
             "and speed beside anomalib's PatchCore and WinCLIP, LogSAD's rules and the bare narrator."
         ),
     ] = "patch",
-    model: Annotated[
-        str,
-        typer.Option(
-            help="An open_clip architecture; its weights are random, speed does not depend on them. For loop: large "
-            "adds a narrator of LLaVA-OneVision 0.5 B's size, none leaves it out."
-        ),
-    ] = "ViT-B-16-plus-240",
-    batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4,
-    repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the fastest counts.")] = 3,
-    images: Annotated[int, typer.Option(min=10, help="Photos of the benches of memory and soak.")] = 1000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of the bench of batches.")] = 2,
-    ray: Annotated[str | None, typer.Option(help="The processes are a Ray cluster's: its address, or local.")] = None,
-    turns: Annotated[int, typer.Option(min=0, help="Questions of the soak.")] = 500,
-    profile: Annotated[str, typer.Option(help="Of the bench of peers: whose weights everybody runs on.")] = "nano",
-    limit: Annotated[int, typer.Option(min=1, help="Photos of each split of the bench of peers.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of the photos of the bench of peers.")] = 20261125,
-    shots: Annotated[int, typer.Option(min=1, help="References of each product of the bench of peers.")] = 4,
-    peer: Annotated[
-        str | None, typer.Option(help="Python of an environment with anomalib; this one by default.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for peers.md and peers.json.")] = None,
+    *,
+    size: BenchSize,
+    peers: PeerOptions,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -124,26 +144,26 @@ def bench(
         progress.print(f"measuring {what} ...")
 
     if name == "models":
-        show_models("edge" if model == "ViT-B-16-plus-240" else model, device, json, say)
+        show_models("edge" if size.model == "ViT-B-16-plus-240" else size.model, device, json, say)
     elif name == "peers":
-        show_peers(profile, limit=limit, seed=seed, shots=shots, peer=peer, out=out, json=json, device=device, say=say)
+        show_peers(peers, json=json, device=device, say=say)
     elif name == "loop":
-        _loop(model, repeat, device, json, say)
+        _loop(size.model, size.repeat, device, json, say)
     elif name == "parts":
         from evals.benches.parts import bench_parts
 
-        parts = bench_parts(repeat=repeat, device=device, say=say)
+        parts = bench_parts(repeat=size.repeat, device=device, say=say)
         _told(json, parts.as_dict(), lambda: _show_parts(shown, parts))
     elif name == "batch":
-        _batch(images, workers, ray, device, json, progress)
+        _batch(size.images, size.workers, size.ray, device, json, progress)
     elif name == "soak":
-        _soak(images, turns, device, json, progress)
+        _soak(size.images, size.turns, device, json, progress)
     elif name == "memory":
-        _memory(model, images, device, json, progress)
+        _memory(size.model, size.images, device, json, progress)
     else:
         from evals.benches.patch import bench_patch
 
-        patch = bench_patch(model, batch=batch, repeat=repeat, device=device, say=say)
+        patch = bench_patch(size.model, batch=size.batch, repeat=size.repeat, device=device, say=say)
         _told(json, patch.as_dict(), lambda: _show_patch(shown, patch))
 
 

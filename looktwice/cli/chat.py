@@ -13,7 +13,8 @@ from agent.chat.records import worded
 from agent.chat.store import checked_thread, kept_report, refuse_other
 from agent.text_limits import DESCRIPTION
 from looktwice.cli.learn import PRODUCTS, load_product
-from looktwice.cli.output import Device, Looks, Profile, cited, given_text
+from looktwice.cli.options import Device, Looks, Profile
+from looktwice.cli.output import cited, given_text
 from tools.display_text import display_text
 from tools.files import exclusive
 from tools.images import load_sample

@@ -18,6 +18,7 @@ from looktwice.cli.eval import evaluate
 from looktwice.cli.inspect import inspect
 from looktwice.cli.learn import learn
 from looktwice.cli.models import models
+from looktwice.cli.options import grouped
 from looktwice.cli.ui import ui
 from looktwice.cli.world import world
 
@@ -78,12 +79,12 @@ def everything(
 
 
 app.command()(demo)
-app.command()(inspect)
-app.command()(learn)
+app.command()(grouped(inspect))
+app.command()(grouped(learn))
 app.command()(chat)
-app.command("eval")(evaluate)
-app.command()(bench)
+app.command("eval")(grouped(evaluate))
+app.command()(grouped(bench))
 app.command()(world)
 app.command()(doctor)
-app.command()(ui)
+app.command()(grouped(ui))
 app.add_typer(models, name="models")

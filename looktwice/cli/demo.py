@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from agent import Inspector
-from looktwice.cli.output import Device, Profile, Speaker, writable_folder
+from looktwice.cli.options import Device, Profile
+from looktwice.cli.output import Speaker, writable_folder
 from looktwice.examples import examples
 
 

@@ -25,7 +25,8 @@ from evals.datasets.registry import QUESTIONED, data_folder
 from evals.datasets.visa import open_visa_dr
 from evals.run.compare import compare
 from evals.run.results import Results, RunSettings
-from looktwice.cli.output import Device, Looks, Profile, writable_folder
+from looktwice.cli.options import ModelOptions
+from looktwice.cli.output import writable_folder
 from tools.display_text import display_text
 from tools.errors import InputError, ModelError
 from tools.files import write_atomic
@@ -39,25 +40,38 @@ GAIN = "gain.md"
 
 
 @dataclass(frozen=True)
-class AnswerOptions:
-    """What the command line said."""
+class DataOptions:
+    """Which photos of a benchmark are taken."""
 
-    bench: str
-    root: Path | None
-    categories: list[str] | None
-    shots: int
-    limit: int | None
-    seed: int
-    by: Literal["both", "narrator", "agent"]
-    sbert: str
-    judge: str
-    judge_model: str
-    profile: str
-    device: str
-    looks: int
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set; world and medleys need none.")] = None
+    category: Annotated[list[str] | None, typer.Option(help="A category; repeat for several.")] = None
+    shots: Annotated[
+        int | None,
+        typer.Option(min=0, help="References for each category; 4, but 1 on pairs and mmad, 0 on visa-dr."),
+    ] = None
+    limit: Annotated[int | None, typer.Option(min=2, help="Cases over all categories.")] = None
+    seed: Annotated[int, typer.Option(help="Of the references, and of rendered images; of the first medley.")] = 0
+    split: Annotated[Literal["trained", "heldout", "all"], typer.Option(help="Families of the world.")] = "heldout"
+    style: Annotated[Literal["plain", "shift"], typer.Option(help="Style of the world.")] = "plain"
+    words: Annotated[bool, typer.Option(help="Give the data set's sentence on what good means.")] = True
 
 
-def ask(asked: AnswerOptions, out: Path, *, json: bool) -> dict[str, Results]:
+@dataclass(frozen=True)
+class GradingOptions:
+    """Who answers the questions of a benchmark, and what grades the answers."""
+
+    by: Annotated[
+        Literal["both", "narrator", "agent"],
+        typer.Option(help="On visa-dr and mmad: who answers, the bare narrator, the whole agent, or both in turn."),
+    ] = "both"
+    sbert: Annotated[str, typer.Option(help="Folder or Hub id of the sentence encoder that grades answers.")] = ""
+    judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server that grades answers.")] = ""
+    judge_model: Annotated[str, typer.Option(help="The judge's model.")] = ""
+
+
+def ask(
+    bench: str, data: DataOptions, grading: GradingOptions, models: ModelOptions, out: Path, *, json: bool
+) -> dict[str, Results]:
     """Runs one or both respondents, each in a folder of its own; of both, writes what the agent gains as one table.
 
     Raises:
@@ -67,23 +81,37 @@ def ask(asked: AnswerOptions, out: Path, *, json: bool) -> dict[str, Results]:
     from evals.qa.respondents import respondent
     from evals.qa.runner import answer_all
 
-    items = _items(asked)
-    graders = _graders(asked)
-    profile = resolve_profile(asked.profile)
-    models = digests(profile)
+    shots = data.shots if data.shots is not None else {"mmad": 1}.get(bench, 0)
+    items = _items(bench, data, shots)
+    graders = _graders(bench, grading)
+    profile = resolve_profile(models.profile)
+    weights = digests(profile)
     found: dict[str, Results] = {}
-    for by in _who(asked.by):
+    for by in _who(grading.by):
         settings = RunSettings(
-            benchmark=asked.bench, profile=profile.name, shots=asked.shots, seed=asked.seed, limit=asked.limit,
-            split="test", style="plain", categories=tuple(sorted({item.category for item in items})),
-            looks=asked.looks if by == "agent" else 0, words=False, by=by,
-            models=models if by == "agent" else {"narrator": models.get("narrator", "")},
-        )  # fmt: skip
+            benchmark=bench,
+            profile=profile.name,
+            shots=shots,
+            seed=data.seed,
+            limit=data.limit,
+            split="test",
+            style="plain",
+            categories=tuple(sorted({item.category for item in items})),
+            looks=models.looks if by == "agent" else 0,
+            words=False,
+            by=by,
+            models=weights if by == "agent" else {"narrator": weights.get("narrator", "")},
+        )
         with Progress(f"asking the {by}") as progress:
             found[by] = answer_all(
-                respondent(by, asked.profile, asked.device, asked.looks), items, settings, out / by,
-                graders=graders, device=asked.device, progress=progress.tell,
-            )  # fmt: skip
+                respondent(by, models.profile, models.device, models.looks),
+                items,
+                settings,
+                out / by,
+                graders=graders,
+                device=models.device,
+                progress=progress.tell,
+            )
         # The narrator's weights go before the agent's own copy comes.
         gc.collect()
     if len(found) == 2:
@@ -95,23 +123,21 @@ def _who(by: str) -> tuple[By, ...]:
     return ("narrator", "agent") if by == "both" else (cast("By", by),)
 
 
-def _items(asked: AnswerOptions) -> list[PhotoQuestions]:
-    root = data_folder(asked.bench, asked.root)
-    if asked.bench == "visa-dr" and asked.shots:
-        raise InputError(
-            f"--shots is {asked.shots}, but visa-dr is zero-shot; leave it out, or use visa for references."
-        )
-    items = open_mmad(root, asked.shots) if asked.bench == "mmad" else open_visa_dr(root)
-    return spread(of_categories(items, asked.categories), asked.limit)
+def _items(bench: str, data: DataOptions, shots: int) -> list[PhotoQuestions]:
+    root = data_folder(bench, data.root)
+    if bench == "visa-dr" and shots:
+        raise InputError(f"--shots is {shots}, but visa-dr is zero-shot; leave it out, or use visa for references.")
+    items = open_mmad(root, shots) if bench == "mmad" else open_visa_dr(root)
+    return spread(of_categories(items, data.category), data.limit)
 
 
-def _graders(asked: AnswerOptions) -> Graders:
+def _graders(bench: str, asked: GradingOptions) -> Graders:
     """Those that are there; one that was asked for by name must be."""
     from evals.metrics.judge import Judge
     from evals.metrics.text import SBERT, Sbert
     from evals.qa.grading import Graders
 
-    if asked.bench == "mmad":
+    if bench == "mmad":
         return Graders()
     skipped: list[str] = []
     sbert = None
@@ -167,31 +193,14 @@ def evaluate(
         ),
     ],
     runs: Annotated[list[Path] | None, typer.Argument(help="With 'compare': the folders of two runs.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the data set; world and medleys need none.")] = None,
-    category: Annotated[list[str] | None, typer.Option(help="A category; repeat for several.")] = None,
-    shots: Annotated[
-        int | None,
-        typer.Option(min=0, help="References for each category; 4, but 1 on pairs and mmad, 0 on visa-dr."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=2, help="Cases over all categories.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the references, and of rendered images; of the first medley.")] = 0,
-    split: Annotated[Literal["trained", "heldout", "all"], typer.Option(help="Families of the world.")] = "heldout",
-    style: Annotated[Literal["plain", "shift"], typer.Option(help="Style of the world.")] = "plain",
-    words: Annotated[bool, typer.Option(help="Give the data set's sentence on what good means.")] = True,
-    by: Annotated[
-        Literal["both", "narrator", "agent"],
-        typer.Option(help="On visa-dr and mmad: who answers, the bare narrator, the whole agent, or both in turn."),
-    ] = "both",
-    sbert: Annotated[str, typer.Option(help="Folder or Hub id of the sentence encoder that grades answers.")] = "",
-    judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server that grades answers.")] = "",
-    judge_model: Annotated[str, typer.Option(help="The judge's model.")] = "",
+    *,
+    data: DataOptions,
+    grading: GradingOptions,
+    models: ModelOptions,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for results; a run that was stopped goes on there.")] = Path(
         "looktwice-eval"
     ),
-    profile: Profile = "auto",
-    device: Device = "auto",
-    looks: Looks = 3,
 ) -> None:
     """Measure the inspector on a benchmark; writes results, predictions and a page, and resumes."""
     if bench == COMPARE:
@@ -201,27 +210,42 @@ def evaluate(
         raise InputError(f"'{runs[0]}' follows the benchmark '{bench}'; only 'compare' takes folders of runs.")
     writable_folder(out)
     if bench in QUESTIONED:
-        asked = AnswerOptions(
-            bench, root, category, shots if shots is not None else {"mmad": 1}.get(bench, 0), limit, seed, by, sbert,
-            judge, judge_model, profile, device, looks,
-        )  # fmt: skip
-        for name, found in ask(asked, out, json=json).items():
+        for name, found in ask(bench, data, grading, models, out, json=json).items():
             _shown(found, out / name, json=json)
         return
-    from evals.run.runner import RunSettings, run
+    _shown(_run(bench, data, models, out), out, json=json)
 
-    if bench == "world" and category:
-        split = "all"
-    categories = open_benchmark(bench, root=root, categories=category, split=split, seed=seed, limit=limit, style=style)
-    inspector = Inspector(profile, device=device, looks=looks)
+
+def _run(bench: str, data: DataOptions, models: ModelOptions, out: Path) -> Results:
+    """Inspect the photos of a benchmark."""
+    from evals.run.runner import run
+
+    split = "all" if bench == "world" and data.category else data.split
+    categories = open_benchmark(
+        bench,
+        root=data.root,
+        categories=data.category,
+        split=split,
+        seed=data.seed,
+        limit=data.limit,
+        style=data.style,
+    )
+    inspector = Inspector(models.profile, device=models.device, looks=models.looks)
     settings = RunSettings(
-        benchmark=bench, profile=inspector.profile, shots=shots if shots is not None else {"pairs": 1}.get(bench, 4),
-        seed=seed, limit=limit, split=split, style=style, categories=tuple(c.name for c in categories), looks=looks,
-        words=words, models=digests(resolve_profile(profile)),
-    )  # fmt: skip
+        benchmark=bench,
+        profile=inspector.profile,
+        shots=data.shots if data.shots is not None else {"pairs": 1}.get(bench, 4),
+        seed=data.seed,
+        limit=data.limit,
+        split=split,
+        style=data.style,
+        categories=tuple(c.name for c in categories),
+        looks=models.looks,
+        words=data.words,
+        models=digests(resolve_profile(models.profile)),
+    )
     with Progress("inspecting") as progress:
-        results = run(inspector, categories, settings, out, lambda done, total, _: progress.tell(done, total))
-    _shown(results, out, json=json)
+        return run(inspector, categories, settings, out, lambda done, total, _: progress.tell(done, total))
 
 
 class Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from agent.evidence.claims import say_briefly
 from agent.products.revision import changes
 from agent.products.spec import ProductSpec
 from agent.text_limits import DESCRIPTION, NAME, checked_text
-from looktwice.cli.output import Device, Profile, given_text
+from looktwice.cli.options import Device, Profile
+from looktwice.cli.output import given_text
 from prompts import ready_made
 from tools.display_text import display_text
 from tools.errors import InputError
@@ -28,6 +30,23 @@ SHOWN = 5
 """Rules that are listed for a photo on which none fires."""
 
 
+@dataclass(frozen=True)
+class LearnAction:
+    """What is done instead of learning a new product, and what replaces an old one."""
+
+    edit: Annotated[bool, typer.Option("--edit", help="Open the product's file in $EDITOR and check it.")] = False
+    test: Annotated[bool, typer.Option("--test", help="Say which rules fire on the photos, and why.")] = False
+    add: Annotated[bool, typer.Option("--add", help="False alarms: take the photos as references.")] = False
+    reject: Annotated[bool, typer.Option("--reject", help="Misses: learn what is wrong with the photos.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Replace a product of that name; keeps it as .bak.")] = False
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of product files.")] = False
+
+    @property
+    def revises(self) -> bool:
+        """Whether the product's file is there already and takes photos."""
+        return self.test or self.add or self.reject
+
+
 def learn(
     name: Annotated[str, typer.Argument(help="Name of the product.")] = "",
     photos: Annotated[
@@ -36,47 +55,43 @@ def learn(
     ] = None,
     describe: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
     product: Annotated[str | None, typer.Option(help="The noun models are told: 'compartment tray'.")] = None,
-    edit: Annotated[bool, typer.Option("--edit", help="Open the product's file in $EDITOR and check it.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Say which rules fire on the photos, and why.")] = False,
-    add: Annotated[bool, typer.Option("--add", help="False alarms: take the photos as references.")] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="Misses: learn what is wrong with the photos.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a product of that name; keeps it as .bak.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of product files.")] = False,
+    *,
+    action: LearnAction,
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = PRODUCTS,
     profile: Profile = "auto",
     device: Device = "auto",
 ) -> None:
     """Learn a product from photos of good ones (or from words alone) and write it to products/NAME.yaml."""
-    if schema:
+    if action.schema:
         typer.echo(ProductSpec.schema_text())
         return
-    if sum((edit, test, add, reject)) > 1:
+    if sum((action.edit, action.test, action.add, action.reject)) > 1:
         raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
     target = _file_of(name, products)
     describe = given_text("--describe", describe, DESCRIPTION)
-    if edit:
+    if action.edit:
         _edit(target)
         return
     found = _found(photos or [])
-    if (test or add or reject) and not found and not (reject and describe):
+    if action.revises and not found and not (action.reject and describe):
         raise InputError("no photo was given; name one or more after the product's name.")
-    if not (test or add or reject or found or describe):
+    if not (action.revises or found or describe):
         raise InputError("nothing to learn from; give photos of good ones, or say what good means with --describe.")
     inspector = Inspector(profile, device=device)
-    if test:
+    if action.test:
         _test(inspector, load_product(inspector, name, products), found)
         return
     _make_folder(target)
-    if add or reject:
+    if action.revises:
         with exclusive(target):
             known = load_product(inspector, name, products)
-            changed, said = inspector.add(known, found) if add else inspector.reject(known, found, describe)
+            changed, said = inspector.add(known, found) if action.add else inspector.reject(known, found, describe)
             changed.save(target)
         _say([f"{target}: revised", *(f"  {line}" for line in said)])
         return
     # The lock is held while learning, so that a second call for the same name ends at once instead of being lost.
     with exclusive(target, seconds=0):
-        _refuse_overwriting(target, force)
+        _refuse_overwriting(target, action.force)
         learned = inspector.learn(name, found, describe=describe, product=product)
         if target.exists():
             write_atomic(target.with_name(f"{target.name}.bak"), target.read_bytes())

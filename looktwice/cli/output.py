@@ -8,9 +8,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -102,18 +101,6 @@ def say_profiles() -> None:
             console.print(f"  {state.role:<10} {mark:<8} {escape(state.source)}")
         if absent:
             console.print(f"  next: {escape(absent[0].missing)}")
-
-
-Profile = Annotated[
-    str, typer.Option(help="nano, edge, standard, auto (the best on disk), or your own profile's YAML file.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
-Looks = Annotated[int, typer.Option(min=0, help="Second looks at most, for each photo.")]
-
-FalseAlarm = Annotated[
-    float | None,
-    typer.Option(help="Share of good parts that may be called anomalous, such as 0.02; else what is likelier."),
-]
 
 
 def given_text(option: str, text: str, limit: int) -> str:

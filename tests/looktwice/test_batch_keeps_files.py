@@ -10,9 +10,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, lines, photo, run
 
 from agent.report.files import open_report, remove_report, replaceable
-from looktwice.batch.records import Names
+from looktwice.batch.records import BatchOptions, Names
 from looktwice.batch.workers import save_whole
-from looktwice.cli.inspect import inspect
+from looktwice.cli.inspect import DecisionOptions, OutputOptions, ProductOptions, inspect
+from looktwice.cli.options import ModelOptions
 from looktwice.cli.output import refuse_nested
 from tools.errors import InputError
 
@@ -31,7 +32,9 @@ def test_an_output_folder_that_is_or_contains_an_input_is_refused_before_anythin
     (tmp_path / "link").symlink_to(wood)
     for out in (wood, tmp_path, Path(), Path("w/../w"), tmp_path / "link"):
         with pytest.raises(InputError, match="--out is the input folder"):
-            inspect([Path("w")], out=out)
+            inspect(
+                [Path("w")], ProductOptions(), OutputOptions(out=out), ModelOptions(), DecisionOptions(), BatchOptions()
+            )
     (tmp_path / "link").unlink()
     assert listing(tmp_path) == before
     refuse_nested(wood / "out", [wood])
