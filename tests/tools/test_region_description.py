@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from tools.describe import ReferenceAligner, describe
+from tools.describe import ReferenceAligner, RegionDescriber, describe
 from tools.errors import InputError
 from tools.images import sample_from_array
-from tools.types import Box, Part, Region
+from tools.types import AnomalyMap, Box, Part, Region
 
 SIDE = 200
 GREY = (150, 150, 150)
@@ -221,3 +221,43 @@ def test_bad_input_is_refused():
         describe(sample, Region(Box(300, 300, 310, 310), 0.9))
     with pytest.raises(InputError, match="mm_per_px is 0"):
         describe(sample, Region(Box(10, 10, 20, 20), 0.9), mm_per_px=0)
+
+
+def test_a_region_of_all_of_the_photo_has_nothing_to_be_compared_with():
+    found = described(cloth(), np.ones((SIDE, SIDE), bool))
+    assert (found.brightness, found.tint, found.edge, found.texture) == (None, None, None, None)
+    assert found.area_percent == 100
+
+
+def test_a_stain_that_alone_stands_out_from_a_surface_is_not_the_product():
+    mask = drawn(lambda d: d.ellipse((60, 50, 130, 110), fill=1))
+    found = described(painted(cloth(), mask, (95, 135, 95)), mask)
+    assert found.area_percent == pytest.approx(100 * mask.mean())
+
+
+def test_a_describer_bounds_aligns_and_describes():
+    hole = drawn(lambda d: d.ellipse((100, 74, 108, 82), fill=1))
+    bands = [drawn(lambda d, y=y: d.rectangle((50, y, 169, y + 12), fill=1)) for y in (94, 60)]
+    good = [sample_from_array(painted(plate((50, 45, 170, 165)), band, (90, 90, 120))) for band in bands]
+    lower = drawn(lambda d: d.rectangle((60, 89, 179, 101), fill=1))
+    photo = sample_from_array(painted(painted(plate(), lower, (90, 90, 120)), hole, (30, 30, 30)))
+    values = np.asarray(Image.fromarray((255 * hole).astype(np.uint8)).filter(ImageFilter.GaussianBlur(9)), np.float32)
+    blob = drawn(lambda d: d.ellipse((80, 60, 135, 115), fill=1))
+    found = RegionDescriber(good[::-1]).describe(
+        photo, region_of(blob), [AnomalyMap(values / values.max(), 0.9, "reference")], mm_per_px=0.5
+    )
+    assert (found.region.mask & hole).sum() / (found.region.mask | hole).sum() > 0.75
+    stated = {name: attribute.value for name, attribute in found.description.stated().items()}
+    assert (stated["shape"], stated["brightness"]) == ("spot", "much_darker")
+    assert found.description.compared_with == "reference"
+    assert found.description.length_mm == pytest.approx(4.5, abs=1)
+    assert found.reference is good[0]
+    assert found.counterpart(found.region.box).mean() == pytest.approx(190, abs=3)
+
+
+def test_without_references_a_describer_has_no_counterpart():
+    hole = drawn(lambda d: d.ellipse((100, 80, 112, 92), fill=1))
+    photo = sample_from_array(painted(plate(), hole, (30, 30, 30)))
+    found = RegionDescriber([]).describe(photo, region_of(hole), [AnomalyMap(hole.astype(np.float32), 0.9, "tracer")])
+    assert (found.alignment, found.reference, found.counterpart(found.region.box)) == (None, None, None)
+    assert found.description.compared_with == "surroundings"

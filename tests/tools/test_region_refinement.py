@@ -1,12 +1,15 @@
 """A region is bounded by the defect in it: a blob about a small hole, two strokes, a broken edge."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from tools.describe import notch_depth, refine_region
-from tools.images import sample_from_array
+from tools.images import load_sample, sample_from_array
 from tools.parts.segmentation import MaskResult
 from tools.types import AnomalyMap, Box, Region
 
@@ -131,3 +134,24 @@ def test_the_segmenter_is_prompted_with_a_box_and_the_peak_inside_of_it():
     assert HOLE[int(y), int(x)]
     assert box.iou(Box(112, 92, 133, 113)) > 0.7
     assert iou(refined.mask, HOLE) > 0.75
+
+
+DEFECTS = ("hole/000", "hole/001", "cut/000")
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_blob_on_a_real_photo_is_bounded_by_the_defect(name):
+    root = os.environ.get("LOOKTWICE_DATA")
+    photo = Path(root or "") / "hazelnut" / "test" / f"{name}.png"
+    if root is None or not photo.is_file():
+        pytest.skip("set LOOKTWICE_DATA to the folder that holds hazelnut/ in the layout of MVTec AD")
+    mask = photo.parents[2] / "ground_truth" / f"{name}_mask.png"
+    truth = np.asarray(Image.open(mask).convert("L")) > 0
+    values = gaussian_filter(truth.astype(np.float32), 14)
+    coarse = AnomalyMap(values / values.max(), 0.9, "reference")
+    whole = values > 0.3 * values.max()
+    rows, columns = np.nonzero(whole)
+    region = Region(Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), 0.9, whole)
+    refined = refine_region(load_sample(photo), region, [coarse])
+    # The annotated masks reach a few pixels beyond what is damaged.
+    assert iou(refined.mask, truth) > 1.4 * iou(whole, truth)

@@ -9,7 +9,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from tools.describe.counterpart import Alignment, ReferenceAligner
-    from tools.describe.describer import describe
+    from tools.describe.describer import DescribedRegion, RegionDescriber, describe
     from tools.describe.description import Attribute, RegionDescription
     from tools.describe.outline import notch_depth
     from tools.describe.refinement import refine_region
@@ -18,7 +18,7 @@ else:
         __name__,
         submod_attrs={
             "counterpart": ["Alignment", "ReferenceAligner"],
-            "describer": ["describe"],
+            "describer": ["DescribedRegion", "RegionDescriber", "describe"],
             "description": ["Attribute", "RegionDescription"],
             "outline": ["notch_depth"],
             "refinement": ["refine_region"],
@@ -28,7 +28,9 @@ else:
 __all__ = [
     "Alignment",
     "Attribute",
+    "DescribedRegion",
     "ReferenceAligner",
+    "RegionDescriber",
     "RegionDescription",
     "describe",
     "notch_depth",

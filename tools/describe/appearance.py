@@ -70,6 +70,8 @@ def measure_appearance(image: RGB, mask: Mask, product: Mask, counterpart: RGB |
     reach = ring_reach(mask)
     window = window_of(mask, margin=3 * reach + 4)
     inside, around = mask[window], surroundings(mask[window], product[window], reach)
+    if not around.any():  # the region is all of the photo
+        return Appearance("surroundings", None, None, None, None)
     lab = rgb2lab(image[window]).astype(np.float32)
     expected = np.median(lab[around], axis=0)
     usual = _contrast(lab, around)
@@ -126,9 +128,10 @@ def _brightness(differences: NDArray[np.float32], noise: float) -> Attribute[Bri
     same_side = beyond(float(np.mean(differences * difference > 0)), ONE_SIDED)
     if not decided(min(differs, same_side + 0.25)):
         return None
-    if decided(much):
-        return Attribute("much_darker" if difference < 0 else "much_lighter", much)
-    return Attribute("darker" if difference < 0 else "lighter", differs)
+    # "Darker" is not wrong of what is much darker: the limit between the two costs half the confidence.
+    if much >= 0.5:
+        return Attribute("much_darker" if difference < 0 else "much_lighter", min(differs, (1 + much) / 2))
+    return Attribute("darker" if difference < 0 else "lighter", min(differs, 1 - much / 2))
 
 
 def _tint(found: NDArray[np.float32], expected: NDArray[np.float32], noise: float) -> Attribute[Tint] | None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tools.describe.outline import notch_depth
 from tools.parts.pose import ProductPose, find_product
 from tools.types import RGB, Box, FloatMap, Region, Sample
 
@@ -146,6 +147,11 @@ class ReferenceAligner:
             references: photos of good parts; may be none.
         """
         self._references = [_View(reference, find_product(reference.image)) for reference in references]
+
+    @cached_property
+    def usual_notch(self) -> float:
+        """Depth of the deepest notch in the outline of any reference, in square roots of the product's area."""
+        return max((notch_depth(reference.pose.mask) for reference in self._references), default=0.0)
 
     def align(self, sample: Sample, region: Region) -> Alignment | None:
         """Align a photo with the reference that matches it best about a region; None without references."""

@@ -4,24 +4,89 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tools.describe.appearance import measure_appearance
-from tools.describe.counterpart import Alignment
+from tools.describe.counterpart import Alignment, ReferenceAligner
 from tools.describe.description import Attribute, RegionDescription
 from tools.describe.outline import is_added, is_notch, product_about
 from tools.describe.position import measure_border, measure_part, measure_position
+from tools.describe.refinement import refine_region
 from tools.describe.shape import MeasuredShape, measure_shape
 from tools.errors import InputError
 from tools.parts.pose import find_mask
-from tools.types import Box, Mask, Part, Region, Sample
+from tools.types import RGB, AnomalyMap, Box, Mask, Part, Region, Sample
+
+if TYPE_CHECKING:
+    from tools.parts import Segmenter
 
 ALIKE = 0.6
 """A reference is compared with where its surroundings correlate with the photo's at least so much once aligned."""
 SURE_OUTLINE = 0.85
 """Confidence of a notch and of added material."""
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedRegion:
+    """A region with its tight mask, what it looks like, and where it is on the best matching reference."""
+
+    region: Region
+    description: RegionDescription
+    alignment: Alignment | None
+    """None without references."""
+    reference: Sample | None
+    """The best matching reference; None likewise."""
+
+    def counterpart(self, box: Box) -> RGB | None:
+        """A place of the photo on the best matching reference, turned and scaled as the photo; None without one."""
+        if self.alignment is None or self.reference is None:
+            return None
+        return self.alignment.crop(self.reference, box)
+
+
+class RegionDescriber:
+    """Describes regions on photos of one product."""
+
+    def __init__(self, references: Sequence[Sample]) -> None:
+        """Find the product on each reference.
+
+        Args:
+            references: photos of good parts; may be none.
+        """
+        self._references = tuple(references)
+        self._aligner = ReferenceAligner(references)
+
+    def describe(
+        self,
+        sample: Sample,
+        region: Region,
+        maps: Sequence[AnomalyMap],
+        *,
+        mm_per_px: float | None = None,
+        parts: Sequence[Part] = (),
+        segmenter: Segmenter | None = None,
+    ) -> DescribedRegion:
+        """Bound a region tightly, align the best matching reference with it, and describe it.
+
+        Args:
+            sample: the photo.
+            region: a place that stands out on one of the maps.
+            maps: of all matchers.
+            mm_per_px: scale of the photo, where it is known.
+            parts: named parts of the photo, with masks.
+            segmenter: adds its masks to the candidates for the region's.
+
+        Raises:
+            InputError: the region lies outside of the photo, or the scale is not above 0.
+        """
+        refined = refine_region(sample, region, maps, self._aligner.usual_notch, segmenter)
+        alignment = self._aligner.align(sample, refined)
+        reference = None if alignment is None else self._references[alignment.reference]
+        found = describe(sample, refined, reference, alignment, mm_per_px=mm_per_px, parts=parts)
+        return DescribedRegion(refined, found, alignment, reference)
 
 
 def describe(

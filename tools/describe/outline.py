@@ -16,6 +16,8 @@ OVERLAP = 0.25
 """A region is at a notch of which it holds at least this share, or that holds as much of it."""
 MOSTLY = 0.6
 """A region lies outside of an outline where at least this share of it does."""
+ALL = 0.85
+"""A region that holds more than this share of what was found as the product is not on a product of its own."""
 SMALL = 128
 """Pixels along the longer side at which hulls are drawn."""
 
@@ -28,7 +30,7 @@ def product_about(image: RGB, region: Mask) -> tuple[Mask, bool]:
         region: (H, W).
     """
     product, fills = find_mask(image)
-    if 2 * np.count_nonzero(product & region) > np.count_nonzero(product):
+    if np.count_nonzero(product & region) > ALL * np.count_nonzero(product):
         return np.ones_like(product), True
     return product, fills
 
