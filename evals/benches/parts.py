@@ -34,6 +34,8 @@ from tools.types import Box
 
 COUNTS = (1, 10, 40)
 """Parts whose boxes are decoded."""
+SMALL = 256
+"""Side in pixels of what models see that only try the bench; a multiple of 256."""
 GRID = 32
 """Points along each side of the automatic grid, as SAM's own generator and LogSAD have it."""
 TIMED = 4
@@ -128,8 +130,13 @@ def bench_parts(
 def random_sam(device: str, small: bool = False) -> Loaded:
     """SAM ViT-B as transformers configures it by default, with random weights, as the tools take it."""
     torch.manual_seed(SEED)
-    config = SamConfig(vision_config={"num_hidden_layers": 2, "global_attn_indexes": [1]}) if small else SamConfig()
-    return _loaded(SamModel(config), SamProcessor(SamImageProcessor()), "sam-vit-base", device)
+    config, images = SamConfig(), SamImageProcessor()
+    if small:
+        vision = {"num_hidden_layers": 2, "global_attn_indexes": [1], "hidden_size": 192, "num_attention_heads": 3}
+        prompts = {"image_size": SMALL, "image_embedding_size": SMALL // config.vision_config.patch_size}
+        config = SamConfig(vision_config={**vision, "image_size": SMALL}, prompt_encoder_config=prompts)
+        images = SamImageProcessor(size={"longest_edge": SMALL}, pad_size={"height": SMALL, "width": SMALL})
+    return _loaded(SamModel(config), SamProcessor(images), "sam-vit-base", device)
 
 
 def random_dino(device: str, small: bool = False) -> Loaded:
@@ -137,7 +144,8 @@ def random_dino(device: str, small: bool = False) -> Loaded:
     torch.manual_seed(SEED)
     fewer: dict[str, Any] = {"encoder_layers": 1, "decoder_layers": 2, "num_queries": 100} if small else {}
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(**fewer))
-    processor = GroundingDinoProcessor(image_processor=GroundingDinoImageProcessor(), tokenizer=_tokenizer())
+    sizes: dict[str, Any] = {"size": {"shortest_edge": SMALL, "longest_edge": 2 * SMALL}} if small else {}
+    processor = GroundingDinoProcessor(GroundingDinoImageProcessor(**sizes), tokenizer=_tokenizer())
     return _loaded(model, processor, "grounding-dino-tiny", device)
 
 
