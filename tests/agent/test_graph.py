@@ -1,8 +1,10 @@
 """The graph alone merges state: runs step by step, inside another graph, and again for what a person asks."""
 
+import re
 import sqlite3
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
@@ -10,7 +12,7 @@ from scripted import GOOD, Toolbox, context, photo
 
 from agent.cache import ProductCache
 from agent.evidence.types import Claim, Evidence, Hypothesis, appended
-from agent.graph import FIRST, build_graph, build_revision, run_steps, state_after
+from agent.graph import FIRST, LOOP, build_graph, build_revision, run_steps, state_after
 from agent.state import Request, Revision
 from tools.types import Box, Region
 
@@ -84,3 +86,10 @@ def test_what_is_found_out_about_products_is_kept_within_bounds():
     assert len(made) == 10
     cache.learned.get("product 0", lambda: made.append(1))
     assert len(made) == 11
+
+
+def test_no_file_but_the_graph_runs_a_step():
+    root = Path(__file__).parents[2]
+    files = [path for room in ("agent", "evals", "looktwice") for path in (root / room).rglob("*.py")]
+    run = re.compile(rf"\bRuntime\(|\bsteps\.(?:{'|'.join([*FIRST, *LOOP, 'amend'])})\(|getattr\(steps\b")
+    assert [path.name for path in files if run.search(path.read_text())] == ["graph.py"]
