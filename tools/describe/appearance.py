@@ -26,9 +26,14 @@ TINTED = 7.0
 GREY = 8.0
 """Chroma below which a colour is grey."""
 HUES: tuple[tuple[float, Tint], ...] = (
-    (40.0, "reddish"), (72.0, "orange"), (110.0, "yellowish"), (200.0, "greenish"), (312.0, "bluish"),
-    (345.0, "purple"), (360.0, "reddish"),
-)  # fmt: skip
+    (40.0, "reddish"),
+    (72.0, "orange"),
+    (110.0, "yellowish"),
+    (200.0, "greenish"),
+    (312.0, "bluish"),
+    (345.0, "purple"),
+    (360.0, "reddish"),
+)
 """Up to so many degrees in the plane of a and b, a difference of colour has this name."""
 HUE_MARGIN = 14.0
 """Degrees from such a limit at which the confidence in a name is 0.75."""

@@ -31,8 +31,8 @@ CONTEXT = 2.0
 """The place that is refined is so many times the region."""
 LEAST = 0.25
 """It is never smaller than this share of the photo's shorter side."""
-SLACK = 0.12
-"""It may lie so far away, as a share of its side."""
+SLACK, PRODUCT_SLACK = 0.12, 0.04
+"""It may lie so far away: as a share of its side, and of the product's size where the outline of both is known."""
 GRID = 48
 """Pixels along its side at which it is looked for."""
 SMALLEST_GAIN = 0.03
@@ -167,7 +167,8 @@ def _refined(photo: _View, reference: _View, number: int, place: Box, region: Re
 
     turn, shift, agreement = _of_products(photo, reference)
     start = Alignment(number, turn, shift, 0.0, agreement)
-    slack = SLACK * max(place.width, place.height)
+    outlined = not (photo.pose.fills or reference.pose.fills)
+    slack = PRODUCT_SLACK * photo.unit if outlined else SLACK * max(place.width, place.height)
     around = Box(place.x0 - slack, place.y0 - slack, place.x1 + slack, place.y1 + slack)
     scale = min(1.0, GRID / max(place.width, place.height))
     crop = photo.sample.image[int(place.y0) : int(place.y1), int(place.x0) : int(place.x1)]

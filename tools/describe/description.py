@@ -16,9 +16,7 @@ Tint = Literal["reddish", "orange", "yellowish", "greenish", "bluish", "purple",
 """The colour towards which a region differs; greyish is less colourful."""
 EdgeSharpness = Literal["sharp", "blurred"]
 Texture = Literal["smoother", "rougher"]
-Position = Literal[
-    "upper_left", "top", "upper_right", "left", "centre", "right", "lower_left", "bottom", "lower_right"
-]  # fmt: skip
+Position = Literal["upper_left", "top", "upper_right", "left", "centre", "right", "lower_left", "bottom", "lower_right"]
 """Third of the product, across and down, in which the region's middle lies."""
 Border = Literal["left_edge", "right_edge", "upper_edge", "lower_edge", "rim"]
 """The border of the product that the region lies at; the rim is that of a round product."""

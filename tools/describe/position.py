@@ -60,9 +60,11 @@ def measure_border(mask: Mask, product: Mask, unit: float) -> Attribute[Border] 
         return Attribute("rim", confidence)
     rows, columns = np.nonzero(mask)
     gaps: dict[Border, float] = {
-        "left_edge": float(columns.min()) - across.start, "right_edge": across.stop - float(columns.max()),
-        "upper_edge": float(rows.min()) - down.start, "lower_edge": down.stop - float(rows.max()),
-    }  # fmt: skip
+        "left_edge": float(columns.min()) - across.start,
+        "right_edge": across.stop - float(columns.max()),
+        "upper_edge": float(rows.min()) - down.start,
+        "lower_edge": down.stop - float(rows.max()),
+    }
     first, second = sorted(gaps.items(), key=lambda item: item[1])[:2]
     if max(first[1], 0.0) > 2 * AT_BORDER * unit:
         return Attribute("rim", confidence)
