@@ -48,9 +48,15 @@ def layout(places, sorts, seed, *, colours=None, kinds=None, headings=None, turn
         masks.append(mask)
     pose = ProductPose(np.ones((SIDE, SIDE), np.bool_), (SIDE / 2, SIDE / 2), 0.0, SIDE / 2, True)
     described = Descriptors(
-        shape, colour, colour, seen, looks, looks, np.zeros((n, 0)) if kinds is None else np.eye(8)[kinds],
+        shape,
+        colour,
+        colour,
+        seen,
+        looks,
+        looks,
+        np.zeros((n, 0)) if kinds is None else np.eye(8)[kinds],
         np.zeros((n, 2, 2)) if headings is None else pointing(np.asarray(headings) + turn),
-    )  # fmt: skip
+    )
     scores = np.full(n, 0.9) if scores is None else np.asarray(scores)
     return Layout(described, scores, np.eye(n), tuple(range(n)), tuple(masks), pose, f"photo {seed}")
 

@@ -51,9 +51,17 @@ class Respondent:
 
 def settings(**changes):
     plain = {
-        "benchmark": "folder", "profile": "pretend", "shots": 1, "seed": 0, "limit": None, "split": "all",
-        "style": "plain", "categories": ("parts",), "looks": 0, "words": False,
-    }  # fmt: skip
+        "benchmark": "folder",
+        "profile": "pretend",
+        "shots": 1,
+        "seed": 0,
+        "limit": None,
+        "split": "all",
+        "style": "plain",
+        "categories": ("parts",),
+        "looks": 0,
+        "words": False,
+    }
     return RunSettings(**{**plain, **changes})
 
 

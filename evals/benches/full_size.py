@@ -48,31 +48,50 @@ def random_onevision(device: str = "cpu", *, small: bool = False) -> Loaded:
     tokenizer = byte_tokenizer()
     side, width, heads, layers = (28, 32, 2, 2) if small else (384, 896, 14, 24)
     text = Qwen2Config(
-        vocab_size=len(tokenizer) if small else 151647, hidden_size=width, num_hidden_layers=layers,
-        intermediate_size=4 * width if small else 4864, num_attention_heads=heads, num_key_value_heads=heads // 7 or 1,
-        max_position_embeddings=32768, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer) if small else 151647,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        intermediate_size=4 * width if small else 4864,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 7 or 1,
+        max_position_embeddings=32768,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     vision = SiglipVisionConfig(
-        hidden_size=32 if small else 1152, intermediate_size=64 if small else 4304,
-        num_hidden_layers=2 if small else 26, num_attention_heads=2 if small else 16, image_size=side, patch_size=14,
+        hidden_size=32 if small else 1152,
+        intermediate_size=64 if small else 4304,
+        num_hidden_layers=2 if small else 26,
+        num_attention_heads=2 if small else 16,
+        image_size=side,
+        patch_size=14,
         vision_use_head=False,
-    )  # fmt: skip
+    )
     pins = [[side * a, side * b] for a in (1, 2, 3) for b in (1, 2, 3)]
     config = LlavaOnevisionConfig(
-        vision_config=vision, text_config=text, image_grid_pinpoints=pins, vision_feature_layer=-1,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), vision_aspect_ratio="anyres_max_9",
+        vision_config=vision,
+        text_config=text,
+        image_grid_pinpoints=pins,
+        vision_feature_layer=-1,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_aspect_ratio="anyres_max_9",
         video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
-    )  # fmt: skip
+    )
     torch.manual_seed(SEED)
     model = LlavaOnevisionForConditionalGeneration(config).eval().requires_grad_(requires_grad=False)
     patches = side // 14
     images = LlavaOnevisionImageProcessor(size={"height": side, "width": side}, image_grid_pinpoints=pins)
     processor = LlavaOnevisionProcessor(
-        image_processor=images, video_processor=LlavaOnevisionVideoProcessor(), tokenizer=tokenizer,
-        num_image_tokens=patches**2, vision_feature_select_strategy="full", vision_aspect_ratio="anyres_max_9",
+        image_processor=images,
+        video_processor=LlavaOnevisionVideoProcessor(),
+        tokenizer=tokenizer,
+        num_image_tokens=patches**2,
+        vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_9",
         chat_template=str(load_yaml("bench")["chat_template"]),
-    )  # fmt: skip
+    )
     name = "llava-onevision-0.5b (random)"
     return Loaded(model.to(device), processor, device, torch.float32, "random", name, ModelSpec(source=name))
 
@@ -162,9 +181,12 @@ def _made(source: str) -> Any:
     kind = described.pop("model_type")
     config = transformers.AutoConfig.for_model(kind, **described)
     names = {
-        "dinov2": "Dinov2Model", "grounding-dino": "GroundingDinoForObjectDetection", "sam": "SamModel",
-        "sam2": "Sam2Model", "llava_onevision": "LlavaOnevisionForConditionalGeneration",
-    }  # fmt: skip
+        "dinov2": "Dinov2Model",
+        "grounding-dino": "GroundingDinoForObjectDetection",
+        "sam": "SamModel",
+        "sam2": "Sam2Model",
+        "llava_onevision": "LlavaOnevisionForConditionalGeneration",
+    }
     if kind == "llava_onevision":
         tokenizer = _bytes_tokenizer()
         for name in ("image", "video"):
@@ -238,10 +260,12 @@ def _of_onevision(config: Any) -> Any:
     size = {"height": side, "width": side}
     return LlavaOnevisionProcessor(
         image_processor=LlavaOnevisionImageProcessor(size=size, image_grid_pinpoints=config.image_grid_pinpoints),
-        tokenizer=_bytes_tokenizer(), video_processor=LlavaOnevisionVideoProcessor(size=size),
-        num_image_tokens=(side // config.vision_config.patch_size) ** 2, vision_feature_select_strategy="full",
+        tokenizer=_bytes_tokenizer(),
+        video_processor=LlavaOnevisionVideoProcessor(size=size),
+        num_image_tokens=(side // config.vision_config.patch_size) ** 2,
+        vision_feature_select_strategy="full",
         chat_template=_CHAT,
-    )  # fmt: skip
+    )
 
 
 _PROCESSORS: dict[str, Callable[[Any], Any]] = {

@@ -138,9 +138,15 @@ def bench_loop(
         say("questions to a large narrator")
         asked.append(_questions(random_onevision(toolbox.model("narrator").device, small=small), repeat))
     return LoopBench(
-        toolbox.model("narrator").device, torch.get_num_threads(), len(photos), whole / len(photos),
-        search / whole, 1 - (inside + search) / whole, steps, tuple(asked),
-    )  # fmt: skip
+        toolbox.model("narrator").device,
+        torch.get_num_threads(),
+        len(photos),
+        whole / len(photos),
+        search / whole,
+        1 - (inside + search) / whole,
+        steps,
+        tuple(asked),
+    )
 
 
 def _inspection(inspector: Inspector, photo: Any, product: Product) -> list[StepRow]:
@@ -207,9 +213,15 @@ def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     alone = _spent(LocalVLM(loaded), photos[repeat - 1], turns[-1])
     tokens = len(narrator._prompt([photos[0]], turns[0]).ids)
     return QuestionRow(
-        loaded.name, tokens, median(of[0][0] for of in spent), median(s for of in spent for s, _ in of[1:]), alone[0],
-        answer_first, answer_second, abs(spent[-1][-1][1] - alone[1]),
-    )  # fmt: skip
+        loaded.name,
+        tokens,
+        median(of[0][0] for of in spent),
+        median(s for of in spent for s, _ in of[1:]),
+        alone[0],
+        answer_first,
+        answer_second,
+        abs(spent[-1][-1][1] - alone[1]),
+    )
 
 
 def _spent(narrator: LocalVLM, photo: RGB, turns: Any) -> tuple[float, float]:

@@ -210,10 +210,19 @@ def bench_soak(
     last = asked[-1] if asked else end[-1]
     warm_turns, end_turns = _second_and_last_tenth(asked)
     return SoakBench(
-        inspector.profile, images, turns, _median(m.mib for m in warm), max(_median(m.mib for m in end), last.mib),
-        _median(m.seconds for m in warm), _median(m.seconds for m in end), max(m.files for m in warm), last.files,
-        _median(m.seconds for m in warm_turns), _median(m.seconds for m in end_turns), time.perf_counter() - start,
-    )  # fmt: skip
+        inspector.profile,
+        images,
+        turns,
+        _median(m.mib for m in warm),
+        max(_median(m.mib for m in end), last.mib),
+        _median(m.seconds for m in warm),
+        _median(m.seconds for m in end),
+        max(m.files for m in warm),
+        last.files,
+        _median(m.seconds for m in warm_turns),
+        _median(m.seconds for m in end_turns),
+        time.perf_counter() - start,
+    )
 
 
 def _second_and_last_tenth(moments: Sequence[_Moment]) -> tuple[Sequence[_Moment], Sequence[_Moment]]:

@@ -248,9 +248,18 @@ def _measured(profile: Profile, variant: str, device: str, say: Callable[[str], 
     speed = _decoding(toolbox)
     bandwidth = _bandwidth(device)
     return ModelsBench(
-        profile.name, variant, device, torch.get_num_threads(), roles, learned, steps, speed, bandwidth,
-        speed * _read_for_a_token(toolbox) / bandwidth / 1e9, _peak(device),
-    )  # fmt: skip
+        profile.name,
+        variant,
+        device,
+        torch.get_num_threads(),
+        roles,
+        learned,
+        steps,
+        speed,
+        bandwidth,
+        speed * _read_for_a_token(toolbox) / bandwidth / 1e9,
+        _peak(device),
+    )
 
 
 def _own(profile: Profile, role: str) -> bool:

@@ -122,9 +122,15 @@ def bench_parts(
     part = _row("", side * side, 0.0, loaded, lambda: segmenter.everything(encoded, points), 1, place)
     grid = replace(part, name=f"automatic grid, {side} x {side}", seconds=encode + TIMED * part.seconds)
     return PartBench(
-        loaded.name, "grounding-dino-tiny", place, torch.get_num_threads(), ground, encode, (*rows, grid),
+        loaded.name,
+        "grounding-dino-tiny",
+        place,
+        torch.get_num_threads(),
+        ground,
+        encode,
+        (*rows, grid),
         grid.seconds / rows[-1].seconds,
-    )  # fmt: skip
+    )
 
 
 def random_sam(device: str, small: bool = False) -> Loaded:
@@ -164,9 +170,14 @@ def _tokenizer() -> Any:
 
 def _loaded(model: Any, processor: Any, name: str, device: str) -> Loaded:
     return Loaded(
-        model=model.eval().to(device), processor=processor, device=device, dtype=torch.float32, name=name,
-        digest="random", spec=ModelSpec(source=name),
-    )  # fmt: skip
+        model=model.eval().to(device),
+        processor=processor,
+        device=device,
+        dtype=torch.float32,
+        name=name,
+        digest="random",
+        spec=ModelSpec(source=name),
+    )
 
 
 def _boxed(segmenter: Segmenter, encoded: EncodedImage, count: int) -> Sequence[Any]:

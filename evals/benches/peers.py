@@ -93,13 +93,12 @@ def bench_peers(
         tools.errors.ModelError: the profile is not on disk.
     """
     inspector = Inspector(profile, device=device)
-    rows: list[PeerRow] = []
-    skipped: dict[str, Skipped] = {}
+    rows, skipped = list[PeerRow](), dict[str, Skipped]()
     for split in splits:
         products = shown_products(split, seed=seed, limit=limit, shots=shots, validation=validation, families=families)
-        for found in (
-            _measured(products, split, inspector, profile, shots, topics, peer, model, say) if products else ()
-        ):
+        if not products:
+            continue
+        for found in _measured(products, split, inspector, profile, shots, topics, peer, model, say):
             if isinstance(found, PeerRow):
                 rows.append(found)
             else:
@@ -107,7 +106,6 @@ def bench_peers(
     if not rows and not skipped:
         raise InputError(f"nothing to measure: no family of {', '.join(splits)} is among {', '.join(families or ())}.")
     rows.sort(key=lambda row: TOPICS.index(row.topic))
-    command = _command(profile, limit, seed, shots, peer)
     return PeersBench(
         inspector.profile,
         seed,
@@ -117,15 +115,21 @@ def bench_peers(
         torch.get_num_threads(),
         tuple(rows),
         tuple(skipped.values()),
-        command,
+        _command(profile, limit, seed, shots, peer),
     )
 
 
 def _measured(
-    products: Sequence[ProductPhotos], split: Split, inspector: Inspector,
-    profile: str, shots: int, topics: Sequence[Topic],
-    peer: str, model: str | None, say: Callable[[str], None],
-) -> list[PeerRow | Skipped]:  # fmt: skip
+    products: Sequence[ProductPhotos],
+    split: Split,
+    inspector: Inspector,
+    profile: str,
+    shots: int,
+    topics: Sequence[Topic],
+    peer: str,
+    model: str | None,
+    say: Callable[[str], None],
+) -> list[PeerRow | Skipped]:
     toolbox = inspector.context.toolbox
     found: list[PeerRow | Skipped] = []
     if "patches" in topics:
@@ -148,9 +152,15 @@ def cells(row: PeerRow, topic: str) -> list[str]:
     figures = [f"{row.metrics[name]:.3f}" if name in row.metrics else "" for name in COLUMNS]
     memory = f"{row.peak_mib:.0f}" if row.peak_mib is not None else ""
     return [
-        f"{topic}: {row.who}", row.split, str(row.shots), str(row.photos), *figures, f"{1 / row.seconds:.2f}", memory,
+        f"{topic}: {row.who}",
+        row.split,
+        str(row.shots),
+        str(row.photos),
+        *figures,
+        f"{1 / row.seconds:.2f}",
+        memory,
         row.note,
-    ]  # fmt: skip
+    ]
 
 
 def _command(profile: str, limit: int, seed: int, shots: int, peer: str) -> str:

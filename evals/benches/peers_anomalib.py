@@ -43,9 +43,11 @@ def main() -> None:
         maps += [m for _, m in found]
     np.savez(folder / f"{contender}.npz", scores=np.array(scores), maps=np.stack(maps).astype(np.float32))
     about = {
-        "seconds": float(np.median(seconds)), "peak_mib": _peak_mib(), "whole": time.perf_counter() - start,
+        "seconds": float(np.median(seconds)),
+        "peak_mib": _peak_mib(),
+        "whole": time.perf_counter() - start,
         "version": version("anomalib"),
-    }  # fmt: skip
+    }
     (folder / f"{contender}.json").write_text(json.dumps(about), encoding="utf-8")
 
 

@@ -96,10 +96,12 @@ def _shown(name: str, seed: int, count: int, shots: int, validation: int) -> Pro
         return _photo(render(name, seed=seed, index=index, defect=defect), label)
 
     return ProductPhotos(
-        name, about.product, tuple(photo(REFERENCES_FROM + n) for n in range(shots)),
+        name,
+        about.product,
+        tuple(photo(REFERENCES_FROM + n) for n in range(shots)),
         tuple(photo(VALIDATION_FROM + n) for n in range(validation)),
         tuple(photo(index, label, defect) for index, (label, defect) in enumerate(plan)),
-    )  # fmt: skip
+    )
 
 
 def _photo(scene: Scene, label: Label) -> Photo:

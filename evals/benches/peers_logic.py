@@ -157,10 +157,15 @@ def _image(photo: Sample) -> Any:
 
 
 def _row(
-    topic: Any, who: str, split: Split,
-    shots: int, products: Sequence[ProductPhotos], said: Sequence[ContenderScores], note: str = "",
+    topic: Any,
+    who: str,
+    split: Split,
+    shots: int,
+    products: Sequence[ProductPhotos],
+    said: Sequence[ContenderScores],
+    note: str = "",
     of: Sequence[ContenderScores] | None = None,
-) -> PeerRow:  # fmt: skip
+) -> PeerRow:
     spent = [s for one in of or said for s in one.seconds]
     count = sum(len(p.photos) for p in products)
     return PeerRow(topic, who, split, shots, count, metrics_of(products, said), median(spent), None, note)

@@ -195,8 +195,11 @@ def _run(folder: Path, contender: Contender, peer: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | ({} if contender.peer else paths)
     ended = subprocess.run(  # noqa: S603
         [*(theirs if contender.peer else own), str(folder), contender.key],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     return "" if ended.returncode == 0 else (ended.stderr.strip().splitlines() or ["no message"])[-1]
 
 

@@ -54,13 +54,15 @@ def _medley_category(number: int, cases: int) -> Category:
         references,
         tuple(
             BenchmarkCase(
-                f"{index:04d}-{defect or 'good'}", label, _medley_photo(number, index, defect),
+                f"{index:04d}-{defect or 'good'}",
+                label,
+                _medley_photo(number, index, defect),
                 _medley_mask(number, index, defect),
                 defect=defect or "",
             )
             for index, (label, defect) in enumerate(plan)
         ),
-    )  # fmt: skip
+    )
 
 
 def _medley_photo(number: int, index: int, defect: str | None) -> Callable[[], Sample]:
@@ -113,11 +115,17 @@ def _category(name: str, seed: int, count: int, style: str) -> Category:
         return [_photo(name, seed + reference_seed, REFERENCES_FROM + n, None, style)() for n in range(shots)]
 
     cases = tuple(
-        BenchmarkCase(f"{index:04d}-{defect or 'good'}", label, _photo(name, seed, index, defect, style),
-             _truth(name, seed, index, defect, style), _regions(name, seed, index, defect, style), defect or "",
-             counts=_counts(name, seed, index, defect, style))
+        BenchmarkCase(
+            f"{index:04d}-{defect or 'good'}",
+            label,
+            _photo(name, seed, index, defect, style),
+            _truth(name, seed, index, defect, style),
+            _regions(name, seed, index, defect, style),
+            defect or "",
+            counts=_counts(name, seed, index, defect, style),
+        )
         for index, (label, defect) in enumerate(plan)
-    )  # fmt: skip
+    )
     return Category(name, about.product, about.normal, references, cases)
 
 

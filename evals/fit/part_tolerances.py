@@ -27,13 +27,32 @@ if TYPE_CHECKING:
     from nano.world import Scene
 
 TRUTH = Measuring(
-    place=0.023, length=0.021, area=0.039, ratio=0.029, turn=1.7, heading=0.036, lightness=7.2, tone=4.5,
-    lightness_within=5.6, tone_within=3.2,
+    place=0.023,
+    length=0.021,
+    area=0.039,
+    ratio=0.029,
+    turn=1.7,
+    heading=0.036,
+    lightness=7.2,
+    tone=4.5,
+    lightness_within=5.6,
+    tone_within=3.2,
     varies=Varies(
-        count=0.01, presence=0.01, position=0.23, size=0.073, colour=0.244, turn=0.104, heading=0.226, same=0.01,
-        relation=0.01, each=0.01, proportion=0.01, match=0.338, whole=0.01,
+        count=0.01,
+        presence=0.01,
+        position=0.23,
+        size=0.073,
+        colour=0.244,
+        turn=0.104,
+        heading=0.226,
+        same=0.01,
+        relation=0.01,
+        each=0.01,
+        proportion=0.01,
+        match=0.338,
+        whole=0.01,
     ),
-)  # fmt: skip
+)
 """Of true parts: what `python -m evals.fit.part_tolerances --sight truth` finds on the training families."""
 LITTLE = 0.01
 """Degrees of freedom of the assumed spreads while they are being fitted."""

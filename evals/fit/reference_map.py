@@ -62,8 +62,10 @@ def score_products(
         folders: real photos of good parts, a folder a product.
     """
     found = ProductScores()
-    rendered = [*open_medleys(first=FIRST, count=products, per_category=images),
-                *open_world(split="trained", seed=SEED, per_category=images)]  # fmt: skip
+    rendered = [
+        *open_medleys(first=FIRST, count=products, per_category=images),
+        *open_world(split="trained", seed=SEED, per_category=images),
+    ]
     for category in rendered:
         sys.stderr.write(f"{category.name}\n")
         references = category.references(max(SHOTS), SEED)
@@ -89,9 +91,12 @@ def _with_defects(good: Sequence[Sample]) -> Iterator[tuple[Sample, bool]]:
 
 
 def _score(
-    toolbox: Toolbox, plain: MatcherMap, references: Sequence[Sample], photos: Sequence[tuple[Sample, bool]],
+    toolbox: Toolbox,
+    plain: MatcherMap,
+    references: Sequence[Sample],
+    photos: Sequence[tuple[Sample, bool]],
     into: MatcherScores,
-) -> None:  # fmt: skip
+) -> None:
     for count in SHOTS:
         bank = toolbox.reference_matcher.bank(references[:count])
         left_out = toolbox.reference_matcher.leave_one_out(bank)
@@ -111,9 +116,11 @@ def fit(scored: ProductScores, plain: MatcherMap) -> tuple[MatcherMap, ScoreLeve
     means = [fmean(scores) for scores in scored.traced]
     spreads = [math.log(max(stdev(scores), 1e-3)) for scores in scored.traced]
     levels = ScoreLevels(
-        mean=round(fmean(means), 3), spread=round(stdev(means), 3),
-        log_sd=round(fmean(spreads), 3), log_sd_spread=round(stdev(spreads), 3),
-    )  # fmt: skip
+        mean=round(fmean(means), 3),
+        spread=round(stdev(means), 3),
+        log_sd=round(fmean(spreads), 3),
+        log_sd_spread=round(stdev(spreads), 3),
+    )
     return fitted_map(plain, both, LIMIT), levels
 
 

@@ -124,9 +124,11 @@ def _other(truth: str | None) -> str:
 def _choices(lines: Sequence[Conversation], seed: int) -> Graded:
     """Accuracy of each topic; of anomaly detection the mean of both classes, as MMAD reports it."""
     return _by_sums(
-        lines, lambda line: [(_column(r), float(r.parsed == r.truth)) for r in line.replies if r.kind == "choose"],
-        _of_topics, seed,
-    )  # fmt: skip
+        lines,
+        lambda line: [(_column(r), float(r.parsed == r.truth)) for r in line.replies if r.kind == "choose"],
+        _of_topics,
+        seed,
+    )
 
 
 def _column(reply: AnsweredQuestion) -> str:

@@ -57,10 +57,14 @@ def answer_all(
 
 
 def _answer_all(
-    respondent: Respondent, items: Sequence[PhotoQuestions], settings: RunSettings,
-    out: Path, graders: Graders, device: str,
+    respondent: Respondent,
+    items: Sequence[PhotoQuestions],
+    settings: RunSettings,
+    out: Path,
+    graders: Graders,
+    device: str,
     progress: Progress | None,
-) -> Results:  # fmt: skip
+) -> Results:
     started = now()
     done = {line.id: line for line in read_lines(out / PREDICTIONS, Conversation)}
     foreign = done.keys() - {item.id for item in items}
@@ -128,11 +132,17 @@ def converse(respondent: Respondent, item: PhotoQuestions) -> Conversation:
     seconds = time.perf_counter() - start
     replies = tuple(
         AnsweredQuestion(
-            kind=q.kind, topic=q.topic, question=q.text, truth=q.truth, text=_encodable(s.text),
-            parsed=_parsed(q, s.text), score=s.score, options=dict(q.options),
+            kind=q.kind,
+            topic=q.topic,
+            question=q.text,
+            truth=q.truth,
+            text=_encodable(s.text),
+            parsed=_parsed(q, s.text),
+            score=s.score,
+            options=dict(q.options),
         )
         for q, s in zip(item.questions, said, strict=True)
-    )  # fmt: skip
+    )
     return Conversation(category=item.category, id=item.id, replies=replies, seconds=round(seconds, 4))
 
 

@@ -20,15 +20,35 @@ from tools.types import Sample
 
 PAGE = "report.html"
 HEADLINE = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "accuracy", "f1", "recall", "pixel_auroc",
-    "aupro", "au_spro", "ece", "true_sentences", "rouge_l", "sbert", "judge", "unparsable", "seconds_per_image",
-)  # fmt: skip
+    "image_auroc",
+    "image_auroc_logical",
+    "image_auroc_structural",
+    "f1_max",
+    "accuracy",
+    "f1",
+    "recall",
+    "pixel_auroc",
+    "aupro",
+    "au_spro",
+    "ece",
+    "true_sentences",
+    "rouge_l",
+    "sbert",
+    "judge",
+    "unparsable",
+    "seconds_per_image",
+)
 """Shown large, where they are defined."""
 LARGE = 8
 BESIDE = (
-    "f1_max_threshold", "f1_max_logical", "f1_max_structural", "pixel_ap", "au_spro_logical", "au_spro_structural",
+    "f1_max_threshold",
+    "f1_max_logical",
+    "f1_max_structural",
+    "pixel_ap",
+    "au_spro_logical",
+    "au_spro_structural",
     "looks_per_image",
-)  # fmt: skip
+)
 """Metrics that the table of categories leaves to results.csv, so that it fits a screen."""
 PLAIN = ("seconds_per_image", "looks_per_image", "judge", "f1_max_threshold")
 """Metrics that are not fractions of one, and are not shaded."""

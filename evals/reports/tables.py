@@ -11,9 +11,23 @@ from prompts import load_yaml
 from tools.display_text import csv_text
 
 LEADERBOARD = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "accuracy", "precision", "recall", "f1",
-    "pixel_auroc", "aupro", "au_spro", "true_sentences", "rouge_l", "sbert", "judge", "seconds_per_image",
-)  # fmt: skip
+    "image_auroc",
+    "image_auroc_logical",
+    "image_auroc_structural",
+    "f1_max",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "pixel_auroc",
+    "aupro",
+    "au_spro",
+    "true_sentences",
+    "rouge_l",
+    "sbert",
+    "judge",
+    "seconds_per_image",
+)
 
 
 def label_of(metric: str) -> str:

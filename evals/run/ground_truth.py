@@ -131,9 +131,18 @@ _FOUND = re.compile(r"(\d+) of the part '([^']+)' found where")
 _ABSENT = re.compile(r"The part '([^']+)' was not found")
 _LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
 _UNSAID = (
-    "Unsure", "Probably", "Measured, but not sure", "What would settle", "*", "Looked again", "The narrator",
-    "Rules on parts", "These measures", "The measures", "'",
-)  # fmt: skip
+    "Unsure",
+    "Probably",
+    "Measured, but not sure",
+    "What would settle",
+    "*",
+    "Looked again",
+    "The narrator",
+    "Rules on parts",
+    "These measures",
+    "The measures",
+    "'",
+)
 """Beginnings of sentences that say nothing about the product that could be false."""
 
 

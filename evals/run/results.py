@@ -18,9 +18,18 @@ from tools.errors import InputError
 from tools.files import cut_torn_line, exclusive, read_bytes, write_atomic, write_once
 
 LIBRARIES = (
-    "looktwice", "torch", "torchvision", "transformers", "open_clip_torch", "langgraph", "numpy", "scipy",
-    "scikit-learn", "scikit-image", "pillow",
-)  # fmt: skip
+    "looktwice",
+    "torch",
+    "torchvision",
+    "transformers",
+    "open_clip_torch",
+    "langgraph",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-image",
+    "pillow",
+)
 """Whose versions can change a figure."""
 
 

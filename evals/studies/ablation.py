@@ -34,9 +34,17 @@ from tools.profiles import resolve_profile
 from tools.profiles.catalog import digests
 
 COLUMNS = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "f1", "accuracy", "ece", "true_sentences",
-    "looks_per_image", "seconds_per_image",
-)  # fmt: skip
+    "image_auroc",
+    "image_auroc_logical",
+    "image_auroc_structural",
+    "f1_max",
+    "f1",
+    "accuracy",
+    "ece",
+    "true_sentences",
+    "looks_per_image",
+    "seconds_per_image",
+)
 """Of the table, in their order."""
 
 
@@ -136,9 +144,11 @@ def opened(where: Where, limit: int, products: int, first: int = 0) -> list[Cate
         return open_medleys(first=first, count=products, per_category=max(2, limit // products))
     families = TRAINED if where == "trained" else HELDOUT
     return open_world(
-        split="trained" if where == "trained" else "heldout", seed=SEED, per_category=max(2, limit // len(families)),
+        split="trained" if where == "trained" else "heldout",
+        seed=SEED,
+        per_category=max(2, limit // len(families)),
         style="shift" if where == "shift" else "plain",
-    )  # fmt: skip
+    )
 
 
 def measure(inspector: Inspector, categories: Sequence[Category], shots: int, out: Path) -> list[PhotoLine]:
@@ -157,9 +167,11 @@ def measure(inspector: Inspector, categories: Sequence[Category], shots: int, ou
                 with private_tracing():
                     state = InspectionState(**first.invoke(Request(case.photo(), product), context=inspector.context))
                 line = PhotoLine(
-                    category=category.name, id=case.id, label=case.label,
+                    category=category.name,
+                    id=case.id,
+                    label=case.label,
                     rows={row.name: _judged(row, state, case, inspector.context) for row in ROWS},
-                )  # fmt: skip
+                )
                 stream.write(line.model_dump_json() + "\n")
                 stream.flush()
                 done.append(line)
@@ -180,10 +192,13 @@ def _judged(row: AblationVariant, state: InspectionState, case: BenchmarkCase, c
     truth = truth_of(case) or Truth(case.label != "good", case.gt_mask(), {})
     sentences = list(judged(report, truth))
     return Judgement(
-        score=report.verdict.score, anomalous=report.verdict.anomalous, looks=len(report.looks),
-        seconds=round(spent, 4), true=sum(j.true for j in sentences),
+        score=report.verdict.score,
+        anomalous=report.verdict.anomalous,
+        looks=len(report.looks),
+        seconds=round(spent, 4),
+        true=sum(j.true for j in sentences),
         false=tuple(j.text for j in sentences if not j.true),
-    )  # fmt: skip
+    )
 
 
 def _maps(row: AblationVariant, maps: Calibration) -> Calibration:
@@ -225,10 +240,18 @@ def main() -> None:
     categories = opened(where, options.limit, options.products, options.first)
     inspector = Inspector(options.profile, device=options.device)
     settings = RunSettings(
-        benchmark="ablation", profile=inspector.profile, shots=options.shots, seed=SEED, limit=options.limit,
-        split=where, style="shift" if where == "shift" else "plain", categories=tuple(c.name for c in categories),
-        looks=inspector.context.budget.looks, words=True, models=digests(resolve_profile(options.profile)),
-    )  # fmt: skip
+        benchmark="ablation",
+        profile=inspector.profile,
+        shots=options.shots,
+        seed=SEED,
+        limit=options.limit,
+        split=where,
+        style="shift" if where == "shift" else "plain",
+        categories=tuple(c.name for c in categories),
+        looks=inspector.context.budget.looks,
+        words=True,
+        models=digests(resolve_profile(options.profile)),
+    )
     with claimed(out, settings):
         lines = measure(inspector, categories, options.shots, out)
         names = [row.name for row in ROWS]

@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 SEED = 41
 """Neither the seeds that models learned from nor those that they are checked on."""
 METRICS = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "image_ap", "f1_max", "pixel_auroc", "aupro",
-    "au_spro", "seconds_per_image",
-)  # fmt: skip
+    "image_auroc",
+    "image_auroc_logical",
+    "image_auroc_structural",
+    "image_ap",
+    "f1_max",
+    "pixel_auroc",
+    "aupro",
+    "au_spro",
+    "seconds_per_image",
+)
 REAL = (("hazelnut", "mvtec-ad"), ("cubes", "folder"))
 """Folders of real photos and their layout."""
 
@@ -88,10 +95,17 @@ def measure(inspector: Inspector, row: BenchmarkRow, looks: int, out: Path) -> R
         limit=row.limit,
     )
     settings = RunSettings(
-        benchmark=row.benchmark, profile=inspector.profile, shots=row.shots,
-        seed=row.seed, limit=row.limit, split=row.split, style="plain",
-        categories=tuple(c.name for c in categories), looks=looks, words=True,
-    )  # fmt: skip
+        benchmark=row.benchmark,
+        profile=inspector.profile,
+        shots=row.shots,
+        seed=row.seed,
+        limit=row.limit,
+        split=row.split,
+        style="plain",
+        categories=tuple(c.name for c in categories),
+        looks=looks,
+        words=True,
+    )
     folder = out / f"{row.name.replace(', ', '-').replace(' ', '-')}-{row.shots}"
 
     def tell(done: int, total: int, _: object) -> None:

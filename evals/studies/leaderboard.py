@@ -28,9 +28,17 @@ if TYPE_CHECKING:
 SEED = 20261125
 """Of what is rendered: neither a seed that models learned from nor one that they are checked on."""
 METRICS = (
-    "image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "f1", "pixel_auroc", "aupro", "au_spro",
-    "ece", "seconds_per_image",
-)  # fmt: skip
+    "image_auroc",
+    "image_auroc_logical",
+    "image_auroc_structural",
+    "f1_max",
+    "f1",
+    "pixel_auroc",
+    "aupro",
+    "au_spro",
+    "ece",
+    "seconds_per_image",
+)
 SHOTS = (0, 1, 4)
 
 
@@ -58,9 +66,18 @@ def measure(
         "world", root=None, categories=None, split=part.split, seed=SEED, limit=limit, style=part.style
     )
     settings = RunSettings(
-        benchmark="world", profile=inspector.profile, shots=shots, seed=SEED, limit=limit, split=part.split,
-        style=part.style, categories=tuple(c.name for c in categories), looks=looks, words=True, models=models,
-    )  # fmt: skip
+        benchmark="world",
+        profile=inspector.profile,
+        shots=shots,
+        seed=SEED,
+        limit=limit,
+        split=part.split,
+        style=part.style,
+        categories=tuple(c.name for c in categories),
+        looks=looks,
+        words=True,
+        models=models,
+    )
 
     def tell(done: int, total: int, _: object) -> None:
         sys.stderr.write(f"\r{part.name}, {shots} references: {done} of {total} ")

@@ -57,8 +57,10 @@ def products(root: Path, each: int) -> Iterator[PhotoFolder]:
     """
     found = [_product(folder, each) for folder in _folders(root)]
     if not found:
-        raise InputError(f"{root}: holds no product; give a folder of folders with train/good and test, or normal and "
-                         "abnormal, photos.")  # fmt: skip
+        raise InputError(
+            f"{root}: holds no product; give a folder of folders with train/good and test, or normal and "
+            "abnormal, photos."
+        )
     yield from found
 
 

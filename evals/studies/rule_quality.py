@@ -253,9 +253,14 @@ def main() -> None:
             sys.stdout.write(as_learned(name, shots=arguments.shots, sight=sight, measuring=measuring))
             continue
         figures = measure_family(
-            name, shots=arguments.shots, sight=sight, images=arguments.images, repeats=arguments.repeats,
-            words=arguments.words, measuring=measuring,
-        )  # fmt: skip
+            name,
+            shots=arguments.shots,
+            sight=sight,
+            images=arguments.images,
+            repeats=arguments.repeats,
+            words=arguments.words,
+            measuring=measuring,
+        )
         found.append(figures)
         sys.stdout.write(json.dumps(asdict(figures)) + "\n")
         sys.stdout.flush()

@@ -80,9 +80,11 @@ def figures(asked: Sequence[PlaceAnswers], way: str) -> BiasFigures:
     odds = [float(np.mean([a.odds[n] - (a.usual[n] if debiased else 0.0) for n in phrasings])) for a in asked]
     bad, p = np.array([not a.good for a in asked]), np.array([probability(o) for o in odds])
     return BiasFigures(
-        float((p[~bad] > 0.5).mean()), float((p[bad] > 0.5).mean()), auroc(bad, np.asarray(odds)),
+        float((p[~bad] > 0.5).mean()),
+        float((p[bad] > 0.5).mean()),
+        auroc(bad, np.asarray(odds)),
         calibration_error(p.tolist(), bad.tolist()),
-    )  # fmt: skip
+    )
 
 
 def fitted_share(asked: Sequence[PlaceAnswers]) -> float:

@@ -40,9 +40,13 @@ def show_models(profile: str, device: str, json: bool, say: Callable[[str], None
         table = Table("role", "checkpoint", "bits", "parameters", "weights MiB", "s to load")
         for cost in variant.roles:
             table.add_row(
-                cost.role, cost.source, cost.quantisation, f"{cost.parameters / 1e6:.0f} M", f"{cost.weights_mib:.0f}",
+                cost.role,
+                cost.source,
+                cost.quantisation,
+                f"{cost.parameters / 1e6:.0f} M",
+                f"{cost.weights_mib:.0f}",
                 f"{cost.load_seconds:.1f}",
-            )  # fmt: skip
+            )
         out.print(table)
         steps = Table("step", "s")
         steps.add_row("learn (2 references)", f"{variant.learn_seconds:.1f}")
@@ -175,8 +179,11 @@ def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str],
     found = bench_loop(
         example.photos,
         lambda inspector: inspector.learn(example.name, example.references, describe=example.normal),
-        size="none" if model == "none" else "large", device=device, repeat=repeat, say=say,
-    )  # fmt: skip
+        size="none" if model == "none" else "large",
+        device=device,
+        repeat=repeat,
+        say=say,
+    )
     if json:
         typer.echo(json_format.dumps(found.as_dict()))
         return
@@ -197,9 +204,16 @@ def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str],
     )
     for q in found.questions:
         asked.add_row(
-            q.model, str(q.tokens), f"{q.first:.3f}", f"{q.second:.3f}", f"{q.ratio:.2f}", f"{q.uncached:.3f}",
-            f"{q.answer_first:.3f}", f"{q.answer_second:.3f}", f"{q.differs:.0e}",
-        )  # fmt: skip
+            q.model,
+            str(q.tokens),
+            f"{q.first:.3f}",
+            f"{q.second:.3f}",
+            f"{q.ratio:.2f}",
+            f"{q.uncached:.3f}",
+            f"{q.answer_first:.3f}",
+            f"{q.answer_second:.3f}",
+            f"{q.differs:.0e}",
+        )
     out.print(asked)
 
 
@@ -225,9 +239,13 @@ def _show_patch(out: Console, found: PatchBench) -> None:
     table = Table("path", "at once", "s an image", "images/s", "GFLOP an image", "of the peak")
     for row in found.rows:
         table.add_row(
-            row.name, str(row.batch), f"{row.seconds:.3f}", f"{1 / row.seconds:.2f}", f"{row.gflop:.0f}",
+            row.name,
+            str(row.batch),
+            f"{row.seconds:.3f}",
+            f"{1 / row.seconds:.2f}",
+            f"{row.gflop:.0f}",
             f"{row.of_peak:.0%}",
-        )  # fmt: skip
+        )
     out.print(table)
     out.print(f"{found.model} on {found.device}, {found.threads} threads; peak {found.peak_gflops:.0f} GFLOP/s")
     differs = f"; windows differ by at most {found.parity:.1e}" if found.parity is not None else ""

@@ -257,9 +257,16 @@ class Progress:
     def __init__(self, what: str) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._bar = Bar(
-            TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ends in"),
-            TimeRemainingColumn(), console=self._console, transient=True, disable=not self._console.is_terminal,
-        )  # fmt: skip
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ends in"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
         self._what = what
         self._task = self._bar.add_task(what, total=None)
         self._begun: tuple[float, int] | None = None

@@ -104,9 +104,13 @@ class Api:
             path = self._kept(photo, Path(folder), "photo")
             good = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
             return self._page.engine.inspect(
-                path, product=product.strip() or None, references=good, normal=normal, on_step=lambda *_: None,
+                path,
+                product=product.strip() or None,
+                references=good,
+                normal=normal,
+                on_step=lambda *_: None,
                 on_place=lambda ahead: None,
-            )  # fmt: skip
+            )
 
     def _ask(
         self, photo: str, question: str, product: str, references: list[str] | None, normal: str

@@ -112,19 +112,36 @@ def serve(blocks: gr.Blocks, settings: PageSettings, *, block: bool = True) -> s
     logins = Logins(password_check(settings.auth)) if settings.auth is not None else None
     refuse_exposure(settings)
     rules = Rules(
-        Owners(upload_folder()), Hosts(settings.host, frozenset(n.lower() for n in settings.allow_hosts)), logins,
-        mcp_key=secrets.token_urlsafe(32) if settings.mcp else "", visits=getattr(blocks, "looktwice_visits", None),
-    )  # fmt: skip
+        Owners(upload_folder()),
+        Hosts(settings.host, frozenset(n.lower() for n in settings.allow_hosts)),
+        logins,
+        mcp_key=secrets.token_urlsafe(32) if settings.mcp else "",
+        visits=getattr(blocks, "looktwice_visits", None),
+    )
     more: dict[str, Any] = {"middleware": middleware(rules)}
     _reach_itself_without_proxy(settings.host)
     try:
         _, local, _ = blocks.launch(
-            server_name=settings.host, server_port=settings.port, auth=_gradio_check(logins) if logins else None,
-            share=False, quiet=True, prevent_thread_lock=True, show_error=False,
-            max_file_size=LARGEST_UPLOAD, mcp_server=settings.mcp,
-            ssr_mode=False, pwa=False, enable_monitoring=False, run_history=False, footer_links=["api"],
-            theme=theme(), css=css(), head=head(), app_kwargs=more, max_threads=AT_ONCE + 16,
-        )  # fmt: skip
+            server_name=settings.host,
+            server_port=settings.port,
+            auth=_gradio_check(logins) if logins else None,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            show_error=False,
+            max_file_size=LARGEST_UPLOAD,
+            mcp_server=settings.mcp,
+            ssr_mode=False,
+            pwa=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=["api"],
+            theme=theme(),
+            css=css(),
+            head=head(),
+            app_kwargs=more,
+            max_threads=AT_ONCE + 16,
+        )
     except OSError as error:
         raise InputError(
             f"port {settings.port} of {settings.host} cannot be used ({error}); give another with --port."
@@ -163,9 +180,13 @@ def _let_mcp_call(blocks: gr.Blocks, address: str, key: str) -> None:
     def client() -> Any:
         headers = {"x-gradio-user": "mcp", MCP_KEY.decode(): key}
         return Client(
-            address, headers=headers, download_files=False, verbose=False, analytics_enabled=False,
+            address,
+            headers=headers,
+            download_files=False,
+            verbose=False,
+            analytics_enabled=False,
             _skip_components=False,
-        )  # fmt: skip
+        )
 
     server = cast("Any", blocks).mcp_server_obj
     if server is not None:

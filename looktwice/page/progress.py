@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from tools.types import Sample
 
 NEXT = {
-    "intake": "propose", "propose": "glance", "glance": "match", "match": "suspect", "suspect": "look_again",
-    "look_again": "suspect", "judge": "explain", "explain": "explain",
-}  # fmt: skip
+    "intake": "propose",
+    "propose": "glance",
+    "glance": "match",
+    "match": "suspect",
+    "suspect": "look_again",
+    "look_again": "suspect",
+    "judge": "explain",
+    "explain": "explain",
+}
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,22 @@ _UNUSED = (
     "/monitoring",
     *(
         _API + name
-        for name in ("proxy=", "stream", "component_server", "process_recording", "vibe-", "undo-vibe-edit", "dev/",
-                     "deep_link", "run-history", "runs", "profiling", "custom_component")
+        for name in (
+            "proxy=",
+            "stream",
+            "component_server",
+            "process_recording",
+            "vibe-",
+            "undo-vibe-edit",
+            "dev/",
+            "deep_link",
+            "run-history",
+            "runs",
+            "profiling",
+            "custom_component",
+        )
     ),
-)  # fmt: skip
+)
 """Gradio's routes that this page does not use; several reach files, sessions or other hosts without a check."""
 _OPEN = tuple(_API + name for name in ("startup-events", "app_id", "login_check", "user", "token", "theme.css"))
 """Routes that Gradio and the login page need before anybody has logged in."""
@@ -132,18 +144,20 @@ class PrivatePage:
         host = headers.get(b"host", b"").decode("latin-1")
         if not hosts.accepts(host):
             raise RefusedError(
-                403, f"this page does not answer to the name {host[:100]!r}; open it by its address, or start it with "
+                403,
+                f"this page does not answer to the name {host[:100]!r}; open it by its address, or start it with "
                 "--allow-host NAME.",
-            )  # fmt: skip
+            )
         origin = headers.get(b"origin")
         if origin is not None and not hosts.accepts_origin(origin.decode("latin-1"), host):
             raise RefusedError(403, "this request comes from a page elsewhere; open the page itself.")
         # Gradio builds addresses from these, and its MCP server calls them.
         scope["headers"] = [
-            (name, value) for name, value in scope["headers"]
+            (name, value)
+            for name, value in scope["headers"]
             if name != b"x-gradio-server"
             and not (name == b"x-forwarded-host" and not hosts.accepts(value.decode("latin-1")))
-        ]  # fmt: skip
+        ]
 
     def _caller(self, scope: Any, path: str, headers: dict[bytes, bytes]) -> _Caller:
         """Who asks; where the page asks for passwords, a name that has logged in."""
@@ -250,8 +264,11 @@ class PrivatePage:
 
 def _headers(caller: _Caller) -> list[tuple[bytes, bytes]]:
     """Headers of every response."""
-    headers = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer"),
-               (b"x-content-type-options", b"nosniff")]  # fmt: skip
+    headers = [
+        (b"content-security-policy", POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     if caller.cookie:
         headers.append((b"set-cookie", f"{COOKIE}={caller.cookie}; Path=/; HttpOnly; SameSite=Lax".encode()))
     return headers
@@ -285,9 +302,10 @@ def _basic(logins: Logins, header: bytes) -> str:
     except WaitError as error:
         raise RefusedError(429, str(error), ((b"retry-after", str(error.seconds).encode()),)) from error
     raise RefusedError(
-        401, "give a name and password of this page by HTTP basic authentication.",
+        401,
+        "give a name and password of this page by HTTP basic authentication.",
         ((b"www-authenticate", b'Basic realm="LookTwice", charset="UTF-8"'),),
-    )  # fmt: skip
+    )
 
 
 async def _answer(send: Any, refusal: RefusedError) -> None:

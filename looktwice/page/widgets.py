@@ -24,8 +24,18 @@ def theme() -> Base:
     """The page's theme: blue for what can be done, grey for the rest; verdicts bring their own colours."""
     return gr.themes.Base(
         primary_hue=gr.themes.Color(
-            "#eef6fb", "#d6eaf6", "#aed6ee", "#7fbde2", "#3d9bd0", "#0072b2", "#00629a", "#005282", "#00426a",
-            "#003352", "#00263d", name="lake",
+            "#eef6fb",
+            "#d6eaf6",
+            "#aed6ee",
+            "#7fbde2",
+            "#3d9bd0",
+            "#0072b2",
+            "#00629a",
+            "#005282",
+            "#00426a",
+            "#003352",
+            "#00263d",
+            name="lake",
         ),
         neutral_hue="slate",
         radius_size="md",
@@ -42,7 +52,7 @@ def theme() -> Base:
         button_primary_text_color_dark="#ffffff",
         body_text_color_subdued="#5b6470",
         body_text_color_subdued_dark="#a3adba",
-    )  # fmt: skip
+    )
 
 
 def css() -> str:

@@ -149,6 +149,11 @@ def _off(f: _Frame, beside: float, facing: float, along: float = 0.0) -> At:
 
 
 _DRAWN: dict[str, Callable[[_Frame, Chance], Drawn]] = {
-    "lines": _lines, "rings": _rings, "dashes": _dashes, "dots": _dots, "paths": _paths, "words": _words,
+    "lines": _lines,
+    "rings": _rings,
+    "dashes": _dashes,
+    "dots": _dots,
+    "paths": _paths,
+    "words": _words,
     "waves": _waves,
-}  # fmt: skip
+}

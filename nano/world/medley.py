@@ -21,9 +21,15 @@ from nano.world.structural import PAINTERS
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
 SURFACES = ("plastic", "gloss", "metal", "cast", "rubber", "paper", "food", "mat", "wood")
 LOGICAL = (
-    "missing part", "extra part", "wrong part", "wrong place", "swapped parts", "wrong colour", "wrong length",
+    "missing part",
+    "extra part",
+    "wrong part",
+    "wrong place",
+    "swapped parts",
+    "wrong colour",
+    "wrong length",
     "wrong orientation",
-)  # fmt: skip
+)
 STRUCTURAL = tuple(PAINTERS)
 VARIED = 2_000_000
 """Medleys from this number on have more forms: half of their sorts of parts are of a form that no other product has."""
@@ -132,10 +138,9 @@ def medley(number: int) -> Medley:
             for _ in range(min(c.choice((1, 1, 2, 2, 3, 3, 4)), len(cells)))
         )
         counts = (1,) if alone else _counts(c, len(sorts), len(cells), 7 if crowded else 5)
-    spare = cells[sum(counts) :]
     if order == "rooms":
         cells = sorted(cells, key=lambda at: (at.x > 0, at.y)) if c.happens(0.5) else sorted(cells, key=lambda a: a.y)
-        spare = cells[sum(counts) :]
+    spare = cells[sum(counts) :]
     homes, start = [], 0
     for count in counts:
         homes.append(tuple(cells[start : start + count]))
@@ -144,10 +149,7 @@ def medley(number: int) -> Medley:
         homes = [tuple(cells)] * len(sorts)
         spare = []
     shared = c.happens(0.2)
-    wires: list[tuple[int, int, str]] = []
-    if order == "fixed" and sum(counts) >= 4 and c.happens(0.35):
-        ends = c.shuffled(range(sum(counts)))
-        wires = [(ends[2 * k], ends[2 * k + 1], c.choice(COLOURS)) for k in range(c.integer(1, 2))]
+    wires = _wires(c, sum(counts)) if order == "fixed" else ()
     colour = c.choice(COLOURS)
     fills = c.happens(0.15)
     sides = (520.0, 520.0) if fills else (c.uniform(196, 216), c.uniform(160, 216))
@@ -160,11 +162,34 @@ def medley(number: int) -> Medley:
     film = c.uniform(0.1, 0.4) * c.happens(0.3) if crowded else 0.2 * c.happens(0.15)
     gap = Chance("medley", number, "gap").uniform(-1.5, 5)
     return Medley(
-        number, benches, panel, film, c.choice((2.0, 8.0, 15.0, 180.0)), sorts, counts, order, tuple(homes),
-        tuple(spare), c.choice(jitters), _room(number, sorts, counts), gap, shared, tuple(wires), decors(c),
-        c.choice((0.7, 1.0, 1.8, 3.0)), c.choice(("plain", "plain", "plain", "shift")),
+        number,
+        benches,
+        panel,
+        film,
+        c.choice((2.0, 8.0, 15.0, 180.0)),
+        sorts,
+        counts,
+        order,
+        tuple(homes),
+        tuple(spare),
+        c.choice(jitters),
+        _room(number, sorts, counts),
+        gap,
+        shared,
+        wires,
+        decors(c),
+        c.choice((0.7, 1.0, 1.8, 3.0)),
+        c.choice(("plain", "plain", "plain", "shift")),
         Family(f"medley-{number}", "medley", "", nouns, (), tuple(logical), STRUCTURAL, targets),
-    )  # fmt: skip
+    )
+
+
+def _wires(c: Chance, parts: int) -> tuple[tuple[int, int, str], ...]:
+    """One or two wires between parts that have no other; mostly none."""
+    if parts < 4 or not c.happens(0.35):
+        return ()
+    ends = c.shuffled(range(parts))
+    return tuple((ends[2 * k], ends[2 * k + 1], c.choice(COLOURS)) for k in range(c.integer(1, 2)))
 
 
 def _cells(c: Chance, pitch: float, across: int) -> list[At]:
@@ -213,9 +238,15 @@ def _sort(c: Chance, pitch: float, forms: Sequence[str]) -> Sort:
     marked = form not in FASTENERS and c.happens(0.35)
     mark, ink = c.choice(MARKS), c.choice(COLOURS)
     return Sort(
-        form, size, c.choice(SURFACES), colours, c.choice((4, 20, 180)), c.choice((0, 45, 90)),
-        mark if marked else None, ink,
-    )  # fmt: skip
+        form,
+        size,
+        c.choice(SURFACES),
+        colours,
+        c.choice((4, 20, 180)),
+        c.choice((0, 45, 90)),
+        mark if marked else None,
+        ink,
+    )
 
 
 def _larger(c: Chance, pitch: float, order: Order) -> float:

@@ -174,9 +174,23 @@ def ring(outer: float, inner: float) -> Shape:
 
 FASTENERS = ("nut", "washer", "bolt", "cap")
 FORMS = (
-    *FASTENERS, "disc", "oval", "bar", "hexagon", "ring", "gear", "triangle", "cross", "elbow", "capsule", "tee",
-    "wedge", "lozenge", "star", "patch",
-)  # fmt: skip
+    *FASTENERS,
+    "disc",
+    "oval",
+    "bar",
+    "hexagon",
+    "ring",
+    "gear",
+    "triangle",
+    "cross",
+    "elbow",
+    "capsule",
+    "tee",
+    "wedge",
+    "lozenge",
+    "star",
+    "patch",
+)
 MADE = ("plate", "comb", "jag", "union", "bite", "lump")
 """Forms of which every product has its own: a plate with other holes, a comb with other teeth."""
 SIDED = ("bolt", "triangle", "elbow", "tee", "wedge")
@@ -286,5 +300,10 @@ def _lump(c: Chance, size: float) -> Shape:
 
 
 _MAKERS: dict[str, Callable[[Chance, float], Shape]] = {
-    "plate": _plate, "comb": _comb, "jag": _jag, "union": _union, "bite": _bite, "lump": _lump,
-}  # fmt: skip
+    "plate": _plate,
+    "comb": _comb,
+    "jag": _jag,
+    "union": _union,
+    "bite": _bite,
+    "lump": _lump,
+}

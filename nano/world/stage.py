@@ -138,9 +138,17 @@ class Stage:
     ) -> None:
         """Draws in the product's frame (origin in its middle, y down); see `Canvas.draw`."""
         self.canvas.draw(
-            shape, self.pose.at(x, y, angle), paint, level=level, rise=rise, bevel=bevel,
-            profile=profile, opacity=opacity, part=part, within=within,
-        )  # fmt: skip
+            shape,
+            self.pose.at(x, y, angle),
+            paint,
+            level=level,
+            rise=rise,
+            bevel=bevel,
+            profile=profile,
+            opacity=opacity,
+            part=part,
+            within=within,
+        )
 
     def mark(self, shape: Shape, x: float, y: float, angle: float = 0.0, within: int | None = None) -> None:
         """Declares a place in the product's frame to be (part of) the defect's region."""

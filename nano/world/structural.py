@@ -226,9 +226,18 @@ def _lay_open(blow: Blow, shape: Shape) -> None:
 
 
 PAINTERS: dict[str, Callable[[Blow], str]] = {
-    "scratch": scratch, "crack": crack, "dent": dent, "hole": hole, "stain": stain, "burn": burn,
-    "contamination": contamination, "rust": rust, "burr": burr, "chipping": chip, "tear": tear,
-}  # fmt: skip
+    "scratch": scratch,
+    "crack": crack,
+    "dent": dent,
+    "hole": hole,
+    "stain": stain,
+    "burn": burn,
+    "contamination": contamination,
+    "rust": rust,
+    "burr": burr,
+    "chipping": chip,
+    "tear": tear,
+}
 """Each paints one defect and returns the adjective that its words use."""
 
 AT_THE_EDGE = {"burr", "chipping"}

@@ -22,8 +22,16 @@ def test_a_store_that_names_a_function_does_not_call_it(tmp_path, module, name):
     saver = SqliteSaver(sqlite3.connect(path, check_same_thread=False))
     saver.setup()
     call = ormsgpack.packb((module, name, f"touch {mark}"))
-    state = ormsgpack.packb({"id": "1", "ts": "", "v": 4, "channel_values": {"x": ormsgpack.Ext(0, call)},
-                             "channel_versions": {}, "versions_seen": {}})  # fmt: skip
+    state = ormsgpack.packb(
+        {
+            "id": "1",
+            "ts": "",
+            "v": 4,
+            "channel_values": {"x": ormsgpack.Ext(0, call)},
+            "channel_versions": {},
+            "versions_seen": {},
+        }
+    )
     saver.conn.execute(
         "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, type, checkpoint, metadata) "
         "VALUES ('t1', '', '1', 'msgpack', ?, '{}')",

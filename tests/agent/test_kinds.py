@@ -30,9 +30,19 @@ def part(label, x=0.0, y=0.0, *, sure=1.0, length=0.2, area=0.01, lab=RED, turn=
     """A part at a place in product coordinates, on a photo of 100 px whose product is 100 px wide."""
     px, py = 50 + 100 * x, 50 + 100 * y
     measures = Measures(
-        area=area * 1e4, length=length * 100, width=5.0, angle=turn, centroid=(px, py), lab=lab, colour="red",
-        place=(x, y), turn=turn, relative_area=area, relative_length=length, heading=heading,
-    )  # fmt: skip
+        area=area * 1e4,
+        length=length * 100,
+        width=5.0,
+        angle=turn,
+        centroid=(px, py),
+        lab=lab,
+        colour="red",
+        place=(x, y),
+        turn=turn,
+        relative_area=area,
+        relative_length=length,
+        heading=heading,
+    )
     columns = np.flatnonzero(mask.any(axis=0)) if mask is not None else ()
     box = Box(columns[0], 40, columns[-1] + 1, 60) if len(columns) else Box(px - 4, py - 4, px + 4, py + 4)
     return Part(label, Region(box, sure, mask), measures)
@@ -126,7 +136,7 @@ CASES = {
         photo(part("wire", mask=blob(10, 90))),
         photo(part("wire", mask=blob(10, 40) | blob(60, 90))),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -99,8 +99,12 @@ def test_words_that_contradict_the_rules_are_refused():
     spec = learned.spec.model_copy(update={"rules": learned.spec.rules})
     assert spec == learned.spec
     with pytest.raises(InputError, match="contradict"):
-        reject(toolbox, product(Toolbox(), references=0, describe="The bolt is above the nut."), [],
-               "The nut is above the bolt.")  # fmt: skip
+        reject(
+            toolbox,
+            product(Toolbox(), references=0, describe="The bolt is above the nut."),
+            [],
+            "The nut is above the bolt.",
+        )
 
 
 def test_a_miss_that_a_rule_pointed_at_makes_that_rule_firm():

@@ -65,11 +65,15 @@ def test_a_range_upside_down_is_refused_with_what_to_do():
         CountRule(part="bolt", low=2, high=1)
 
 
-@pytest.mark.parametrize(("places", "where", "in_chinese"), [
-    (((-0.4, 0.0),), "left side", "左侧"), (((0.3, -0.3), (-0.3, -0.31)), "upper left and upper right", "左上 和 右上"),
-    (((-0.4, 0.3), (0.0, 0.3), (-0.3, 0.3)), "lower left and lower middle", "左下 和 下方中部"),
-    (tuple((x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.4)), "centre", "中央"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("places", "where", "in_chinese"),
+    [
+        (((-0.4, 0.0),), "left side", "左侧"),
+        (((0.3, -0.3), (-0.3, -0.31)), "upper left and upper right", "左上 和 右上"),
+        (((-0.4, 0.3), (0.0, 0.3), (-0.3, 0.3)), "lower left and lower middle", "左下 和 下方中部"),
+        (tuple((x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.4)), "centre", "中央"),
+    ],
+)
 def test_where_parts_belong_is_told_by_each_place_while_they_are_few(places, where, in_chinese):
     claim = PositionRule(part="nut", places=places).claim
     assert claim.facts["where"] == where

@@ -49,8 +49,15 @@ def detections(tmp_path):
     ]
 
 
-SAID = {"c0": ("No", 0.1), "c1": ("Yes", 0.6), "c2": ("Yes, a dent", 0.9), "c3": ("No", 0.4), "p0": ("No", 0.2),
-        "p1": ("Yes", 0.8), "p2": ("Hard to say", 0.5)}  # fmt: skip
+SAID = {
+    "c0": ("No", 0.1),
+    "c1": ("Yes", 0.6),
+    "c2": ("Yes, a dent", 0.9),
+    "c3": ("No", 0.4),
+    "p0": ("No", 0.2),
+    "p1": ("Yes", 0.8),
+    "p2": ("Hard to say", 0.5),
+}
 
 
 def run(respondent, items, out, **changes):

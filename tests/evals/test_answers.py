@@ -8,19 +8,51 @@ from evals.metrics.answers import option_letter, yes_or_no
 
 SAID = {
     "yes": [
-        "Yes", "YES", "yes.", "Yes, there is a scratch. No other defects are visible.", "**Yes**", "Answer: Yes",
-        "The correct answer is: Yes.", "Final answer: **yes**", "Based on the image, yes.", "<s>Yes</s>", ' "Yes"',
-        "Yes\n\nThe surface is torn.", "Assistant: Yes", "I believe the answer is yes.", "The shell is cracked. Yes.",
+        "Yes",
+        "YES",
+        "yes.",
+        "Yes, there is a scratch. No other defects are visible.",
+        "**Yes**",
+        "Answer: Yes",
+        "The correct answer is: Yes.",
+        "Final answer: **yes**",
+        "Based on the image, yes.",
+        "<s>Yes</s>",
+        ' "Yes"',
+        "Yes\n\nThe surface is torn.",
+        "Assistant: Yes",
+        "I believe the answer is yes.",
+        "The shell is cracked. Yes.",
     ],
     "no": [
-        "No", "No.", "No, ... yes", "No, I would not say yes.", "The answer is no.", "NO!", "No defects are visible.",
-        "The object does not have any defects. No.", "So, no.", "No, the object has no defects. Yes?",
+        "No",
+        "No.",
+        "No, ... yes",
+        "No, I would not say yes.",
+        "The answer is no.",
+        "NO!",
+        "No defects are visible.",
+        "The object does not have any defects. No.",
+        "So, no.",
+        "No, the object has no defects. Yes?",
     ],
     None: [
-        "", "Yes or no?", "Yes/No", "I am not sure.", "There are no defects.", "Yesterday", "Nope", "No idea.",
-        "No. Actually, yes.", "No way to tell", "Nothing is wrong.", "The knot is eyes-shaped", "N", "Y",
+        "",
+        "Yes or no?",
+        "Yes/No",
+        "I am not sure.",
+        "There are no defects.",
+        "Yesterday",
+        "Nope",
+        "No idea.",
+        "No. Actually, yes.",
+        "No way to tell",
+        "Nothing is wrong.",
+        "The knot is eyes-shaped",
+        "N",
+        "Y",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("meant", "text"), [(meant, text) for meant, texts in SAID.items() for text in texts])
@@ -30,17 +62,43 @@ def test_yes_and_no_count_where_answers_stand(meant, text):
 
 OPTIONS = {"A": "Scratch", "B": "No defect.", "C": "A dent", "D": "Yes"}
 CHOSEN = {
-    "A": ["A", "A.", "(A)", "a", "A: Scratch", "A\n", "Answer: A", "A, because the surface is torn", "scratch",
-          "**A**"],
-    "B": ["B) No defect", "Option B", "The correct option is (B).", "I think the answer is B", "no defect",
-          "(b) No defect"],
+    "A": [
+        "A",
+        "A.",
+        "(A)",
+        "a",
+        "A: Scratch",
+        "A\n",
+        "Answer: A",
+        "A, because the surface is torn",
+        "scratch",
+        "**A**",
+    ],
+    "B": [
+        "B) No defect",
+        "Option B",
+        "The correct option is (B).",
+        "I think the answer is B",
+        "no defect",
+        "(b) No defect",
+    ],
     "C": ["The damage is clear. The answer is C.", "a dent", "C: A dent\nExplanation: A would be longer"],
     "D": ["Yes.", "D"],
     None: [
-        "A scratch on the surface", "A or B", "A, B", "(A) or (B)", "A and C", "E", "", "None of them", "I see plan B",
-        "The answer is A scratch", "C. A dent is visible. The answer is B.", "It has a scratch and a dent",
+        "A scratch on the surface",
+        "A or B",
+        "A, B",
+        "(A) or (B)",
+        "A and C",
+        "E",
+        "",
+        "None of them",
+        "I see plan B",
+        "The answer is A scratch",
+        "C. A dent is visible. The answer is B.",
+        "It has a scratch and a dent",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("meant", "text"), [(meant, text) for meant, texts in CHOSEN.items() for text in texts])

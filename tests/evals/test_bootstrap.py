@@ -11,8 +11,9 @@ from evals.metrics.calibration import ece
 
 rows = st.lists(
     st.tuples(st.sampled_from(["good", "logical", "structural"]), st.integers(0, 4), st.booleans()),
-    min_size=1, max_size=14,
-)  # fmt: skip
+    min_size=1,
+    max_size=14,
+)
 
 
 def scored(found):

@@ -37,8 +37,14 @@ SHAPES = ["[" * 100_000, '{"a":' * 50_000, "9" * 10_000, "[NaN, 1e999]", '"\\ud8
 @pytest.fixture
 def root(tmp_path):
     folder = tmp_path / "data"
-    for name in ("group1/a_temp.png", "group1/a_test.png", "nut/train/good/0.png", "nut/test/bent/1.png",
-                 "pair/normal.png", "pair/abnormal.png"):  # fmt: skip
+    for name in (
+        "group1/a_temp.png",
+        "group1/a_test.png",
+        "nut/train/good/0.png",
+        "nut/test/bent/1.png",
+        "pair/normal.png",
+        "pair/abnormal.png",
+    ):
         picture(folder / name)
     mask(folder / "nut/ground_truth/bent/1/000.png")
     (folder / "group1" / "a.txt").write_text("")

@@ -55,8 +55,11 @@ def test_only_photos_with_a_mask_are_measured_and_defect_types_take_turns(tmp_pa
     photos = [case.read() for _, case in found]
     assert {name for name, _ in found} == {"leather"}
     assert [(s.path.parent.name, s.path.stem) for s, _ in photos] == [
-        ("cut", "0"), ("glue", "0"), ("cut", "2"), ("glue", "1"),
-    ]  # fmt: skip
+        ("cut", "0"),
+        ("glue", "0"),
+        ("cut", "2"),
+        ("glue", "1"),
+    ]
     assert [len(case.references) for _, case in found] == [4] * 4
     np.testing.assert_array_equal(photos[2][1], mask((2, 0, 7, 5)))
     assert len(list(cases(tmp_path, 3, 0))) == 3

@@ -32,12 +32,25 @@ def test_each_row_s_command_is_one_that_the_command_line_takes(tmp_path):
 def test_a_metric_that_is_not_defined_stays_empty():
     (row, *_) = rows(None, 12)
     settings = RunSettings(
-        benchmark="world", profile="nano", shots=0, seed=1, limit=12, split="trained", style="plain",
-        categories=("metal",), looks=0, words=True,
-    )  # fmt: skip
+        benchmark="world",
+        profile="nano",
+        shots=0,
+        seed=1,
+        limit=12,
+        split="trained",
+        style="plain",
+        categories=("metal",),
+        looks=0,
+        words=True,
+    )
     results = Results(
-        benchmark="world", profile="nano", shots=0, metrics={METRICS[0]: 0.75}, categories={}, images=12,
+        benchmark="world",
+        profile="nano",
+        shots=0,
+        metrics={METRICS[0]: 0.75},
+        categories={},
+        images=12,
         settings=settings,
-    )  # fmt: skip
+    )
     cells = line(row, results).split("|")[4:-1]
     assert [c.strip() for c in cells] == ["0.750", *[""] * (len(METRICS) - 1)]

@@ -162,8 +162,10 @@ def test_visa_d_and_r_asks_for_defects_first_then_questions_in_turn(visa):
     )
     items = open_visa_dr(visa)
     assert Counter((i.category, i.questions[0].kind) for i in items) == {
-        ("candle", "detect"): 2, ("pcb1", "detect"): 2, ("candle", "tell"): 1,
-    }  # fmt: skip
+        ("candle", "detect"): 2,
+        ("pcb1", "detect"): 2,
+        ("candle", "tell"): 1,
+    }
     assert [i.questions[0].truth for i in items[:2]] == ["no", "yes"]
     assert [(q.topic, q.truth) for q in items[-1].questions] == [("low_level", "A dent."), ("complex", "A fall.")]
     assert not items[-1].templates

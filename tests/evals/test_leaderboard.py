@@ -12,13 +12,27 @@ from tools.errors import LookTwiceError
 
 def results(part, shots):
     settings = RunSettings(
-        benchmark="world", profile="nano", shots=shots, seed=1, limit=12, split=part.split, style=part.style,
-        categories=("nut",), looks=3, words=True,
-    )  # fmt: skip
+        benchmark="world",
+        profile="nano",
+        shots=shots,
+        seed=1,
+        limit=12,
+        split=part.split,
+        style=part.style,
+        categories=("nut",),
+        looks=3,
+        words=True,
+    )
     return Results(
-        benchmark="world", profile="nano", shots=shots, metrics={"image_auroc": 0.75, "seconds_per_image": 1.5},
-        categories={}, images=12, settings=settings, intervals={"image_auroc": (0.5, 0.875)},
-    )  # fmt: skip
+        benchmark="world",
+        profile="nano",
+        shots=shots,
+        metrics={"image_auroc": 0.75, "seconds_per_image": 1.5},
+        categories={},
+        images=12,
+        settings=settings,
+        intervals={"image_auroc": (0.5, 0.875)},
+    )
 
 
 def test_a_row_has_its_figures_with_intervals_and_leaves_empty_what_is_not_defined():

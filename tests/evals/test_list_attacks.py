@@ -50,8 +50,12 @@ def opened_mmad(root, name):
 
 def opened_visa(root, name):
     (root / "split_csv").mkdir()
-    for row in (f"test,normal,{name},", f"train,normal,{name},", f"test,anomaly,candle/a.png,{name}",
-                f"test,anomaly,{name},candle/m.png"):  # fmt: skip
+    for row in (
+        f"test,normal,{name},",
+        f"train,normal,{name},",
+        f"test,anomaly,candle/a.png,{name}",
+        f"test,anomaly,{name},candle/m.png",
+    ):
         (root / "split_csv/1cls.csv").write_text(f"object,split,label,image,mask\ncandle,{row}\n")
         yield lambda: open_benchmark("visa", root=root, categories=None, split="all", seed=0, limit=None)
     (root / "split_csv/1cls.csv").write_text(f"object,split,label,image,mask\ncandle,test,normal,{name},\n")

@@ -19,9 +19,7 @@ def answers(news, seed=0, count=200):
     right = rng.random(count) < 0.4
     known = rng.normal(right * 1.0, 1.0)
     answer = rng.normal(right * news, 1.0) + 3.0
-    return [
-        Answered("zoom", float(a), float(k), bool(r), 0.5) for a, k, r in zip(answer, known, right, strict=True)
-    ]  # fmt: skip
+    return [Answered("zoom", float(a), float(k), bool(r), 0.5) for a, k, r in zip(answer, known, right, strict=True)]
 
 
 def test_a_look_that_tells_more_is_worth_more_and_is_right_more_often():
@@ -72,8 +70,11 @@ def line(number, label, score, false=()):
 
 
 LINES = [
-    line(0, "good", 0.1), line(1, "good", 0.2), line(2, "logical", 0.8), line(3, "structural", 0.9, false=("x", "y")),
-]  # fmt: skip
+    line(0, "good", 0.1),
+    line(1, "good", 0.2),
+    line(2, "logical", 0.8),
+    line(3, "structural", 0.9, false=("x", "y")),
+]
 
 
 def test_the_table_holds_a_line_for_each_way_to_judge():

@@ -121,18 +121,27 @@ def test_anomalib_scores_the_same_photos_on_the_same_weights(products):
     theirs = tuple(c for c in CONTENDERS if c.peer)
     rows = list(
         patch_rows(
-            products, "heldout", _toolbox(), "nano", peer=os.environ["LOOKTWICE_PEER"], contenders=theirs,
+            products,
+            "heldout",
+            _toolbox(),
+            "nano",
+            peer=os.environ["LOOKTWICE_PEER"],
+            contenders=theirs,
         )
-    )  # fmt: skip
+    )
     assert [type(row) for row in rows] == [PeerRow] * 4
     assert rows[0].metrics["pixel_auroc"] > 0.5
 
 
 def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_one_table():
     found = bench_peers(
-        limit=4, shots=2, splits=("heldout",), families=["fastener_bag"], topics=("logic", "true parts", "words"),
+        limit=4,
+        shots=2,
+        splits=("heldout",),
+        families=["fastener_bag"],
+        topics=("logic", "true parts", "words"),
         validation=2,
-    )  # fmt: skip
+    )
     assert {row.photos for row in found.rows} == {4}
     assert [row.topic for row in found.rows].count("logic") == 7
     rules = next(row for row in found.rows if row.who == "looktwice, rules")

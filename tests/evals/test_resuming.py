@@ -201,11 +201,25 @@ def test_a_line_that_no_run_has_written_is_named(tmp_path):
 
 def test_results_of_before_intervals_and_records_are_read(tmp_path):
     old = {
-        "benchmark": "world", "profile": "nano", "shots": 4, "metrics": {"f1": 0.5},
+        "benchmark": "world",
+        "profile": "nano",
+        "shots": 4,
+        "metrics": {"f1": 0.5},
         "categories": {"tray": {"f1": 0.5}},
-        "images": 2, "settings": {"benchmark": "world", "profile": "nano", "shots": 4, "seed": 1, "limit": 2,
-        "split": "heldout", "style": "plain", "categories": ["tray"], "looks": 3, "words": True},
-    }  # fmt: skip
+        "images": 2,
+        "settings": {
+            "benchmark": "world",
+            "profile": "nano",
+            "shots": 4,
+            "seed": 1,
+            "limit": 2,
+            "split": "heldout",
+            "style": "plain",
+            "categories": ["tray"],
+            "looks": 3,
+            "words": True,
+        },
+    }
     (tmp_path / "results.json").write_text(json.dumps(old))
     found = read_results(tmp_path)
     assert (found.metrics, found.run, found.settings.by) == ({"f1": 0.5}, None, "agent")

@@ -55,8 +55,12 @@ def holder(tmp_path):
     """Another program that runs in the folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD.format(tests=str(ROOT / "tests")), str(tmp_path / "out")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.communicate("")

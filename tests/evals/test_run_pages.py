@@ -92,5 +92,8 @@ def test_bars_say_what_they_stand_for():
 
 def test_metrics_come_in_the_order_of_their_list_and_unknown_ones_beside_their_kin():
     assert ordered(["seconds_per_image", "rouge_l_complex", "image_auroc", "rouge_l"]) == [
-        "image_auroc", "rouge_l", "rouge_l_complex", "seconds_per_image",
-    ]  # fmt: skip
+        "image_auroc",
+        "rouge_l",
+        "rouge_l_complex",
+        "seconds_per_image",
+    ]

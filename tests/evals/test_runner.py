@@ -23,9 +23,17 @@ def categories():
 
 def settings(**changes):
     plain = {
-        "benchmark": "world", "profile": "nano", "shots": 1, "seed": 5, "limit": 4, "split": "all",
-        "style": "plain", "categories": ("metal",), "looks": 0, "words": False,
-    }  # fmt: skip
+        "benchmark": "world",
+        "profile": "nano",
+        "shots": 1,
+        "seed": 5,
+        "limit": 4,
+        "split": "all",
+        "style": "plain",
+        "categories": ("metal",),
+        "looks": 0,
+        "words": False,
+    }
     return RunSettings(**{**plain, **changes})
 
 
@@ -57,9 +65,11 @@ def test_means_are_over_the_categories_that_have_the_metric(tmp_path):
         )
 
     rows = [
-        prediction("a", 0, "good", 0.1), prediction("a", 1, "logical", 0.9),
-        prediction("b", 0, "good", 0.8), prediction("b", 1, "structural", 0.2),
-    ]  # fmt: skip
+        prediction("a", 0, "good", 0.1),
+        prediction("a", 1, "logical", 0.9),
+        prediction("b", 0, "good", 0.8),
+        prediction("b", 1, "structural", 0.2),
+    ]
     results = summarise(rows, settings(), tmp_path)
     assert results.metrics["image_auroc"] == 0.5
     assert results.metrics["image_auroc_logical"] == 1.0

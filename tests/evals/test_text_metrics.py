@@ -58,9 +58,17 @@ def test_sbert_is_the_cosine_of_a_model_on_disk(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "grade"),
-    [("Score: 7", 7.0), ("The place is right.\nScore: 6.5", 6.5), ("**Score: 8/10**", 8.0), ("9", 9.0),
-     ("Score: 11", None), ("I give it 7 points", None), ("", None), ("Score: 3\nScore: 5", 5.0)],
-)  # fmt: skip
+    [
+        ("Score: 7", 7.0),
+        ("The place is right.\nScore: 6.5", 6.5),
+        ("**Score: 8/10**", 8.0),
+        ("9", 9.0),
+        ("Score: 11", None),
+        ("I give it 7 points", None),
+        ("", None),
+        ("Score: 3\nScore: 5", 5.0),
+    ],
+)
 def test_a_grade_is_read_strictly(text, grade):
     assert grade_of(text) == grade
 

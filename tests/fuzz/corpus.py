@@ -171,10 +171,31 @@ def _odd(chance: np.random.Generator) -> Iterator[Case]:
         yield Case(f"exif{n}.png", _saved(picture, "PNG", exif=b"Exif\0\0II*\0" + junk), "odd")
         yield Case(f"xmp{n}.webp", _saved(picture, "WEBP", exif=junk, icc_profile=junk), "odd")
     magics = (
-        b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"II*\0", b"MM\0*", b"II+\0", b"BM", b"GIF89a",
-        b"GIF87a", b"RIFF\0\0\0\0WEBPVP8 ", b"RIFF\0\0\0\0WEBPVP8L", b"%!PS-Adobe", b"8BPS", b"P6 9 9 255\n", b"SIMPLE",
-        b"\0\0\1\0", b"gimp xcf", b"<svg", b"%PDF-1.7", b"PK\3\4", b"\x7fELF", b"#!/bin/sh\n", b"qoif", b"",
-    )  # fmt: skip
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"\xff\xd8\xff\xe1",
+        b"II*\0",
+        b"MM\0*",
+        b"II+\0",
+        b"BM",
+        b"GIF89a",
+        b"GIF87a",
+        b"RIFF\0\0\0\0WEBPVP8 ",
+        b"RIFF\0\0\0\0WEBPVP8L",
+        b"%!PS-Adobe",
+        b"8BPS",
+        b"P6 9 9 255\n",
+        b"SIMPLE",
+        b"\0\0\1\0",
+        b"gimp xcf",
+        b"<svg",
+        b"%PDF-1.7",
+        b"PK\3\4",
+        b"\x7fELF",
+        b"#!/bin/sh\n",
+        b"qoif",
+        b"",
+    )
     for n, magic in enumerate(magics):
         for length in (0, 10, 3000):
             yield Case(

@@ -27,8 +27,12 @@ def loaded(tmp_path_factory):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", str(program), str(folder)],
-        capture_output=True, text=True, timeout=600, env=env, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=env,
+        check=False,
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"died after {lines[-1:]}: {done.stderr[-2000:]}"
     return cases, {line["name"]: line for line in lines}

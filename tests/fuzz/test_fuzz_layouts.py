@@ -19,11 +19,26 @@ from tools.errors import InputError
 
 MUTATIONS, SEED = 500, 46
 HOSTILE = (
-    b"../../secret/photo.png", b"/etc/passwd", b"..\\secret\\photo.png", b"\x00", b"\xff\xfe", b"[" * 200,
+    b"../../secret/photo.png",
+    b"/etc/passwd",
+    b"..\\secret\\photo.png",
+    b"\x00",
+    b"\xff\xfe",
+    b"[" * 200,
     b'{"a":' * 50,
-    b"NaN", b"1e999", b"9" * 5000, b"null", b'"', b",", b"\n", b"\x1b[31m", b'"\\ud800"', b"\xe2\x80\xae", b"-1",
+    b"NaN",
+    b"1e999",
+    b"9" * 5000,
+    b"null",
+    b'"',
+    b",",
+    b"\n",
+    b"\x1b[31m",
+    b'"\\ud800"',
+    b"\xe2\x80\xae",
+    b"-1",
     b"a" * 400,
-)  # fmt: skip
+)
 NAMES = ("a\nb.png", "\x1b[31m.png", os.fsdecode(b"\xff.png"), "train", "test", "x_test.png", "0.png.txt", "=1.png")
 OPENED = []
 WATCHING = []
@@ -63,8 +78,9 @@ def visa(root):
     mask(root / "candle/m.png")
     rows = ("train,normal,candle/a.png,", "test,normal,candle/b.png,", "test,anomaly,candle/c.png,candle/m.png")
     (root / "split_csv").mkdir()
-    (root / "split_csv/1cls.csv").write_text("".join(f"{row}\n" for row in (
-        "object,split,label,image,mask", *(f"candle,{row}" for row in rows))))  # fmt: skip
+    (root / "split_csv/1cls.csv").write_text(
+        "".join(f"{row}\n" for row in ("object,split,label,image,mask", *(f"candle,{row}" for row in rows)))
+    )
 
 
 def visa_dr(root):

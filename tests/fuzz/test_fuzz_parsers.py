@@ -101,9 +101,18 @@ def read_or_refused(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["!!python/object/apply:os.system ['touch pwned']", "name: !!python/name:os.system", "a: &a [1]\nb: *a",
-     "[" * 5000, "{a: " * 500, "name: 'x", "\0", "%TAG ! tag:x,2000:\n--- !x y", "- &x [*x]"],
-)  # fmt: skip
+    [
+        "!!python/object/apply:os.system ['touch pwned']",
+        "name: !!python/name:os.system",
+        "a: &a [1]\nb: *a",
+        "[" * 5000,
+        "{a: " * 500,
+        "name: 'x",
+        "\0",
+        "%TAG ! tag:x,2000:\n--- !x y",
+        "- &x [*x]",
+    ],
+)
 def test_yaml_that_wants_to_run_or_to_unfold_is_refused(tmp_path, text, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "evil.yaml"
@@ -131,12 +140,19 @@ def test_a_narrator_that_answers_nonsense_gives_names_or_what_is_wrong(answer):
 WRITTEN = st.fixed_dictionaries(
     {"kind": st.sampled_from(["count", "presence", "position", "relation", "colour", "match", "ask"]) | PLAIN},
     optional={
-        "part": st.sampled_from(["bolt", "nut"]) | PLAIN, "other": st.sampled_from(["bolt", "nut"]) | PLAIN,
-        "low": st.integers(-1, 5) | PLAIN, "high": st.integers(-1, 5) | PLAIN, "place": st.just("left") | PLAIN,
-        "relation": st.sampled_from(["above", "touching"]) | PLAIN, "colour": st.just("red") | PLAIN, "mapping": PLAIN,
-        "by": st.just("count") | PLAIN, "question": PLAIN, "expected": st.just("yes") | PLAIN,
+        "part": st.sampled_from(["bolt", "nut"]) | PLAIN,
+        "other": st.sampled_from(["bolt", "nut"]) | PLAIN,
+        "low": st.integers(-1, 5) | PLAIN,
+        "high": st.integers(-1, 5) | PLAIN,
+        "place": st.just("left") | PLAIN,
+        "relation": st.sampled_from(["above", "touching"]) | PLAIN,
+        "colour": st.just("red") | PLAIN,
+        "mapping": PLAIN,
+        "by": st.just("count") | PLAIN,
+        "question": PLAIN,
+        "expected": st.just("yes") | PLAIN,
     },
-)  # fmt: skip
+)
 
 
 @given(st.lists(WRITTEN | PLAIN, max_size=5) | PLAIN)
@@ -197,10 +213,21 @@ def test_a_manifest_of_any_bytes_is_refused_in_a_sentence(tmp_path_factory, cont
 
 @pytest.mark.parametrize(
     "name",
-    ["a\nb.png", "'; rm -rf $HOME; '.png", '"quoted".png', "<img src=x onerror=alert(1)>.png", "-rf.png",
-     "\N{GRINNING FACE}.png", "\x1b[31mred.png", "x" * 251 + ".png", "[bold]markup[-].png", "%2e%2e%2fetc.png",
-     "..\\..\\evil.png", os.fsdecode(b"\xff\xfe.png")],
-)  # fmt: skip
+    [
+        "a\nb.png",
+        "'; rm -rf $HOME; '.png",
+        '"quoted".png',
+        "<img src=x onerror=alert(1)>.png",
+        "-rf.png",
+        "\N{GRINNING FACE}.png",
+        "\x1b[31mred.png",
+        "x" * 251 + ".png",
+        "[bold]markup[-].png",
+        "%2e%2e%2fetc.png",
+        "..\\..\\evil.png",
+        os.fsdecode(b"\xff\xfe.png"),
+    ],
+)
 def test_a_photo_of_any_name_is_read_and_its_refusal_is_one_readable_line(tmp_path, name):
     path = tmp_path / name
     path.write_text("no photo")

@@ -9,10 +9,28 @@ from tools.errors import InputError
 
 MUTATIONS, SEED = 500, 45
 HOSTILE = (
-    b"&a [*a]", b"*a", b"!!python/name:os.system", b".nan", b"-.inf", b"9" * 5000, b"\x00", b"\xff\xfe", b"\t", b"{",
-    b"[" * 14, b"null", b"../../etc/passwd", b"- - -", b'"', b"%YAML 9.9\n", b"<<: ", b"? ", b"1e400",
-    b"0x" + b"f" * 4000, b"\xe2\x80\xae",
-)  # fmt: skip
+    b"&a [*a]",
+    b"*a",
+    b"!!python/name:os.system",
+    b".nan",
+    b"-.inf",
+    b"9" * 5000,
+    b"\x00",
+    b"\xff\xfe",
+    b"\t",
+    b"{",
+    b"[" * 14,
+    b"null",
+    b"../../etc/passwd",
+    b"- - -",
+    b'"',
+    b"%YAML 9.9\n",
+    b"<<: ",
+    b"? ",
+    b"1e400",
+    b"0x" + b"f" * 4000,
+    b"\xe2\x80\xae",
+)
 
 
 def mutated(content, chance):

@@ -12,11 +12,33 @@ from tools.profiles import load_profile
 MUTATIONS, SEED = 500, 47
 SHIPPED = Path(__file__).parents[2] / "tools" / "profiles"
 HOSTILE = (
-    b"&a [*a]", b"*a", b"!!python/object/apply:os.system [id]", b".nan", b"-.inf", b"9" * 5000, b"\x00", b"\xff\xfe",
-    b"\t", b"{", b"[" * 14, b"null", b"../../../etc", b"- - -", b'"', b"%YAML 9.9\n", b"<<: ", b"1e400",
-    b"\xe2\x80\xae", b"~root/x", b"~nobody-here/x", b"\x1b[31m", b"trust_remote_code: true\n",
-    b"served: {url: 'http://a@b/v1'}", b'"\\ud800"', b'"\\0"',
-)  # fmt: skip
+    b"&a [*a]",
+    b"*a",
+    b"!!python/object/apply:os.system [id]",
+    b".nan",
+    b"-.inf",
+    b"9" * 5000,
+    b"\x00",
+    b"\xff\xfe",
+    b"\t",
+    b"{",
+    b"[" * 14,
+    b"null",
+    b"../../../etc",
+    b"- - -",
+    b'"',
+    b"%YAML 9.9\n",
+    b"<<: ",
+    b"1e400",
+    b"\xe2\x80\xae",
+    b"~root/x",
+    b"~nobody-here/x",
+    b"\x1b[31m",
+    b"trust_remote_code: true\n",
+    b"served: {url: 'http://a@b/v1'}",
+    b'"\\ud800"',
+    b'"\\0"',
+)
 
 
 def mutated(content, chance):

@@ -9,9 +9,21 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("looktwice", "evals", "agent", "tools", "nano", "prompts")
 MODULES = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "ctypes", "telnetlib", "ftplib"}
 CALLS = {
-    "eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
-    "yaml.load_all", "joblib.load", "pandas.read_pickle", "shutil.unpack_archive", "torch.hub.load",
-}  # fmt: skip
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "os.popen",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "yaml.load_all",
+    "joblib.load",
+    "pandas.read_pickle",
+    "shutil.unpack_archive",
+    "torch.hub.load",
+}
 SHIPPED = "reads a file that ships with the package; no user names it"
 SAFE_LOAD = {
     "tools/documents.py": "is the reader with limits",
@@ -122,20 +134,35 @@ def faults_anywhere(path):
 @pytest.mark.parametrize(
     "text",
     [
-        "import pickle", "from pickle import loads", "import shelve as s", "import marshal", "eval(x)", "exec(x)",
-        "from PIL import Image\nImage.open(x)", "import PIL.Image\nPIL.Image.open(x)",
+        "import pickle",
+        "from pickle import loads",
+        "import shelve as s",
+        "import marshal",
+        "eval(x)",
+        "exec(x)",
+        "from PIL import Image\nImage.open(x)",
+        "import PIL.Image\nPIL.Image.open(x)",
         "from PIL import Image as I\nI.open(x)",
-        "import numpy as np\nnp.load(x, allow_pickle=True)", "import numpy\nnumpy.load(x, allow_pickle=y)",
-        "import torch\ntorch.load(x)", "import torch\ntorch.load(x, weights_only=False)",
+        "import numpy as np\nnp.load(x, allow_pickle=True)",
+        "import numpy\nnumpy.load(x, allow_pickle=y)",
+        "import torch\ntorch.load(x)",
+        "import torch\ntorch.load(x, weights_only=False)",
         "from torch import load\nload(x)",
-        "import torch\njit: Any = torch.jit\njit.load(x)", "import joblib\njoblib.load(x)",
-        "import yaml\nyaml.load(x)", "import yaml as y\ny.safe_load(x)", "from yaml import safe_load\nsafe_load(x)",
-        "f(trust_remote_code=True)", "f(trust_remote_code=x)", "f(**{'trust_remote_code': True})",
-        "import shutil\nshutil.rmtree(x)", "import atexit, shutil\natexit.register(shutil.rmtree, x)",
-        "from shutil import rmtree\nrmtree(x)", "import subprocess\nsubprocess.run(x, shell=True)",
+        "import torch\njit: Any = torch.jit\njit.load(x)",
+        "import joblib\njoblib.load(x)",
+        "import yaml\nyaml.load(x)",
+        "import yaml as y\ny.safe_load(x)",
+        "from yaml import safe_load\nsafe_load(x)",
+        "f(trust_remote_code=True)",
+        "f(trust_remote_code=x)",
+        "f(**{'trust_remote_code': True})",
+        "import shutil\nshutil.rmtree(x)",
+        "import atexit, shutil\natexit.register(shutil.rmtree, x)",
+        "from shutil import rmtree\nrmtree(x)",
+        "import subprocess\nsubprocess.run(x, shell=True)",
         "import os\nos.system(x)",
         "t.extractall(x)",
     ],
-)  # fmt: skip
+)
 def test_each_kind_is_found(text):
     assert list(faults(text, "room/file.py"))

@@ -82,11 +82,21 @@ class QuickInspector:
             time.sleep(60)
         score = 1 - float(sample.image.mean()) / 255
         return Report(
-            image=str(sample.path), size=sample.size, product="quick", profile="quick", references=(),
+            image=str(sample.path),
+            size=sample.size,
+            product="quick",
+            profile="quick",
+            references=(),
             verdict=VerdictOut(anomalous=score > 0.5, score=score, confidence=1.0, kinds=()),
-            findings=(), evidence=(), explanation=(), looks=(), answer=None, notes=(), models={},
+            findings=(),
+            evidence=(),
+            explanation=(),
+            looks=(),
+            answer=None,
+            notes=(),
+            models={},
             seconds={"total": self.slow, "glance": self.slow},
-        )  # fmt: skip
+        )
 
 
 def photo(path, grey=200):
@@ -105,9 +115,16 @@ def batch(folder, out, *, options=None, **more):
 
 
 def run(
-    made, *, workers=1, slow=0.0, stop=None, on_outcome=lambda _: None, patience=60.0, reports="all",
+    made,
+    *,
+    workers=1,
+    slow=0.0,
+    stop=None,
+    on_outcome=lambda _: None,
+    patience=60.0,
+    reports="all",
     observer=None,
-):  # fmt: skip
+):
     opener = partial(QuickInspector, "quick", slow=slow)
     product = Product(ProductSpec(name="quick", product="quick"))
     work = Work(opener, product, "", "", made.out, reports)

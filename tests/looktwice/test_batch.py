@@ -301,8 +301,21 @@ def test_a_file_that_still_grows_is_not_taken(tmp_path):
 
 def test_names_of_report_folders_never_lead_out_and_never_collide():
     names = Names({"part"})
-    given = [names.fresh(Path(p)) for p in ("x/part.png", "..png", "...png", ".png", "a\nb.png", "manifest.json.png",
-                                            "é" * 200 + ".png", "con:1.png", "-rf.png", ".lock.png")]  # fmt: skip
+    given = [
+        names.fresh(Path(p))
+        for p in (
+            "x/part.png",
+            "..png",
+            "...png",
+            ".png",
+            "a\nb.png",
+            "manifest.json.png",
+            "é" * 200 + ".png",
+            "con:1.png",
+            "-rf.png",
+            ".lock.png",
+        )
+    ]
     assert len(set(given)) == len(given)
     assert "part" not in given
     for name in given:

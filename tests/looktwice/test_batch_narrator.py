@@ -44,10 +44,20 @@ class Handler(BaseHTTPRequestHandler):
             self.server.released.wait(60)
             return
         text = NONSENSE if mood == "nonsense" else "It is good."
-        body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text},
-             "logprobs": {"content": [{"token": text[:3], "logprob": -0.1, "bytes": None, "top_logprobs": []}]}}
-        ]}  # fmt: skip
+        body = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": text},
+                    "logprobs": {"content": [{"token": text[:3], "logprob": -0.1, "bytes": None, "top_logprobs": []}]},
+                }
+            ],
+        }
         if mood == "empty":
             body["choices"] = []
         said = b"<html>no gateway</html>" if mood == "page" else json.dumps(body).encode()
@@ -123,10 +133,16 @@ def test_what_breaks_in_a_narrator_or_a_tool_costs_its_photo_alone(server, tmp_p
     monkeypatch.setattr(Moody, "took", {}, raising=False)
     references = category.references(2, 3)
     status = inspect_many(
-        [tmp_path / "in"], tmp_path / "out", partial(Moody, str(profile(tmp_path, server.server_port)), device="cpu"),
-        lambda inspector: inspector.learn("wood", references), BatchOptions(workers=1), Speaker(json=False),
-        product=None, normal="", question="Is it good?",
-    )  # fmt: skip
+        [tmp_path / "in"],
+        tmp_path / "out",
+        partial(Moody, str(profile(tmp_path, server.server_port)), device="cpu"),
+        lambda inspector: inspector.learn("wood", references),
+        BatchOptions(workers=1),
+        Speaker(json=False),
+        product=None,
+        normal="",
+        question="Is it good?",
+    )
     assert status == 2
     broken = {line["file"]: line["error"] for line in lines(tmp_path / "out", "failures.jsonl")}
     assert sorted(broken) == ["1-silent.png", "2-page.png", "3-empty.png", "4-busy.png", "6-memory.png"]

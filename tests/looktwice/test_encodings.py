@@ -26,8 +26,12 @@ def looktwice(*arguments, **environment):
     """The command line on raw bytes; arguments may hold names that are not UTF-8."""
     return subprocess.run(
         [sys.executable, "-c", MAIN, *map(str, arguments)],
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.fixture
@@ -107,7 +111,8 @@ def test_texts_that_utf_8_cannot_hold_are_escaped_in_a_report(tmp_path, monkeypa
     report = Inspector("nano", looks=0).inspect(example.photos[0])
     spoiled = report.model_copy(update={"answer": "\udcff \ud800"}).with_pixels_of(report)
     folder = write_report(spoiled, tmp_path / "out")
-    read = InspectionReport.model_validate(json.loads((folder / "report.json").read_text(encoding="utf-8"))
-                                           | {"answer": None})  # fmt: skip
+    read = InspectionReport.model_validate(
+        json.loads((folder / "report.json").read_text(encoding="utf-8")) | {"answer": None}
+    )
     assert read.verdict == report.verdict
     (folder / "report.html").read_text(encoding="utf-8")

@@ -18,9 +18,14 @@ DOCTOR = "import looktwice.cli.doctor as say\ndef broken():\n    {}\nsay._device
 def call(code, *arguments, stdout=subprocess.PIPE, **environment):
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

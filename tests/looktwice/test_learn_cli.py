@@ -105,8 +105,12 @@ def test_a_kill_while_a_product_file_is_written_leaves_a_whole_one(kit):
         "spec = ProductSpec.load(Path(sys.argv[1]))\nprint('go', flush=True)\nwhile True: spec.save(Path(sys.argv[1]))"
     )
     for wait in (0.01, 0.02, 0.05, 0.08, 0.13):
-        writer = subprocess.Popen([sys.executable, "-c", write, str(file)], stdout=subprocess.PIPE, text=True,
-                                  env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})  # fmt: skip
+        writer = subprocess.Popen(
+            [sys.executable, "-c", write, str(file)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
         writer.stdout.readline()
         time.sleep(wait)
         writer.kill()

@@ -138,16 +138,26 @@ def run(tmp_path, hub):
 
     def call(*arguments, endpoint=None, home="home", **environment):
         settings = {
-            **os.environ, "HF_HOME": str(tmp_path / home), "HF_ENDPOINT": endpoint or hub.url, "HF_HUB_OFFLINE": "0",
-            "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", **environment,
-        }  # fmt: skip
+            **os.environ,
+            "HF_HOME": str(tmp_path / home),
+            "HF_ENDPOINT": endpoint or hub.url,
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            **environment,
+        }
         for name in ("HF_HUB_CACHE", "TRANSFORMERS_OFFLINE"):
             settings.pop(name, None)
         code = "from looktwice.cli import main; main()"
         return subprocess.run(
             [sys.executable, "-c", code, "models", *map(str, arguments)],
-            capture_output=True, text=True, cwd=ROOT, env=settings, timeout=120, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=settings,
+            timeout=120,
+            check=False,
+        )
 
     return call
 

@@ -203,8 +203,10 @@ def test_dark_and_narrow_pages_keep_everything_within_the_screen(chromium, addre
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    ink, ground = (page.evaluate(f"getComputedStyle(document.querySelector('{s}')).{p}") for s, p in
-                   ((".lt-why", "color"), ("body", "backgroundColor")))  # fmt: skip
+    ink, ground = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{s}')).{p}")
+        for s, p in ((".lt-why", "color"), ("body", "backgroundColor"))
+    )
     light = [sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in (ink, ground)]
     assert light[0] - light[1] > 150
     page.close()

@@ -54,9 +54,14 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("path", "limit"),
-    [("/gradio_api/queue/join", LARGEST_BODY), ("/gradio_api/call/inspect", LARGEST_BODY), ("/login", LARGEST_FORM),
-     ("/", LARGEST_FORM), ("/gradio_api/login_check", LARGEST_FORM)],
-)  # fmt: skip
+    [
+        ("/gradio_api/queue/join", LARGEST_BODY),
+        ("/gradio_api/call/inspect", LARGEST_BODY),
+        ("/login", LARGEST_FORM),
+        ("/", LARGEST_FORM),
+        ("/gradio_api/login_check", LARGEST_FORM),
+    ],
+)
 def test_a_request_that_is_too_large_is_answered_with_413(ann, path, limit):
     answer = ann.post(path, content=b" " * (limit + 1))
     assert answer.status_code == 413 and f"larger than {limit // 1024:,} KiB" in answer.text
@@ -145,8 +150,18 @@ def test_a_data_uri_of_nearly_the_limit_is_taken(ann):
 def float_tiff(path, width, height):
     """A small TIFF file whose header announces floats; its one strip is compressed zeros."""
     strip = zlib.compress(bytes(1000))
-    tags = [(256, 4, width), (257, 4, height), (258, 3, 32), (259, 3, 8), (262, 3, 1), (273, 4, 200), (277, 3, 1),
-            (278, 4, height), (279, 4, len(strip)), (339, 3, 3)]  # fmt: skip
+    tags = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, 32),
+        (259, 3, 8),
+        (262, 3, 1),
+        (273, 4, 200),
+        (277, 3, 1),
+        (278, 4, height),
+        (279, 4, len(strip)),
+        (339, 3, 3),
+    ]
     listed = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + listed + bytes(4)
     path.write_bytes(head.ljust(200, b"\0") + strip)
@@ -273,8 +288,14 @@ def test_a_heartbeat_over_http_holds_its_visitor(kept, clock, tmp_path):
         kept.of("other")
         seen.append(visit.folder.exists())
 
-    scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/one", "query_string": b"",
-             "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1)}  # fmt: skip
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/gradio_api/heartbeat/one",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+    }
     asyncio.run(PrivatePage(gradio, Rules(Owners(tmp_path), visits=kept))(scope, None, None))
     kept.of("other")
     assert seen == [True] and not visit.folder.exists()
@@ -299,8 +320,11 @@ def test_texts_that_are_too_long_are_refused_on_the_page_and_for_programs(ann):
     photo = next(e for e in examples() if e.name == "wood").photos[0]
     told = "data:image/png;base64,AAAA"
     long = "x" * (LONGEST_NORMAL + 1)
-    for name, data in (("inspect", [told, "", None, long]), ("ask", [told, "why?", "", None, long]),
-                       ("learn", ["tray", None, long])):  # fmt: skip
+    for name, data in (
+        ("inspect", [told, "", None, long]),
+        ("ask", [told, "why?", "", None, long]),
+        ("learn", ["tray", None, long]),
+    ):
         assert "normal: has 2,001 characters" in called(ann, name, data)
     assert "question: has 2,001 characters" in called(ann, "ask", [told, "x" * (QUESTION + 1), "", None, ""])
     assert "product name" in called(ann, "learn", ["x" * 61, None, "one board"])

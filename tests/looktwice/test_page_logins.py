@@ -141,9 +141,11 @@ def test_an_mcp_client_without_login_reaches_nothing(behind_password):
         for path in ("mcp", "mcp/", "mcp/http", "mcp/sse", "mcp/schema", "mcp/messages/"):
             for method in ("GET", "POST"):
                 answer = httpx.request(
-                    method, f"{behind_password}/gradio_api/{path}", headers={**accept, **headers},
+                    method,
+                    f"{behind_password}/gradio_api/{path}",
+                    headers={**accept, **headers},
                     json=listing if method == "POST" else None,
-                )  # fmt: skip
+                )
                 statuses.append(answer.status_code)
                 assert answer.status_code in (401, 429) and "inspect" not in answer.text
                 assert answer.status_code == 429 or answer.headers["WWW-Authenticate"].startswith("Basic")

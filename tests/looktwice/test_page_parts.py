@@ -189,12 +189,13 @@ def test_visitors_have_things_of_their_own_that_go_when_they_go():
 
 def _report(name, score):
     return {
-        "verdict": {"score": score, "confidence": 0.9, "kinds": ["structural"]}, "size": [100, 50],
+        "verdict": {"score": score, "confidence": 0.9, "kinds": ["structural"]},
+        "size": [100, 50],
         "findings": [
             {"kind": "structural", "box": [10, 20, 30, 45], "score": 0.9, "mask": None, "what": "=HYPERLINK(1)"},
         ],
         "image": name,
-    }  # fmt: skip
+    }
 
 
 def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_height():
@@ -264,14 +265,25 @@ def test_an_eval_run_is_read_and_drawn_beside_another_with_its_worst_mistakes_fi
     for name, shift in (("a", 0.4), ("b", 0.1)):
         (tmp_path / name).mkdir()
         lines = [
-            {"category": EVIL, "id": f"{n}", "label": "good" if n % 2 else "logical", "extra": 1,
-             "score": float(np.clip(rng.random() * 0.6 + (0 if n % 2 else shift), 0, 1)), "anomalous": n % 3 == 0}
+            {
+                "category": EVIL,
+                "id": f"{n}",
+                "label": "good" if n % 2 else "logical",
+                "extra": 1,
+                "score": float(np.clip(rng.random() * 0.6 + (0 if n % 2 else shift), 0, 1)),
+                "anomalous": n % 3 == 0,
+            }
             for n in range(40)
-        ]  # fmt: skip
+        ]
         torn = json.dumps(lines[0])[:20]
         (tmp_path / name / "predictions.jsonl").write_text("\n".join([*map(json.dumps, lines), torn]))
-        told = {"benchmark": "world", "profile": "nano", "shots": 4, "metrics": {"image_auroc": 0.8, "ece": None},
-                "categories": {EVIL: {"image_auroc": 0.8}}}  # fmt: skip
+        told = {
+            "benchmark": "world",
+            "profile": "nano",
+            "shots": 4,
+            "metrics": {"image_auroc": 0.8, "ece": None},
+            "categories": {EVIL: {"image_auroc": 0.8}},
+        }
         (tmp_path / name / "results.json").write_text(json.dumps(told))
     assert runs_in(tmp_path) == ["a", "b"]
     run = read_run(tmp_path, "a")

@@ -35,8 +35,10 @@ def bob(address):
         yield found
 
 
-WAYS = [f"/gradio_api/file{rest}" for rest in ("={path}", "/{path}", "=/{path}", "=/proc/self/root{path}", "={encoded}",
-                                               "={dotted}", "={relative}")]  # fmt: skip
+WAYS = [
+    f"/gradio_api/file{rest}"
+    for rest in ("={path}", "/{path}", "=/{path}", "=/proc/self/root{path}", "={encoded}", "={dotted}", "={relative}")
+]
 
 
 @pytest.mark.parametrize("way", WAYS)

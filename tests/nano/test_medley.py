@@ -124,9 +124,27 @@ def of(*sorts, counts=None, spares=(), **more):
     nouns = ("panel", *(sort.noun for sort in sorts))
     family = Family("made", "made", "", nouns, (), LOGICAL, STRUCTURAL, dict.fromkeys(STRUCTURAL, nouns))
     return Medley(
-        0, ("grey",), ("white", 210.0, 210.0, "paper"), 0.0, 2.0, sorts, counts, "fixed", tuple(homes), spares,
-        0.5, (92.0, 92.0), 1.0, False, (), (), 0.7, "plain", family, **more,
-    )  # fmt: skip
+        0,
+        ("grey",),
+        ("white", 210.0, 210.0, "paper"),
+        0.0,
+        2.0,
+        sorts,
+        counts,
+        "fixed",
+        tuple(homes),
+        spares,
+        0.5,
+        (92.0, 92.0),
+        1.0,
+        False,
+        (),
+        (),
+        0.7,
+        "plain",
+        family,
+        **more,
+    )
 
 
 def changed(one, other, least=25):
@@ -164,10 +182,17 @@ def test_a_part_that_lies_wrong_looks_it_at_any_angle_that_is_counted_as_wrong(s
         assert changed(good, photo(of(replace(sort, angle=turn)), 0)).sum() > 60, turn
 
 
-@pytest.mark.parametrize("sort", [
-    PLAIN, replace(PLAIN, form="hexagon"), replace(PLAIN, form="tee", turns=180),
-    replace(PLAIN, mark="half", ink="blue"), replace(PLAIN, mark="half", colours=("red", "black")),
-], ids=["round", "even", "lying any way", "marked in its own colour", "marked in a colour of some"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sort",
+    [
+        PLAIN,
+        replace(PLAIN, form="hexagon"),
+        replace(PLAIN, form="tee", turns=180),
+        replace(PLAIN, mark="half", ink="blue"),
+        replace(PLAIN, mark="half", colours=("red", "black")),
+    ],
+    ids=["round", "even", "lying any way", "marked in its own colour", "marked in a colour of some"],
+)
 def test_a_part_of_which_nobody_sees_how_it_lies_never_lies_wrong(sort):
     assert sort.turned == ()
 
@@ -213,12 +238,17 @@ def test_a_part_that_is_missing_of_an_array_leaves_one_fewer():
 TWO = (replace(PLAIN, size=20.0), replace(PLAIN, form="hexagon", size=20.0, colours=("red",)))
 
 
-@pytest.mark.parametrize(("defect", "kinds"), [
-    (None, {(0, 1, 1, 2)}), ("missing part", {(0, 1, 1), (0, 1, 2)}),
-    ("wrong colour", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}),
-    ("wrong length", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}), ("swapped parts", {(0, 1, 1, 2)}),
-    ("wrong place", {(0, 1, 1, 2)}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("defect", "kinds"),
+    [
+        (None, {(0, 1, 1, 2)}),
+        ("missing part", {(0, 1, 1), (0, 1, 2)}),
+        ("wrong colour", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}),
+        ("wrong length", {(0, ODD, 1, 2), (0, 1, ODD, 2), (0, 1, 1, ODD)}),
+        ("swapped parts", {(0, 1, 1, 2)}),
+        ("wrong place", {(0, 1, 1, 2)}),
+    ],
+)
 def test_a_photo_tells_the_kind_of_each_part_and_which_is_like_no_good_one(defect, kinds):
     product = of(*TWO, counts=(2, 1), spares=(At(0.0, 60.0),))
     found = {photo(product, index, defect=defect).kinds for index in range(6)}

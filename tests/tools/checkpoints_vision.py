@@ -20,15 +20,30 @@ def save_mm_dino(folder):
     )
 
     swin = SwinConfig(
-        image_size=64, embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4,
+        image_size=64,
+        embed_dim=16,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 2, 2, 4],
+        window_size=4,
         out_features=["stage1", "stage2", "stage3", "stage4"],
-    )  # fmt: skip
+    )
     bert = BertConfig(vocab_size=1030, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
     config = MMGroundingDinoConfig(
-        backbone_config=swin, text_config=bert, d_model=32, encoder_layers=1, decoder_layers=2,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32,
-        num_queries=12, num_feature_levels=5, encoder_n_points=2, decoder_n_points=2, max_text_len=256,
-    )  # fmt: skip
+        backbone_config=swin,
+        text_config=bert,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        num_queries=12,
+        num_feature_levels=5,
+        encoder_n_points=2,
+        decoder_n_points=2,
+        max_text_len=256,
+    )
     torch.manual_seed(0)
     MMGroundingDinoForObjectDetection(config).save_pretrained(folder)
     images = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
@@ -56,20 +71,31 @@ def _sam2_parts():
     """What SAM 2 and its form for films have in common: a Hiera at 128 pixels, 8 x 8 places at the coarsest level."""
     backbone = {
         "model_type": "sam2_hiera_det_model",
-        "hidden_size": 8, "num_attention_heads": 1, "image_size": [128, 128], "blocks_per_stage": [1, 1, 2, 1],
-        "embed_dim_per_stage": [8, 16, 32, 64], "num_attention_heads_per_stage": [1, 2, 2, 2],
-        "window_size_per_stage": [4, 4, 4, 4], "global_attention_blocks": [3],
+        "hidden_size": 8,
+        "num_attention_heads": 1,
+        "image_size": [128, 128],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 2, 2, 2],
+        "window_size_per_stage": [4, 4, 4, 4],
+        "global_attention_blocks": [3],
         "window_positional_embedding_background_size": [4, 4],
-    }  # fmt: skip
+    }
     vision = {
-        "backbone_config": backbone, "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
+        "backbone_config": backbone,
+        "backbone_channel_list": [64, 32, 16, 8],
+        "fpn_hidden_size": 16,
         "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
-    }  # fmt: skip
+    }
     prompt = {"hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4}
     decoder = {
-        "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+        "hidden_size": 16,
+        "mlp_dim": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "iou_head_hidden_dim": 16,
         "iou_head_depth": 2,
-    }  # fmt: skip
+    }
     return {"vision_config": vision, "prompt_encoder_config": prompt, "mask_decoder_config": decoder}
 
 
@@ -94,11 +120,19 @@ def save_sam2_film(folder):
     )
 
     config = Sam2VideoConfig(
-        **_sam2_parts(), image_size=128, memory_attention_hidden_size=16, memory_attention_num_layers=1,
-        memory_attention_feed_forward_hidden_size=16, memory_attention_rope_feat_sizes=[8, 8],
-        memory_encoder_hidden_size=16, memory_encoder_output_channels=8, mask_downsampler_embed_dim=16,
-        memory_fuser_num_layers=1, memory_fuser_embed_dim=16, memory_fuser_intermediate_dim=16,
-    )  # fmt: skip
+        **_sam2_parts(),
+        image_size=128,
+        memory_attention_hidden_size=16,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=16,
+        memory_attention_rope_feat_sizes=[8, 8],
+        memory_encoder_hidden_size=16,
+        memory_encoder_output_channels=8,
+        mask_downsampler_embed_dim=16,
+        memory_fuser_num_layers=1,
+        memory_fuser_embed_dim=16,
+        memory_fuser_intermediate_dim=16,
+    )
     torch.manual_seed(0)
     Sam2VideoModel(config).save_pretrained(folder)
     size = {"height": 128, "width": 128}
@@ -130,9 +164,14 @@ def save_dinov3(folder):
 
     torch.manual_seed(0)
     config = DINOv3ViTConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=2, image_size=256,
-        patch_size=16, num_register_tokens=4,
-    )  # fmt: skip
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=256,
+        patch_size=16,
+        num_register_tokens=4,
+    )
     sharpened(DINOv3ViTModel(config)).save_pretrained(folder)
     DINOv3ViTImageProcessor(size={"height": 256, "width": 256}).save_pretrained(folder)
 
@@ -145,13 +184,23 @@ def save_siglip(folder):
     tokenizer = word_tokenizer()
     tokenizer.save_pretrained(folder)
     text = {
-        "context_length": 16, "vocab_size": len(tokenizer), "width": 64, "heads": 2, "layers": 1,
-        "no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6},
-    }  # fmt: skip
+        "context_length": 16,
+        "vocab_size": len(tokenizer),
+        "width": 64,
+        "heads": 2,
+        "layers": 1,
+        "no_causal_mask": True,
+        "proj_bias": True,
+        "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6},
+    }
     vision = {
-        "image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map",
+        "image_size": 160,
+        "timm_model_name": "test_vit",
+        "timm_model_pretrained": False,
+        "timm_pool": "map",
         "timm_proj": "none",
-    }  # fmt: skip
+    }
     torch.manual_seed(0)
     model = open_clip.CustomTextCLIP(64, dict(vision), dict(text), init_logit_bias=-10.0)
     for name, values in model.visual.named_parameters():

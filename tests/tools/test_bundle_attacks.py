@@ -49,9 +49,25 @@ def test_a_sound_bundle_of_a_folder_is_unpacked(cache, tmp_path):
 @pytest.mark.parametrize("field", ["role", "source", "revision", "branch"])
 @pytest.mark.parametrize(
     "value",
-    ["/tmp/evil", "../../../../evil", "a/../../evil", "..", ".", "", "a\\b", "C:\\evil", "a\0b", "a\nb", "~/evil",
-     "-x/y;z", "x" * 5000, "a/b/c/d/e/f", "\u202e", "scorer\n"],
-)  # fmt: skip
+    [
+        "/tmp/evil",
+        "../../../../evil",
+        "a/../../evil",
+        "..",
+        ".",
+        "",
+        "a\\b",
+        "C:\\evil",
+        "a\0b",
+        "a\nb",
+        "~/evil",
+        "-x/y;z",
+        "x" * 5000,
+        "a/b/c/d/e/f",
+        "\u202e",
+        "scorer\n",
+    ],
+)
 def test_a_name_that_leads_outside_is_refused(cache, tmp_path, field, value):
     refused(write(tmp_path / "x.tar", manifest(**{field: value})), tmp_path)
 
@@ -65,9 +81,24 @@ def test_a_branch_writes_no_file_of_the_user(cache, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil.json", "/tmp/evil.json", "a/../../evil.json", "run.py", "weights.bin", "weights.pt", "x.pkl", "x.so",
-     "sitecustomize.PY", ".hidden.json", "a//b.json", "./a.json", "config", "a\0.json", "a/b/c/d/e.json"],
-)  # fmt: skip
+    [
+        "../evil.json",
+        "/tmp/evil.json",
+        "a/../../evil.json",
+        "run.py",
+        "weights.bin",
+        "weights.pt",
+        "x.pkl",
+        "x.so",
+        "sitecustomize.PY",
+        ".hidden.json",
+        "a//b.json",
+        "./a.json",
+        "config",
+        "a\0.json",
+        "a/b/c/d/e.json",
+    ],
+)
 def test_a_file_name_or_type_that_is_not_listed_is_refused(cache, tmp_path, name):
     told = manifest()
     told["checkpoints"][0]["files"][0]["name"] = name

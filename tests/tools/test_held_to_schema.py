@@ -62,8 +62,12 @@ def test_an_answer_that_is_cut_short_is_the_beginning_of_one(loaded):
 
 
 def test_words_that_are_allowed_are_the_only_ones(loaded):
-    schema = {"type": "object", "properties": {"part": {"type": "string", "enum": ["bolt", "red nut"]}},
-              "required": ["part"], "additionalProperties": False}  # fmt: skip
+    schema = {
+        "type": "object",
+        "properties": {"part": {"type": "string", "enum": ["bolt", "red nut"]}},
+        "required": ["part"],
+        "additionalProperties": False,
+    }
     found = {json.loads(said(LocalVLM(loaded("llava")), q, schema=schema))["part"] for q in QUESTIONS}
     assert found <= {"bolt", "red nut"}
 

@@ -90,8 +90,10 @@ def test_deep_grey_is_scaled_by_the_depth_it_uses(tmp_path, highest):
 
 def test_two_deep_photos_of_one_camera_stay_comparable(tmp_path):
     bright, dim = np.full((32, 32), 4000, np.uint16), np.full((32, 32), 3000, np.uint16)
-    values = [load_sample(saved(tmp_path / f"{n}.png", Image.fromarray(a))).image[0, 0, 0] for n, a in
-              enumerate((bright, dim))]  # fmt: skip
+    values = [
+        load_sample(saved(tmp_path / f"{n}.png", Image.fromarray(a))).image[0, 0, 0]
+        for n, a in enumerate((bright, dim))
+    ]
     assert values[1] / values[0] == pytest.approx(0.75, abs=0.01)
 
 

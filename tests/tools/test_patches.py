@@ -165,9 +165,12 @@ def test_references_join_the_windows_as_winclip_plus_does(loaded, good, scratche
     query, known = scorer.encode([scratched]), scorer.encode(good[:2])
     grid = tuple(query.patches.shape[1:3])
     expected = brute_association(
-        query.tokens[0], [w[0] for w in query.windows], known.tokens.flatten(0, 1),
-        [w.flatten(0, 1) for w in known.windows], grid,
-    )  # fmt: skip
+        query.tokens[0],
+        [w[0] for w in query.windows],
+        known.tokens.flatten(0, 1),
+        [w.flatten(0, 1) for w in known.windows],
+        grid,
+    )
     found = association(query, known)[0].numpy()
     assert found == pytest.approx(expected, abs=1e-5)
     (words,), (both,) = scorer.score(query, "plate"), scorer.score(query, "plate", references=known)

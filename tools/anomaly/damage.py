@@ -179,9 +179,14 @@ class PhotoTracer:
         at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
         tokens = (first, *more, _tokens_of(nearest, flaws.shape))
         return Traces(
-            at_edge, of_part, of_item, _score_map(_at_size(flaws, sample.size), worst, "tracer"), of_kind,
-            _middles(_mean_of_views(votes * _ways()), sample.size), tokens,
-        )  # fmt: skip
+            at_edge,
+            of_part,
+            of_item,
+            _score_map(_at_size(flaws, sample.size), worst, "tracer"),
+            of_kind,
+            _middles(_mean_of_views(votes * _ways()), sample.size),
+            tokens,
+        )
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:

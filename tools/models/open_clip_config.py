@@ -23,9 +23,18 @@ CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetens
 """Weight files of an open_clip folder; the first that is there is loaded."""
 _TOP = frozenset({"model_cfg", "preprocess_cfg"})
 _MODEL = frozenset(
-    {"embed_dim", "vision_cfg", "text_cfg", "multimodal_cfg", "quick_gelu", "custom_text", "init_logit_scale",
-     "init_logit_bias", "nonscalar_logit_scale"}
-)  # fmt: skip
+    {
+        "embed_dim",
+        "vision_cfg",
+        "text_cfg",
+        "multimodal_cfg",
+        "quick_gelu",
+        "custom_text",
+        "init_logit_scale",
+        "init_logit_bias",
+        "nonscalar_logit_scale",
+    }
+)
 _TOKENIZER = frozenset({"clean", "strip_sep_token", "language", "reduction_mask"})
 _LAYER = frozenset({"approximate", "eps", "elementwise_affine", "bias"})
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")

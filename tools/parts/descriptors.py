@@ -218,9 +218,20 @@ def _unit(vectors: Array) -> Array:
 
 
 NAMES = (
-    "area", "slenderness", "solidity", "holes", "compactness", "lightness", "chroma", "lightness contrast",
-    "chroma contrast", "place", "inside", "edge", "kind",
-)  # fmt: skip
+    "area",
+    "slenderness",
+    "solidity",
+    "holes",
+    "compactness",
+    "lightness",
+    "chroma",
+    "lightness contrast",
+    "chroma contrast",
+    "place",
+    "inside",
+    "edge",
+    "kind",
+)
 """What differs, in the order of the weights."""
 LAB = 50.0
 """CIELAB units that count as one."""

@@ -181,9 +181,14 @@ def layout_of(sample: Sample, proposals: Proposals, described: Descriptors) -> L
     _, nested = proposals.overlaps()
     items = tuple(n - 1 for n in proposals.items)
     return Layout(
-        described.of(parts), proposals.scores[1:], nested[1:, 1:], items, proposals.masks[1:], proposals.pose,
+        described.of(parts),
+        proposals.scores[1:],
+        nested[1:, 1:],
+        items,
+        proposals.masks[1:],
+        proposals.pose,
         sample.digest,
-    )  # fmt: skip
+    )
 
 
 def seen_of(proposals: Proposals, described: Descriptors) -> ReferenceSegments:

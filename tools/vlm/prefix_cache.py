@@ -112,8 +112,9 @@ class Prefixes:
             self.able = False
             logging.getLogger(__name__).warning(
                 "%s: its cache of keys and values cannot be cut (sliding window or recurrent state), so every question "
-                "runs the photo again.", self._loaded.name,
-            )  # fmt: skip
+                "runs the photo again.",
+                self._loaded.name,
+            )
             return None
         kept = [s for s in self._stems if not (s.ids == stem.ids[: len(s.ids)] and _agree(s, stem))]
         self._stems = [*kept, stem][-self._capacity :]

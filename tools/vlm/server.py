@@ -203,8 +203,9 @@ class ServerVLM(LocalVLM):
         if len(set(drawn)) > 1:
             self._how_to_draw = DRAWING
         else:
-            _log.warning("%s gave one answer %d times; where it cannot draw, its certainty means little", self._url,
-                         len(drawn))  # fmt: skip
+            _log.warning(
+                "%s gave one answer %d times; where it cannot draw, its certainty means little", self._url, len(drawn)
+            )
         return drawn
 
     def _drawn(self, messages: list[dict[str, Any]], how: dict[str, Any]) -> list[str]:

@@ -97,9 +97,14 @@ def as_csv(rows: Sequence[BatchRow], threshold: float) -> str:
     for row in rows:
         verdict = row.report["verdict"] if row.report is not None else {}
         cells = (
-            row.name, row.state(threshold), row.score, verdict.get("confidence"), "+".join(verdict.get("kinds", [])),
-            row.finding, row.refused,
-        )  # fmt: skip
+            row.name,
+            row.state(threshold),
+            row.score,
+            verdict.get("confidence"),
+            "+".join(verdict.get("kinds", [])),
+            row.finding,
+            row.refused,
+        )
         writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells])
     return stream.getvalue()
 
@@ -132,10 +137,16 @@ def as_coco(rows: Sequence[BatchRow]) -> str:
                 continue
             x0, y0, x1, y1 = finding["box"]
             annotation = {
-                "id": len(annotations) + 1, "image_id": number, "category_id": kinds[finding["kind"]], "iscrowd": 0,
-                "bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "score": finding["score"],
-                "segmentation": finding["mask"] or [], "description": finding["what"],
-            }  # fmt: skip
+                "id": len(annotations) + 1,
+                "image_id": number,
+                "category_id": kinds[finding["kind"]],
+                "iscrowd": 0,
+                "bbox": [x0, y0, x1 - x0, y1 - y0],
+                "area": (x1 - x0) * (y1 - y0),
+                "score": finding["score"],
+                "segmentation": finding["mask"] or [],
+                "description": finding["what"],
+            }
             annotations.append(annotation)
     categories = [{"id": n, "name": kind} for kind, n in kinds.items()]
     return json.dumps({"images": images, "annotations": annotations, "categories": categories}, ensure_ascii=False)
@@ -184,10 +195,14 @@ def _row(
     thumbs: list[str] = []
     try:
         report, _ = page.engine.inspect(
-            path, product=product, references=[], normal=normal, on_step=lambda *_: say(""),
+            path,
+            product=product,
+            references=[],
+            normal=normal,
+            on_step=lambda *_: say(""),
             on_place=lambda ahead: _tell(page, ahead, say),
             on_photo=lambda sample: thumbs.append(photo_uri(sample.image, THUMB)),
-        )  # fmt: skip
+        )
     except InputError as error:
         if thumbs:
             raise
@@ -236,8 +251,12 @@ class _BatchTab:
             self._threshold = gr.Slider(
                 0, 1, value=0.5, step=0.01, label=words["threshold"], elem_id="threshold", min_width=260
             )
-            choices = [(words["all"], "all"), (words["only_anomalous"], "anomalous"), (words["only_good"], "good"),
-                       (words["only_refused"], "refused")]  # fmt: skip
+            choices = [
+                (words["all"], "all"),
+                (words["only_anomalous"], "anomalous"),
+                (words["only_good"], "good"),
+                (words["only_refused"], "refused"),
+            ]
             self._filter = gr.Radio(choices, value="all", label=words["filter"], elem_id="filter", min_width=260)
         empty = table_html([], words, threshold=0.5, shown="all")
         self._table = gr.HTML(empty, elem_id="table", apply_default_css=False, js_on_load=None)

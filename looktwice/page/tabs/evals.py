@@ -142,9 +142,12 @@ def run_html(run: RunSummary, other: RunSummary | None, words: Words) -> str:
         bars=_bars(run.lines),
         size=SIZE,
         mistakes=worst(run.lines),
-        columns=[n for n in ("image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "pixel_auroc",
-                             "aupro") if n in names],
-    )  # fmt: skip
+        columns=[
+            n
+            for n in ("image_auroc", "image_auroc_logical", "image_auroc_structural", "f1_max", "pixel_auroc", "aupro")
+            if n in names
+        ],
+    )
 
 
 def _path(points: Points | None) -> str:
@@ -175,9 +178,11 @@ def build_evals_tab(page: PageContext) -> None:
         second = gr.Dropdown(names, value=None, label=words["evals_other"], elem_id="other-run", scale=4)
         again = gr.Button(words["refresh"], scale=1, min_width=90, elem_id="refresh")
     shown = gr.HTML(
-        page.box("note", "", words["evals_choose"] if names else words["evals_none"]), elem_id="evals",
-        apply_default_css=False, js_on_load=None,
-    )  # fmt: skip
+        page.box("note", "", words["evals_choose"] if names else words["evals_none"]),
+        elem_id="evals",
+        apply_default_css=False,
+        js_on_load=None,
+    )
 
     def show(name: str | None, other: str | None) -> str:
         if not name:

@@ -56,16 +56,22 @@ class _InspectTab:
             )
         with gr.Accordion(words["what_is_good"], open=True):
             self.product = gr.Dropdown(
-                [(words["no_product"], ""), *((n, n) for n in self._page.engine.shelf.names())], value="",
-                label=words["product"], info=words["product_info"], elem_id="product",
-            )  # fmt: skip
+                [(words["no_product"], ""), *((n, n) for n in self._page.engine.shelf.names())],
+                value="",
+                label=words["product"],
+                info=words["product_info"],
+                elem_id="product",
+            )
             self._good = widgets.gallery(
                 words["good_photos"], columns=4, height=170, elem_id="good", object_fit="cover"
             )
             self._normal = gr.Textbox(
-                label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=LONGEST_NORMAL,
+                label=words["normal"],
+                placeholder=words["normal_example"],
+                lines=2,
+                max_length=LONGEST_NORMAL,
                 elem_id="normal",
-            )  # fmt: skip
+            )
 
     def lay_out_shown(self) -> None:
         """What the inspection shows, and what the visitor says of it."""
@@ -75,10 +81,14 @@ class _InspectTab:
         with gr.Group(visible=False) as self._teach, gr.Row(equal_height=True, elem_id="teach"):
             self._fine = gr.Button(words["this_is_good"], elem_id="this-is-good", min_width=140)
             self._wrong = gr.Textbox(
-                show_label=False, label=words["wrong"], placeholder=words["wrong_example"], scale=3,
+                show_label=False,
+                label=words["wrong"],
+                placeholder=words["wrong_example"],
+                scale=3,
                 max_length=LONGEST_WRONG,
-                elem_id="wrong", container=False,
-            )  # fmt: skip
+                elem_id="wrong",
+                container=False,
+            )
             self._missed = gr.Button(words["you_missed"], elem_id="you-missed", min_width=140)
 
     def lay_out_chat(self) -> None:
@@ -94,17 +104,20 @@ class _InspectTab:
                 self._no = gr.Button(words["no"], elem_id="no")
         with gr.Row(equal_height=True):
             self._question = gr.Textbox(
-                show_label=False, label=words["ask"], placeholder=words["ask_example"], scale=6, container=False,
-                max_length=QUESTION, elem_id="question",
-            )  # fmt: skip
+                show_label=False,
+                label=words["ask"],
+                placeholder=words["ask_example"],
+                scale=6,
+                container=False,
+                max_length=QUESTION,
+                elem_id="question",
+            )
             self._send = gr.Button(words["send"], elem_id="send", scale=1, min_width=90, variant="primary")
 
     def connect(self) -> None:
         """Ties what the visitor does to what happens."""
         given: list[Any] = [self._photo, self._good, self._normal, self.product]
-        outputs: list[Any] = [
-            self._view, self._chat, self._run, self._halt, self._teach, self._offer, self._offered
-        ]  # fmt: skip
+        outputs: list[Any] = [self._view, self._chat, self._run, self._halt, self._teach, self._offer, self._offered]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self._run.click(self.on_inspect, given, outputs, **hidden)
         self._halt.click(self.on_stop, None, None, queue=False, **hidden)

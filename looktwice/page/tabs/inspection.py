@@ -69,9 +69,14 @@ class Inspecting:
                 say(True)
 
             return self._page.engine.inspect(
-                photo, product=product or None, references=references, normal=normal, on_step=on_step,
-                on_place=on_place, on_photo=on_photo,
-            )  # fmt: skip
+                photo,
+                product=product or None,
+                references=references,
+                normal=normal,
+                on_step=on_step,
+                on_place=on_place,
+                on_photo=on_photo,
+            )
 
         for item in streamed(work, stop):
             if isinstance(item, WorkResult):

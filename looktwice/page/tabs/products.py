@@ -30,9 +30,13 @@ def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path]
 
     def work(say: Callable[[str], None]) -> Product:
         return page.engine.learn(
-            name, photos, normal=describe, noun=noun, on_place=lambda ahead: stop.check(),
+            name,
+            photos,
+            normal=describe,
+            noun=noun,
+            on_place=lambda ahead: stop.check(),
             on_turn=lambda: say(page.words["learning_now"]),
-        )  # fmt: skip
+        )
 
     return streamed(work, stop)
 
@@ -62,9 +66,12 @@ class _ProductsTab:
         self._name = gr.Textbox(label=words["product_name"], max_length=60, elem_id="learn-name")
         self._photos = parts.photos(words["good_photos"], height=170, elem_id="learn-photos")
         self._describe = gr.Textbox(
-            label=words["normal"], placeholder=words["normal_example"], lines=2, max_length=LONGEST_NORMAL,
+            label=words["normal"],
+            placeholder=words["normal_example"],
+            lines=2,
+            max_length=LONGEST_NORMAL,
             elem_id="learn-words",
-        )  # fmt: skip
+        )
         self._noun = gr.Textbox(label=words["noun"], max_length=LONGEST_NOUN)
         self._learn = gr.Button(words["learn"], variant="primary", elem_id="learn")
 

@@ -52,14 +52,24 @@ def build(folder: Path, start: Path | None = None) -> tuple[Any, Any]:
         processor = OwlViTProcessor.from_pretrained(start, local_files_only=True)  # nosec B615  # a folder on disk
         return model, processor
     text = OwlViTTextConfig(
-        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=256, num_hidden_layers=2,
-        num_attention_heads=4, max_position_embeddings=LENGTH, pad_token_id=0, bos_token_id=1,
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=LENGTH,
+        pad_token_id=0,
+        bos_token_id=1,
         eos_token_id=len(tokenizer) - 1,
-    )  # fmt: skip
+    )
     vision = OwlViTVisionConfig(
-        hidden_size=192, intermediate_size=512, num_hidden_layers=6, num_attention_heads=6,
-        image_size=SIDE, patch_size=PATCH,
-    )  # fmt: skip
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        image_size=SIDE,
+        patch_size=PATCH,
+    )
     config = OwlViTConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=128)
     model = OwlViTForObjectDetection(config)
     _initialise(model)

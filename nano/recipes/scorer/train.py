@@ -42,10 +42,15 @@ def configuration(vocabulary: int) -> dict[str, Any]:
         "embed_dim": 192,
         "vision_cfg": {"image_size": SIDE, "layers": [1, 1, 1, 1], "width": 32, "head_width": 64},
         "text_cfg": {
-            "context_length": LENGTH, "vocab_size": vocabulary, "width": 128, "heads": 4, "layers": 2,
-            "hf_tokenizer_name": "local", "tokenizer_kwargs": {"clean": "whitespace"},
+            "context_length": LENGTH,
+            "vocab_size": vocabulary,
+            "width": 128,
+            "heads": 4,
+            "layers": 2,
+            "hf_tokenizer_name": "local",
+            "tokenizer_kwargs": {"clean": "whitespace"},
         },
-    }  # fmt: skip
+    }
 
 
 def build(vocabulary: int) -> Any:

@@ -112,9 +112,13 @@ def _plan(logical: Sequence[str], structural: Sequence[str], turn: int) -> Itera
 
 
 def _row(
-    image: NDArray[np.uint8], parts: Sequence[ScenePart], mask: NDArray[np.bool_], label: int, kinds: Sequence[int],
+    image: NDArray[np.uint8],
+    parts: Sequence[ScenePart],
+    mask: NDArray[np.bool_],
+    label: int,
+    kinds: Sequence[int],
     row: int = 0,
-) -> Groups:  # fmt: skip
+) -> Groups:
     """One photo of a group: `kinds` below 0 are of parts like no other, which get a kind of their own."""
     shown = list(zip(parts, kinds, strict=True))[:PARTS]
     owners, items = (np.zeros((HALF, HALF), np.uint8) for _ in range(2))

@@ -49,8 +49,10 @@ def report(run: TrainingRun) -> None:
         for key in dict.fromkeys(key for row in rows for key in row):
             figures[f"{key}, {kind}"] = float(np.mean([row[key] for row in rows if key in row]))
     medleys = {
-        "unseen medleys": 0, "unseen medleys of unseen forms": VARIED, "unseen crowded medleys": CROWDED,
-    }  # fmt: skip
+        "unseen medleys": 0,
+        "unseen medleys of unseen forms": VARIED,
+        "unseen crowded medleys": CROWDED,
+    }
     for kind, first in medleys.items():
         rows = [beside(tracer, [medley_group(first + UNSEEN + n)]) for n in range(PRODUCTS)]
         for key in dict.fromkeys(key for row in rows for key in row):

@@ -62,18 +62,37 @@ def build(folder: Path) -> tuple[Any, Any]:
     size = len(tokenizer)
     ids = {"pad_token_id": 0, "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     vision = FocalNetConfig(
-        image_size=SIDE, patch_size=4, embed_dim=48, hidden_sizes=[96, WIDTH], depths=[1, 2, 3], mlp_ratio=3.0,
-        focal_levels=[2, 2, 2], focal_windows=[3, 3, 3], use_conv_embed=True, hidden_size=WIDTH,
-    )  # fmt: skip
+        image_size=SIDE,
+        patch_size=4,
+        embed_dim=48,
+        hidden_sizes=[96, WIDTH],
+        depths=[1, 2, 3],
+        mlp_ratio=3.0,
+        focal_levels=[2, 2, 2],
+        focal_windows=[3, 3, 3],
+        use_conv_embed=True,
+        hidden_size=WIDTH,
+    )
     text = LlamaConfig(
-        vocab_size=size, hidden_size=WIDTH, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6,
-        max_position_embeddings=LENGTH, tie_word_embeddings=True, **ids,
-    )  # fmt: skip
+        vocab_size=size,
+        hidden_size=WIDTH,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        max_position_embeddings=LENGTH,
+        tie_word_embeddings=True,
+        **ids,
+    )
     config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-        image_seq_length=GRID**2, vision_feature_layer=-1, vision_feature_select_strategy="full",
-        tie_word_embeddings=True, **ids,
-    )  # fmt: skip
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=GRID**2,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        tie_word_embeddings=True,
+        **ids,
+    )
     model = LlavaForConditionalGeneration(config)
     _initialise(model)
     model.generation_config.pad_token_id, model.generation_config.eos_token_id = 0, tokenizer.eos_token_id
@@ -81,9 +100,13 @@ def build(folder: Path) -> tuple[Any, Any]:
         size={"height": SIDE, "width": SIDE}, do_center_crop=False, image_mean=list(MEAN), image_std=list(STD)
     )
     processor = LlavaProcessor(
-        images, tokenizer, patch_size=PATCH, vision_feature_select_strategy="full",
-        chat_template=TEMPLATE, image_token=IMAGE,
-    )  # fmt: skip
+        images,
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="full",
+        chat_template=TEMPLATE,
+        image_token=IMAGE,
+    )
     return model, processor
 
 
