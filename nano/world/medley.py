@@ -125,8 +125,7 @@ def medley(number: int) -> Medley:
     c = Chance("medley", number)
     forms = FORMS if number < VARIED else (*FORMS, *MADE * (len(FORMS) // len(MADE)))
     crowded = number >= CROWDED
-    orders = CROWDED_ORDERS if crowded else ORDERS
-    order: Order = c.choice(orders)
+    order: Order = c.choice(CROWDED_ORDERS if crowded else ORDERS)
     alone = order == "alone"
     pitch = c.uniform(150, 240) if alone else c.uniform(26, 46) if crowded else c.choice((42.0, 50.0, 62.0))
     if order == "array":
@@ -154,7 +153,6 @@ def medley(number: int) -> Medley:
     fills = c.happens(0.15)
     sides = (520.0, 520.0) if fills else (c.uniform(196, 216), c.uniform(160, 216))
     panel = (colour, *sides, c.choice(SURFACES)) if fills or c.happens(0.6) else None
-    jitters = (0.3, 0.8, 1.5) if order == "array" else (0.5, 3.0, 6.0)
     nouns = ("panel", *dict.fromkeys(sort.noun for sort in sorts))
     logical = [d for d in LOGICAL if _possible(d, order, sorts, counts, shared)] + ["broken connection"] * bool(wires)
     targets = dict.fromkeys(STRUCTURAL, nouns if panel else nouns[1:])
@@ -172,7 +170,7 @@ def medley(number: int) -> Medley:
         order,
         tuple(homes),
         tuple(spare),
-        c.choice(jitters),
+        c.choice((0.3, 0.8, 1.5) if order == "array" else (0.5, 3.0, 6.0)),
         _room(number, sorts, counts),
         gap,
         shared,
