@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from tools.describe import notch_depth, refine_region
+from tools.describe import RegionDescriber, notch_depth, refine_region
 from tools.images import load_sample, sample_from_array
 from tools.parts.segmentation import MaskResult
 from tools.types import AnomalyMap, Box, Region
@@ -155,3 +155,30 @@ def test_a_blob_on_a_real_photo_is_bounded_by_the_defect(name):
     refined = refine_region(load_sample(photo), region, [coarse])
     # The annotated masks reach a few pixels beyond what is damaged.
     assert iou(refined.mask, truth) > 1.4 * iou(whole, truth)
+
+
+def one_pixel():
+    return drawn(lambda d: d.point((120, 100), fill=1))
+
+
+EXTREMES = {
+    "one pixel": one_pixel(),
+    "a row": drawn(lambda d: d.line((20, 100, 200, 100), fill=1)),
+    "a corner": drawn(lambda d: d.rectangle((0, 0, 6, 6), fill=1)),
+    "the border": drawn(lambda d: d.rectangle((0, 0, SIDE - 1, SIDE - 1), outline=1)),
+    "the whole photo": np.ones((SIDE, SIDE), bool),
+}
+
+
+@pytest.mark.parametrize("mask", EXTREMES.values(), ids=EXTREMES)
+@pytest.mark.parametrize("image", [surface(), np.zeros((SIDE, SIDE, 3), np.uint8)], ids=["surface", "black"])
+def test_regions_of_any_extent_are_refined_and_described(mask, image):
+    rows, columns = np.nonzero(mask)
+    region = Region(Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), 0.5, mask)
+    found = RegionDescriber([sample_from_array(surface(1))]).describe(
+        sample_from_array(image), region, [blurred_map(mask, 3), blurred_map(mask, 9, "tracer")]
+    )
+    assert found.region.mask.shape == mask.shape
+    assert 0 < found.description.area_percent <= 100
+    assert np.isfinite([found.description.length_px, found.description.width_px]).all()
+    assert found.counterpart(found.region.box).shape[2] == 3

@@ -80,6 +80,8 @@ def refine_region(
     step = math.ceil(max(rows.stop - rows.start, columns.stop - columns.start) / LARGEST)
     window = slice(rows.start, rows.stop, step), slice(columns.start, columns.stop, step)
     inside, near = whole[window], product[window] | whole[window]
+    if not inside.any():
+        return region
     reach = _grown(inside, max(2, round(GROWN * np.sqrt(np.count_nonzero(inside)))))
     lab = rgb2lab(sample.image[window]).astype(np.float32)
     detailed = [m.values if m.raw is None else m.raw for m in maps if m.source != "text"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,7 +254,7 @@ def _path(before: NDArray[np.int32], first: int, last: int) -> NDArray[np.intp]:
     return np.array(path)
 
 
-def _branches(graph: object, path: NDArray[np.intp], number: int, least: float) -> int:
+def _branches(graph: Any, path: NDArray[np.intp], number: int, least: float) -> int:
     """How many pieces of a skeleton, without its longest path, reach at least so far from that path."""
     from scipy.sparse.csgraph import connected_components, dijkstra
 
@@ -261,5 +262,5 @@ def _branches(graph: object, path: NDArray[np.intp], number: int, least: float) 
     rest = np.setdiff1d(np.arange(number), path)
     if not len(rest):
         return 0
-    count, owners = connected_components(graph[rest][:, rest], directed=False)  # type: ignore[index]
+    count, owners = connected_components(graph[rest][:, rest], directed=False)
     return sum(float(away[rest[owners == n]].max()) >= least for n in range(count))
