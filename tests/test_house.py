@@ -1,9 +1,11 @@
 """The house stands: imports run downwards, rooms say what they are for, files stay readable."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,31 @@ def test_imports_run_downwards(room):
 
 def test_no_file_is_above_four_hundred_lines():
     assert [str(path) for path in FILES if path.read_text().count("\n") > 400] == []
+
+
+PRIVATE = {"said", "told", "asked", "found", "kept", "seen", "shown", "beside", "worth", "sturdy", "quiet", "plates"}
+PRIVATE |= {"together", "shelf", "among"}
+"""Words of this project alone: no module and no class is named by one, since a reader cannot guess what it is."""
+
+
+def classes_of(path):
+    return [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+
+
+def test_no_module_and_no_class_is_named_by_a_word_of_this_project_alone():
+    modules = [str(path) for path in FILES if PRIVATE & set(re.split(r"\W|_", str(path.relative_to(ROOT))))]
+    classes = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in FILES
+        for name in classes_of(path)
+        if PRIVATE & {word.lower() for word in re.findall("[A-Z][a-z]*", name)}
+    ]
+    assert [*modules, *classes] == []
+
+
+def test_no_class_name_twice():
+    names = Counter(name for path in FILES for name in classes_of(path))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_every_module_says_what_it_is_for():

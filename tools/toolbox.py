@@ -66,7 +66,7 @@ class Toolbox:
         spec = self._profile.roles.features
         options = anomaly.MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
         model = self.model(spec.shared or "features")
-        return anomaly.PatchMemory(model, side=_side(spec), shelf=anomaly.default_bank_cache(), options=options)
+        return anomaly.PatchMemory(model, side=_side(spec), cache=anomaly.default_bank_cache(), options=options)
 
     @cached_property
     def reference_matcher(self) -> ReferenceMatcher:

@@ -64,13 +64,13 @@ def _patchcore(folder: Path, task: dict[str, Any], contender: str) -> Prepare:
     backbone = jit.load(str(folder / "features.pt")).eval()
     names = [str(n) for n in range(task["stages"])]
 
-    class Stages(torch.nn.Module):
+    class NamedStages(torch.nn.Module):
         def forward(self, pixels: Any) -> dict[str, Any]:
             return dict(zip(names, backbone(pixels), strict=True))
 
     def prepare(references: Any, _: str) -> Score:
         model = torch_model.PatchcoreModel(layers=["layer1"], backbone="resnet18", pre_trained=False)
-        model.layers, model.feature_extractor = names, Stages()
+        model.layers, model.feature_extractor = names, NamedStages()
         model.train()
         for photo in references:
             model(_pixels(photo, task["features"]))

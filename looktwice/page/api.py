@@ -125,7 +125,7 @@ class Api:
         return {"text": reply.text, "sentences": sentences, "verdict": verdict}
 
     def _learn(self, name: str, references: list[str], normal: str) -> dict[str, Any]:
-        self._page.engine.shelf.refuse_known(name)
+        self._page.engine.store.refuse_known(name)
         with tempfile.TemporaryDirectory() as folder:
             photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
             product = self._page.engine.learn(name, photos, normal=normal)

@@ -23,7 +23,7 @@ from looktwice.page.api import add_api
 from looktwice.page.context import PageContext
 from looktwice.page.engine import Engine
 from looktwice.page.logins import CALLER, Logins, WaitError, password_check
-from looktwice.page.security import MCP_KEY, Rules, middleware, upload_folder
+from looktwice.page.security import MCP_KEY, AccessRules, middleware, upload_folder
 from looktwice.page.sessions import Visits
 from looktwice.page.tabs.batch import build_batch_tab
 from looktwice.page.tabs.evals import build_evals_tab
@@ -111,7 +111,7 @@ def serve(blocks: gr.Blocks, settings: PageSettings, *, block: bool = True) -> s
     """
     logins = Logins(password_check(settings.auth)) if settings.auth is not None else None
     refuse_exposure(settings)
-    rules = Rules(
+    rules = AccessRules(
         Owners(upload_folder()),
         Hosts(settings.host, frozenset(n.lower() for n in settings.allow_hosts)),
         logins,

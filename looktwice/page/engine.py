@@ -87,17 +87,17 @@ _INSTEAD = "make the photo smaller, or inspect it with `looktwice inspect`."
 class Engine:
     """Makes inspections for visitors, in order of arrival."""
 
-    def __init__(self, inspector: Callable[[], Inspector], shelf: ProductStore) -> None:
+    def __init__(self, inspector: Callable[[], Inspector], store: ProductStore) -> None:
         """Nothing is loaded yet.
 
         Args:
             inspector: makes the inspector when it is first needed.
-            shelf: the products that are kept.
+            store: the products that are kept.
         """
         self._make = inspector
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, float], Product] = {}
-        self.shelf = shelf
+        self.store = store
         self.queue = FairQueue()
 
     @cached_property
@@ -111,18 +111,18 @@ class Engine:
             return self._inspector
 
     def product(self, name: str) -> Product:
-        """A product from the shelf, remembered until its file changes; call it in one's turn.
+        """A product from the store, remembered until its file changes; call it in one's turn.
 
         Raises:
             tools.errors.InputError: no such product, or its file has a fault.
         """
-        key = (name, self.shelf.changed_at(name))
+        key = (name, self.store.changed_at(name))
         if key not in self._kept:
-            spec = self.shelf.read(name)
-            self.shelf.refuse_foreign_photos(spec, name)
+            spec = self.store.read(name)
+            self.store.refuse_foreign_photos(spec, name)
             others = [(k, p) for k, p in self._kept.items() if k[0] != name]
             self._kept = dict(others[-MOST_KEPT + 1 :])
-            self._kept[key] = self.inspector.load(self.shelf.path(name))
+            self._kept[key] = self.inspector.load(self.store.path(name))
         self._kept[key] = self._kept.pop(key)
         return self._kept[key]
 
@@ -168,7 +168,7 @@ class Engine:
             tools.errors.InputError: the name is kept already, or a photo or text is refused.
         """
         name = name.strip()
-        self.shelf.refuse_known(name)
+        self.store.refuse_known(name)
         if not photos and not normal.strip():
             raise InputError("there is nothing to learn from; give photos of good ones, or say what good means.")
         checked_text("normal", normal, LONGEST_NORMAL)
@@ -176,13 +176,13 @@ class Engine:
         refuse_many(photos)
         with self.queue.turn(on_place):
             on_turn()
-            self.shelf.refuse_known(name)
+            self.store.refuse_known(name)
             for photo in photos:
                 photo_of(photo)
-            kept = self.shelf.keep_photos(name, photos)
+            kept = self.store.keep_photos(name, photos)
             try:
                 product = self.inspector.learn(name, kept, describe=normal, product=noun.strip() or None)
-                self.shelf.keep(product, new=True)
+                self.store.keep(product, new=True)
             except BaseException:
                 for copy in kept:
                     copy.unlink(missing_ok=True)

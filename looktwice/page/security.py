@@ -65,7 +65,7 @@ _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 
 @dataclass(frozen=True)
-class Rules:
+class AccessRules:
     """What a page lets in."""
 
     owners: Owners
@@ -90,7 +90,7 @@ class _Caller:
 class PrivatePage:
     """ASGI middleware: a visitor reaches its own files, sessions and events, under the page's own names."""
 
-    def __init__(self, app: Any, rules: Rules) -> None:
+    def __init__(self, app: Any, rules: AccessRules) -> None:
         self._app, self._rules = app, rules
         self._bodies = Bodies()
 
@@ -314,7 +314,7 @@ async def _answer(send: Any, refusal: RefusedError) -> None:
     await send({"type": "http.response.body", "body": refusal.text.encode()})
 
 
-def middleware(rules: Rules) -> list[Any]:
+def middleware(rules: AccessRules) -> list[Any]:
     """What Gradio's server is wrapped in."""
     return [Middleware(PrivatePage, rules=rules)]
 

@@ -48,7 +48,7 @@ class Visit:
     report: InspectionReport | None = None
     product: Product | None = None
     product_kept: bool = False
-    """Whether the product is one of the shelf, so that teaching it writes its file."""
+    """Whether the product is one of the store, so that teaching it writes its file."""
     chat: Chat | None = None
     log: list[VisitTurn] = field(default_factory=list)
     batch: list[BatchRow] = field(default_factory=list)

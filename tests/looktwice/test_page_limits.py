@@ -24,7 +24,7 @@ from looktwice.page import sessions as visits
 from looktwice.page.access import Owners
 from looktwice.page.bodies import HELD_AT_ONCE, LARGEST_BODY, LARGEST_FORM, MOST_VALUES, Bodies, RefusedError
 from looktwice.page.engine import LONGEST_NORMAL, MOST_KEPT, Engine, photo_of, pixels_of
-from looktwice.page.security import PrivatePage, Rules
+from looktwice.page.security import AccessRules, PrivatePage
 from looktwice.page.sessions import IDLE, MOST, OPEN_IDLE, Visits
 from looktwice.products import ProductStore
 from tools.errors import InputError
@@ -296,7 +296,7 @@ def test_a_heartbeat_over_http_holds_its_visitor(kept, clock, tmp_path):
         "headers": [(b"host", b"127.0.0.1")],
         "client": ("127.0.0.1", 1),
     }
-    asyncio.run(PrivatePage(gradio, Rules(Owners(tmp_path), visits=kept))(scope, None, None))
+    asyncio.run(PrivatePage(gradio, AccessRules(Owners(tmp_path), visits=kept))(scope, None, None))
     kept.of("other")
     assert seen == [True] and not visit.folder.exists()
 

@@ -166,11 +166,11 @@ def test_faults_of_a_product_file_name_line_and_field_and_no_folder():
 
 
 def test_two_photos_of_one_name_are_both_kept(tmp_path):
-    shelf = ProductStore(tmp_path / "products")
+    store = ProductStore(tmp_path / "products")
     for n in (1, 2):
         (tmp_path / str(n)).mkdir()
         (tmp_path / str(n) / "good.png").write_bytes(bytes([n]))
-    kept = shelf.keep_photos("tray", [tmp_path / "1" / "good.png", tmp_path / "2" / "good.png"])
+    kept = store.keep_photos("tray", [tmp_path / "1" / "good.png", tmp_path / "2" / "good.png"])
     assert [p.read_bytes() for p in kept] == [b"\1", b"\2"]
 
 

@@ -25,19 +25,19 @@ def test_a_full_cache_is_said_once_and_stops_nothing(tmp_path, monkeypatch, capl
 
     monkeypatch.setattr("tools.anomaly.memory_bank.save_file", full)
     monkeypatch.setattr(BankCache, "_told", False)
-    shelf = BankCache(tmp_path / "banks")
+    cache = BankCache(tmp_path / "banks")
     with caplog.at_level(logging.WARNING):
-        shelf.keep(bank())
-        shelf.keep(bank())
+        cache.keep(bank())
+        cache.keep(bank())
     assert len([r for r in caplog.records if "cannot be kept" in r.message]) == 1
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_a_cache_folder_that_is_a_file_stops_nothing(tmp_path):
     (tmp_path / "banks").write_text("a file")
-    shelf = BankCache(tmp_path / "banks")
-    shelf.keep(bank())
-    assert shelf.find("m", None, "r", ["a"], "cpu") is None
+    cache = BankCache(tmp_path / "banks")
+    cache.keep(bank())
+    assert cache.find("m", None, "r", ["a"], "cpu") is None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_profile_that_is_a_device_or_a_queue_is_refused_and_does_not_wait(tmp_
             load_profile(path)
 
 
-def test_a_shelf_drops_banks_and_no_file_of_the_user(tmp_path, monkeypatch):
+def test_a_cache_drops_banks_and_no_file_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr("tools.anomaly.bank_cache.KEPT", 1)
     mine = tmp_path / "my-model.safetensors"
     mine.write_text("mine")

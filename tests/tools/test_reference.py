@@ -218,20 +218,20 @@ def test_no_reference_is_refused(loaded):
 
 
 def test_a_kept_bank_is_found_again_without_encoding(loaded, good, tmp_path, monkeypatch):
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good)
-    again = PatchMemory(loaded("backbone"), shelf=tmp_path)
+    made = PatchMemory(loaded("backbone"), cache=tmp_path).bank(good)
+    again = PatchMemory(loaded("backbone"), cache=tmp_path)
     monkeypatch.setattr(again, "encode", lambda _: pytest.fail("the references were encoded again"))
     assert again.bank(good).digest == made.digest
 
 
 def test_a_damaged_kept_bank_is_made_again(loaded, good, tmp_path):
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good)
+    made = PatchMemory(loaded("backbone"), cache=tmp_path).bank(good)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-100])
-    assert PatchMemory(loaded("backbone"), shelf=tmp_path).bank(good).digest == made.digest
+    assert PatchMemory(loaded("backbone"), cache=tmp_path).bank(good).digest == made.digest
 
 
 def test_a_bank_is_made_where_none_can_be_kept(loaded, good, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    made = PatchMemory(loaded("backbone"), shelf=tmp_path / "file" / "banks").bank(good)
+    made = PatchMemory(loaded("backbone"), cache=tmp_path / "file" / "banks").bank(good)
     assert made.references == tuple(g.digest for g in good)

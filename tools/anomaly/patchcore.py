@@ -90,7 +90,7 @@ class PatchMemory:
         *,
         side: int | None = None,
         batch: int = 8,
-        shelf: Path | None = None,
+        cache: Path | None = None,
         options: MemoryOptions | None = None,
     ) -> None:
         """Takes a backbone with stages, or an open_clip model.
@@ -99,11 +99,11 @@ class PatchMemory:
             loaded: the model and, where there is one, its image processor, which states the input size.
             side: input side in pixels; by default what the checkpoint states, else 256.
             batch: photos that go through the model at once.
-            shelf: folder where banks are kept, so that the same references are encoded once; none by default.
+            cache: folder where banks are kept, so that the same references are encoded once; none by default.
             options: how it compares.
         """
         self._loaded = loaded
-        self._shelf = BankCache(shelf)
+        self._cache = BankCache(cache)
         self._side = side
         self._batch = AdaptiveBatch(batch)
         self._options = options or MemoryOptions()
@@ -132,7 +132,7 @@ class PatchMemory:
         check_shapes(samples)
         digests = tuple(s.digest for s in samples)
         recipe = self._options.recipe
-        kept = self._shelf.find(self._loaded.digest, self._side, recipe, digests, self._loaded.device)
+        kept = self._cache.find(self._loaded.digest, self._side, recipe, digests, self._loaded.device)
         if kept is not None:
             return kept
         unique = {s.digest: s for s in samples}
@@ -147,7 +147,7 @@ class PatchMemory:
         features, usual = self._thinned(views.flatten(0, 1), among.usual.flatten(), among.metric)
         left_out = tuple(scores[d] for d in digests)
         bank = Bank(features, among.metric, usual, digests, left_out, self._loaded.digest, self._side, recipe)
-        self._shelf.keep(bank)
+        self._cache.keep(bank)
         return bank
 
     def score(self, sample: Sample, bank: Bank) -> AnomalyMap:

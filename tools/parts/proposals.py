@@ -57,7 +57,7 @@ def regions(image: RGB, edges: FloatMap | None = None, most: int = 400) -> tuple
         Masks at the working size, (h, w) in the photo's proportions, 256 pixels along the longer side at most.
     """
     pieces, strength = _from_colours(image) if edges is None else _from_edges(edges)
-    tree = _Tree(pieces, strength)
+    tree = _MergeTree(pieces, strength)
     tree.merge()
     found = tree.found(int(LARGEST * pieces.size))
     found.sort(key=lambda r: r.inner - r.outer)
@@ -94,7 +94,7 @@ def _from_edges(edges: FloatMap) -> tuple[NDArray[np.int64], NDArray[np.float64]
     return np.unique(pieces, return_inverse=True)[1].reshape(shape), fine
 
 
-class _Tree:
+class _MergeTree:
     """Merges pieces by the weakest edge, and remembers every region on the way."""
 
     def __init__(self, pieces: NDArray[np.int64], edges: NDArray[np.float64]) -> None:

@@ -25,7 +25,7 @@ MASKS = ("eager", "sdpa")
 
 
 @dataclass
-class _Tree:
+class _AnswerTree:
     """Prompts' own words, each followed by branches, one an answer; what begins alike is one branch until it parts."""
 
     ids: list[int] = field(default_factory=list)
@@ -70,7 +70,7 @@ def _together(
     loaded: Loaded, prefixes: Prefixes, stem: Stem | None, prompts: Sequence[Prompt], rows: Sequence[Rows]
 ) -> list[list[float]]:
     seen = 0 if stem is None else min([len(stem.ids), *(_same(stem.ids, p.ids) for p in prompts)])
-    tree = _Tree()
+    tree = _AnswerTree()
     asked: list[list[list[int]]] = []
     for prompt, answers in zip(prompts, rows, strict=True):
         path = tree.grow(prompt.ids[seen:], [])
@@ -89,7 +89,7 @@ def _together(
 
 
 def _run(
-    loaded: Loaded, prefixes: Prefixes, stem: Stem | None, tree: _Tree, seen: int, wanted: Sequence[int]
+    loaded: Loaded, prefixes: Prefixes, stem: Stem | None, tree: _AnswerTree, seen: int, wanted: Sequence[int]
 ) -> Tensor:
     """(wanted, vocabulary): logits at some tokens of the tree."""
     device, dtype, count = loaded.device, loaded.model.dtype, len(tree.ids)

@@ -316,7 +316,7 @@ class _BatchTab:
 
     def on_products(self) -> Any:
         """The products that there are by now."""
-        names = self._page.engine.shelf.names()
+        names = self._page.engine.store.names()
         return gr.update(choices=[(self._words["no_product"], ""), *((n, n) for n in names)])
 
 

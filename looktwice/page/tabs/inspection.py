@@ -202,12 +202,12 @@ class Inspecting:
         """The photo at a place where it stays, for a product that is kept."""
         if not visit.product_kept or visit.product is None or sample.path is None:
             return sample
-        (path,) = self._page.engine.shelf.keep_photos(visit.product.name, [sample.path])
+        (path,) = self._page.engine.store.keep_photos(visit.product.name, [sample.path])
         return photo_of(path)
 
     def _keep(self, visit: Visit) -> None:
         if visit.product_kept and visit.product is not None:
-            self._page.engine.shelf.keep(visit.product)
+            self._page.engine.store.keep(visit.product)
 
 
 def stop(visit: Visit) -> None:

@@ -57,7 +57,7 @@ class _ProductsTab:
     """The components, and what each of them does."""
 
     def __init__(self, page: PageContext) -> None:
-        self._page, self._words, self._shelf = page, page.words, page.engine.shelf
+        self._page, self._words, self._store = page, page.words, page.engine.store
 
     def lay_out_learning(self) -> None:
         """Where a new product is learned."""
@@ -79,7 +79,7 @@ class _ProductsTab:
         """Where a product's file is read and edited."""
         words = self._words
         self._listed = gr.Dropdown(
-            self._shelf.names(),
+            self._store.names(),
             value=None,
             label=words["products_list"],
             info=words["choose_product"],
@@ -134,7 +134,7 @@ class _ProductsTab:
 
     def on_choice(self, name: str | None, request: gr.Request) -> tuple[str, Any]:
         """Shows a product's file."""
-        return (self._shelf.text(name), _file(self._page, request, name)) if name else ("", None)
+        return (self._store.text(name), _file(self._page, request, name)) if name else ("", None)
 
     def on_edit(self, text: str, name: str | None) -> str:
         """Says what is wrong with the file as it stands, while it is edited."""
@@ -143,7 +143,7 @@ class _ProductsTab:
         try:
             spec = parse(text, name or "product")
             if name:
-                self._shelf.refuse_foreign_photos(spec, name)
+                self._store.refuse_foreign_photos(spec, name)
         except InputError as error:
             return self._page.box("trouble", self._words["spec_trouble"], str(error))
         return self._page.box("fine", "", self._words("spec_fine", rules=len(spec.rules), parts=len(spec.parts)))
@@ -152,7 +152,7 @@ class _ProductsTab:
         """Keeps the edited file, once it reads well."""
         words = self._words
         try:
-            spec = self._shelf.write(name or parse(text or "", "product").name, text or "", new=not name)
+            spec = self._store.write(name or parse(text or "", "product").name, text or "", new=not name)
         except InputError as error:
             return self._page.box("trouble", words["spec_trouble"], str(error)), gr.skip()
         said = words("spec_fine", rules=len(spec.rules), parts=len(spec.parts))
@@ -163,7 +163,7 @@ class _ProductsTab:
         try:
             text = read_text(Path(path), limit=MAX_BYTES, what="product file")
             spec = parse(text, Path(path).name)
-            self._shelf.write(spec.name, text, new=True)
+            self._store.write(spec.name, text, new=True)
         except InputError as error:
             return self._page.trouble(str(error).replace(path, Path(path).name)), gr.skip(), gr.skip()
         return self._page.box("fine", self._words["spec_saved"], spec.name), *self._choices(spec.name)
@@ -191,7 +191,7 @@ class _ProductsTab:
 
     def _choices(self, name: str) -> tuple[Any, Any]:
         """Both lists of products, with a new one that is shown at once."""
-        names = self._shelf.names()
+        names = self._store.names()
         every = [(self._words["no_product"], ""), *((n, n) for n in names)]
         return gr.update(choices=every), gr.update(choices=names, value=name)
 
@@ -200,5 +200,5 @@ def _file(page: PageContext, request: gr.Request, name: str) -> str:
     """A copy of a product's file for this visitor to download."""
     folder = page.visits.of(request.session_hash).folder
     target = fresh(folder, f"{name}.yaml")
-    target.write_text(page.engine.shelf.text(name), encoding="utf-8")
+    target.write_text(page.engine.store.text(name), encoding="utf-8")
     return str(target)
