@@ -7,7 +7,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ from tools.types import Sample
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.sqlite import SqliteSaver
-
-    from agent.products.spec import Product
 
 STATES = 1
 """States of an inspection that are kept: the last, with what the step after it has found."""
@@ -47,7 +44,7 @@ class InspectionStore:
         """
         self.path = Path(path)
         self._identity = dict(identity)
-        self._open(Request(Path())).conn.close()
+        self._open(StateSerializer((), None)).conn.close()
 
     def steps(self, request: Request, context: Context) -> Iterator[tuple[str, Update, InspectionState]]:
         """Inspects, or goes on after the last step that the file has; of a finished inspection yields the last step.
@@ -61,8 +58,12 @@ class InspectionStore:
         """
         thread = self.thread(request)
         config: RunnableConfig = {"configurable": {"thread_id": thread}}
-        with closing((saver := self._open(request, context)).conn):
+        serializer = StateSerializer(_samples(request), request.product)
+        with closing((saver := self._open(serializer)).conn):
             graph = build_graph(saver)
+            if serializer.product is None and self._has(saver, thread):
+                good = tuple(sample for sample in request.references if isinstance(sample, Sample))
+                serializer.product = learned_product(context, good, request.normal)
             with damage_as_input_error(self.path, thread):
                 kept = graph.get_state(config)
                 state = InspectionState(**kept.values) if kept.values.get("sample") is not None else None
@@ -98,21 +99,19 @@ class InspectionStore:
         }  # fmt: skip
         return hashlib.sha256(json.dumps([self._identity, asked], sort_keys=True).encode()).hexdigest()
 
-    def _open(self, request: Request, context: Context | None = None) -> SqliteSaver:
-        known = [*(request.product.references if request.product is not None else ()), *request.references]
-        samples = [sample for sample in (request.photo, *known) if isinstance(sample, Sample)]
-        serializer = StateSerializer(samples, partial(_product_of, request, context))
+    def _open(self, serializer: StateSerializer) -> SqliteSaver:
         return open_checkpoints(self.path, serializer, "inspections")
 
+    def _has(self, saver: SqliteSaver, thread: str) -> bool:
+        with damage_as_input_error(self.path, thread):
+            found = saver.conn.execute("SELECT 1 FROM checkpoints WHERE thread_id = ?", (thread,)).fetchone()
+        return found is not None
 
-def _product_of(request: Request, context: Context | None) -> Product:
-    """The product of an inspection that resumes: as given, or learned as the step `propose` learns it."""
-    if request.product is not None:
-        return request.product
-    if context is None:
-        raise ValueError("a product without tools to learn it")
-    good = tuple(sample for sample in request.references if isinstance(sample, Sample))
-    return learned_product(context, good, request.normal)
+
+def _samples(request: Request) -> list[Sample]:
+    """The photo and the references of an inspection."""
+    known = request.product.references if request.product is not None else ()
+    return [sample for sample in (request.photo, *known, *request.references) if isinstance(sample, Sample)]
 
 
 def _digest(photo: Path | Sample) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,15 @@ class StateSerializer:
     Photos and the product are written as references: the caller of an inspection gives them again when it resumes.
     """
 
-    def __init__(self, samples: Iterable[Sample], product: Callable[[], Product]) -> None:
+    def __init__(self, samples: Iterable[Sample], product: Product | None) -> None:
         """Takes what references stand for.
 
         Args:
             samples: the photo and the reference photos.
-            product: called when a state that has a product is restored.
+            product: of the inspection; None where it is not known yet.
         """
         self._samples = {sample.digest: sample for sample in samples}
-        self._product = product
+        self.product = product
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """The name of the format, and the bytes.
@@ -101,13 +101,11 @@ class StateSerializer:
 
     def _unpacked(self, code: int, content: bytes) -> Any:
         """The value of an extension; raises ValueError for what it is not."""
-        if code == _PRODUCT:
-            return self._product()
-        if code == _SAMPLE:
-            digest = bytes(content).decode("ascii")
-            if digest not in self._samples:
-                raise ValueError("a photo that is neither the inspected one nor a reference")
-            return self._samples[digest]
+        if code in (_PRODUCT, _SAMPLE):
+            found = self.product if code == _PRODUCT else self._samples.get(bytes(content).decode("ascii"))
+            if found is None:
+                raise ValueError("a photo or a product that is not of this inspection")
+            return found
         value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY) else None
         if not isinstance(value, list):
             raise ValueError(f"an extension of type {code} that is not known or not whole")

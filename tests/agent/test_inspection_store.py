@@ -196,9 +196,14 @@ def test_a_database_of_another_program_is_refused_before_any_work(tmp_path):
 
 
 OPTIONS = [
-    {"looks": 1}, {"prior": 0.1}, {"false_alarm": 0.02}, {"policy": "none"}, {"debias": False}, {"language": "zh"},
+    {"looks": 1},
+    {"prior": 0.1},
+    {"false_alarm": 0.02},
+    {"policy": "none"},
+    {"debias": False},
+    {"language": "zh"},
     {"calibration": Calibration.of_profile("default")},
-]  # fmt: skip
+]
 
 
 def test_every_option_calibration_and_weights_of_an_inspector_must_be_the_same(tmp_path, monkeypatch):
@@ -269,7 +274,7 @@ def test_a_damaged_store_is_one_sentence_or_inspects_anew(bench, whole, table, v
 
 
 def serializer():
-    return StateSerializer([photo(99)], lambda: None)
+    return StateSerializer([photo(99)], None)
 
 
 def test_values_come_back_as_they_were():
@@ -301,6 +306,7 @@ def forged(*fields, code=1):
         forged("<f4", [1 << 40], b"1234", code=2),
         forged(1, 2, 3, code=9),
         ("looktwice-state", ormsgpack.packb(ormsgpack.Ext(3, b"0" * 64))),
+        ("looktwice-state", ormsgpack.packb(ormsgpack.Ext(4, b""))),
         ("pickle", b"cos\nsystem\n(S'true'\ntR."),
         JsonPlusSerializer().dumps_typed({"photo": sample_from_array(np.zeros((16, 16, 3), np.uint8))}),
     ],
