@@ -16,7 +16,7 @@ from agent.evidence.fusion import anomaly_llr
 from agent.evidence.types import Evidence, Hypothesis, Look, Verdict
 from agent.products.spec import Product
 from agent.rules import MeasuredParts
-from tools.types import AnomalyMap, Region, Sample, Source
+from tools.types import AnomalyMap, Region, Sample
 
 if TYPE_CHECKING:
     from agent.evidence.types import Evidence
@@ -89,13 +89,12 @@ class Glance:
     """What the first look measured."""
 
     maps: tuple[AnomalyMap, ...]
-    """Against the references where there are any, patch by patch and as a whole, of the tracer where there is one, and
-    against words."""
+    """Of the matchers that speak of places, in the order of the registry."""
     peaks: tuple[tuple[Region, ...], ...]
     """Places that stand out on each map, best first."""
     measured: MeasuredParts
-    layout: AnomalyMap | None = None
-    """Where parts are other than on the references, as the photo looks beside them; None without references."""
+    scores: dict[str, AnomalyMap | float] = field(default_factory=dict)
+    """What the other matchers scored, each in its own unit, by name."""
     together: AnomalyMap | None = None
     """What all matchers say of each place, added up; known once `match` has weighed them."""
 
@@ -104,7 +103,7 @@ class Glance:
         """The map to show: of all matchers together, once they are weighed."""
         return self.together or self.maps[0]
 
-    def map_of(self, source: Source) -> AnomalyMap | None:
+    def map_of(self, source: str) -> AnomalyMap | None:
         """The map of one matcher, or None where it made none."""
         return next((m for m in self.maps if m.source == source), None)
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import NormalDist
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +22,6 @@ LEAST = 1e-3
 _FOLDER = Path(__file__).parent
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
-Matcher = Literal["text", "reference", "tracer", "differ", "rule", "parts", "layout", "narrator"]
 
 
 class ScoreScale(BaseModel):
@@ -260,6 +258,8 @@ class Calibration(BaseModel):
     nothing where no fit says otherwise."""
     parts: MatcherMap = MatcherMap(slope=0.0)
     narrator: MatcherMap = MatcherMap()
+    matchers: dict[str, MatcherMap] = Field(default_factory=dict)
+    """Of further matchers, by name."""
     leaning: Leaning = Leaning()
     looks: Looks = Looks()
     fused: Fused = Fused()
@@ -281,6 +281,24 @@ class Calibration(BaseModel):
     """How likely two segments are of one part type; by default as in default.yaml."""
     assignment_costs: AssignmentCosts = Field(default_factory=lambda: _default_parts().costs)
     """Costs of differences between parts, and of missing and extra parts; by default as in default.yaml."""
+
+    def map_of(self, name: str, default: MatcherMap | None = None) -> MatcherMap:
+        """The map of a matcher, whether it has an entry of its own or one in `matchers`.
+
+        Args:
+            name: of the matcher.
+            default: for a matcher that has none.
+
+        Raises:
+            KeyError: there is none, and no default.
+
+        >>> Calibration(matchers={"colour": MatcherMap(limit=2.0)}).map_of("colour").limit
+        2.0
+        """
+        own = getattr(self, name, None)
+        if isinstance(own, MatcherMap):
+            return own
+        return self.matchers[name] if default is None else self.matchers.get(name, default)
 
     @property
     def part_parameters(self) -> PartParameters:

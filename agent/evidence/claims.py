@@ -20,12 +20,37 @@ class Sentence:
     cites: tuple[str, ...]
 
 
-def sentence_templates(language: str = "en") -> dict[str, dict[str, str]]:
+_ADDED: dict[str, tuple[Mapping[str, Mapping[str, Mapping[str, str]]], Mapping[str, Mapping[str, str]]]] = {}
+"""Sentences and clauses by who added them, each by language."""
+
+
+def add_words(
+    owner: str, sentences: Mapping[str, Mapping[str, Mapping[str, str]]], clauses: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Add sentences and clauses to those of prompts/report.
+
+    Args:
+        owner: by whose name they can be removed.
+        sentences: by language, then by claim: `short` and `long`.
+        clauses: by language, then by key.
+    """
+    _ADDED[owner] = (sentences, clauses)
+
+
+def remove_words(owner: str) -> None:
+    """Remove what was added under a name."""
+    _ADDED.pop(owner, None)
+
+
+def sentence_templates(language: str = "en") -> dict[str, Mapping[str, str]]:
     """The short and long words of each kind of claim, with placeholders in `str.format` braces.
 
     What a language has no words for is said in English.
     """
-    return cast("dict[str, dict[str, str]]", in_language("report/sentences", language))
+    found = dict(cast("dict[str, Mapping[str, str]]", in_language("report/sentences", language)))
+    for sentences, _ in _ADDED.values():
+        found |= {**sentences.get("en", {}), **sentences.get(language, {})}
+    return found
 
 
 def say(claim: Claim, language: str = "en") -> str:
@@ -44,7 +69,9 @@ def say_briefly(claim: Claim, language: str = "en") -> str:
 
 def tell(key: str, facts: Mapping[str, Fact] | None = None, language: str = "en") -> str:
     """One of the frames of prompts/report/telling.yaml, filled in; raises like `say`."""
-    frames = cast("dict[str, str]", in_language("report/telling", language))
+    frames = dict(cast("dict[str, str]", in_language("report/telling", language)))
+    for _, clauses in _ADDED.values():
+        frames |= {**clauses.get("en", {}), **clauses.get(language, {})}
     return frames[key].format(**translated(facts or {}, language))
 
 

@@ -63,7 +63,7 @@ def zoom(again: LookInput) -> LookResult:
     turned = sample_from_array(np.ascontiguousarray(np.rot90(again.sample.image)))
     there = tracer.trace([turned])[0].flaws.raw
     mean: FloatMap = before.raw if there is None else np.mean([before.raw, np.rot90(there, -1)], axis=0)
-    tracer_map, usual = again.context.calibration.tracer, again.product.tracer_scores
+    tracer_map, usual = again.context.calibration.tracer, again.product.scores("tracer")
     trust = again.context.calibration.trust(usual)
 
     def worth(values: FloatMap, region: Region) -> float:

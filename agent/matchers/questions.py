@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.calibration.maps import Calibration
+from agent.calibration.maps import MatcherMap
 from agent.crops import crop_box, cut
 from agent.evidence.fusion import log_odds, probability
 from agent.evidence.types import Claim, Evidence, Fact
+from agent.matchers.base import Matcher, MatchInput
 from agent.products.proposals import proposed_parts
 from agent.products.spec import Product
 from agent.rules import ANY, AskRule, MeasuredParts
@@ -32,7 +34,7 @@ def answer_to(
     measured: MeasuredParts,
     product: Product,
     narrator: LocalVLM,
-    calibration: Calibration,
+    worth: MatcherMap,
 ) -> Evidence:
     """What the narrator says of the photo, against what it says of a good one (of a grey photo where none is known)."""
     region = _region(rule, measured)
@@ -54,7 +56,7 @@ def answer_to(
         "p": f"{said:.2f}",
     }
     claim = Claim.check("ask", facts, holds=broken <= 0.5)
-    llr = calibration.narrator.llr(log_odds(broken))
+    llr = worth.llr(log_odds(broken))
     part = None if rule.part == ANY else rule.part
     return Evidence("logical", claim, llr, "narrator", rule.name, part=part, region=region)
 
@@ -67,6 +69,22 @@ def _region(rule: AskRule, measured: MeasuredParts) -> Region | None:
 
 def _shown(sample: Sample, region: Region | None) -> RGB:
     return sample.image if region is None else cut(sample, crop_box(region.box, sample))
+
+
+class Questions(Matcher):
+    """Asks the vision-language model what cannot be measured."""
+
+    name = "narrator"
+    kind = "logical"
+
+    def evidence(self, match: MatchInput) -> Iterator[Evidence]:
+        """Evidence of the rules that are questions."""
+        for rule in match.product.spec.rules:
+            if isinstance(rule, AskRule):
+                narrator = match.context.toolbox.narrator
+                yield answer_to(
+                    rule, match.sample, match.glance.measured, match.product, narrator, self.map_in(match.calibration)
+                )
 
 
 STRANGE = 0.5

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agent.matchers.base import ReferenceInputs
+from agent.matchers.registry import matchers
 from agent.products.description import Description, read_words
 from agent.products.measurement import evident_count, find_parts, threshold_for, trusted
 from agent.products.proposals import ProposedPart, names_of, proposed_parts
@@ -27,7 +29,7 @@ CLUTTER = 6
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class _DiscoveredParts:
     """The parts that a product is known by, and where they are on each reference."""
 
     spec: ProductSpec
@@ -82,13 +84,11 @@ def remember(
     *,
     types: PartTypes | None = None,
 ) -> Product:
-    """Puts a specification and its references together: patch memory, leave-one-out scores and discovered types."""
+    """Puts a specification and its references together: what every matcher keeps of them, and discovered types."""
     if not references:
         return Product(spec, notes=notes)
-    bank = toolbox.reference_matcher.bank(references)
-    encoded, tracer = toolbox.scorer.encode(references), toolbox.tracer
-    traced = tracer.trace(references) if tracer is not None else ()
-    tokens = tuple(t.tokens for t in traced)
+    inputs = ReferenceInputs(toolbox, spec, tuple(references))
+    states = {matcher.name: matcher.fit(inputs) for matcher in matchers()}
     if types is None:
         types = toolbox.discoverer.learn(references)
     return Product(
@@ -96,13 +96,7 @@ def remember(
         references=tuple(references),
         parts=measured or tuple(known_parts(toolbox, r, spec, types) for r in references),
         types=types,
-        bank=bank,
-        reference_scores=tuple(toolbox.reference_matcher.leave_one_out(bank)),
-        windows=toolbox.scorer.kept(encoded),
-        text_scores=tuple(toolbox.scorer.left_out(encoded, spec.product, spec.defects)),
-        tracer_scores=tuple(t.flaws.own_score for t in traced),
-        tokens=tokens,
-        beside_scores=tracer.left_out(tokens) if tracer is not None else (),
+        states={name: state for name, state in states.items() if state is not None},
         notes=notes,
     )
 
@@ -138,7 +132,7 @@ def reproved(product: Product, measuring: Measuring | None = None) -> tuple[Prod
     """
     told = Description(rules=tuple(r for r in product.spec.rules if r.origin == "told"))
     proposed = [r for r in product.spec.rules if r.origin == "proposed"]
-    seen = _Seen(product.spec, product.parts, product.types)
+    seen = _DiscoveredParts(product.spec, product.parts, product.types)
     rules, notes = _rules(seen, told, proposed, measuring)
     return _with_rules(product.spec, rules, product.parts, measuring), notes
 
@@ -154,7 +148,7 @@ def _seen(
     told: Description,
     proposed: Sequence[ProposedPart],
     detection: float,
-) -> _Seen:
+) -> _DiscoveredParts:
     """Parts that were discovered, and named ones that the detector can be trusted with.
 
     What words ground must be borne out by the references: of a told part its number, where parts were discovered. The
@@ -165,7 +159,7 @@ def _seen(
     looks = {part.label: part.look for part in parts}
     named = draft.model_copy(update={"parts": parts})
     if not references:
-        return _Seen(named.model_copy(update={"parts": parts}), (), None)
+        return _DiscoveredParts(named.model_copy(update={"parts": parts}), (), None)
     raw = tuple(find_parts(toolbox, r, named) for r in references)
     counts = _counts(labels, told.rules, raw)
     scaled = tuple(_with_threshold(p, counts[p.label], raw) for p in parts if counts[p.label] or p.label in told.parts)
@@ -182,7 +176,7 @@ def _seen(
     together = tuple(
         MeasuredParts((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)
     )
-    return _Seen(both, together, types)
+    return _DiscoveredParts(both, together, types)
 
 
 def _phrased(told: Description, proposed: Sequence[ProposedPart], detection: float) -> tuple[PartSpec, ...]:
@@ -224,8 +218,8 @@ def _only(measured: MeasuredParts, parts: Sequence[PartSpec]) -> MeasuredParts:
 
 
 def _without_odd_one(
-    seen: _Seen, references: Sequence[Sample], measuring: Measuring | None
-) -> tuple[_Seen, Sequence[Sample], tuple[str, ...]]:
+    seen: _DiscoveredParts, references: Sequence[Sample], measuring: Measuring | None
+) -> tuple[_DiscoveredParts, Sequence[Sample], tuple[str, ...]]:
     """What is left when a reference that breaks what all others agree on is put aside, and a warning that names it.
 
     Parts without names are too unsure to call a reference bad by.
@@ -244,7 +238,7 @@ def _without_odd_one(
 
 
 def _rules(
-    seen: _Seen, told: Description, proposed: Sequence[Rule], measuring: Measuring | None
+    seen: _DiscoveredParts, told: Description, proposed: Sequence[Rule], measuring: Measuring | None
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """Told and proposed rules that the references bear out, then whatever else they share; notes on what was dropped.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, field_validator, model_validator
 
@@ -14,10 +15,6 @@ from agent.text_limits import DESCRIPTION
 from tools.types import Sample
 
 if TYPE_CHECKING:
-    from tools.anomaly import EncodedImages
-    from tools.anomaly.damage import Tokens
-    from tools.anomaly.memory_bank import Bank
-    from tools.anomaly.two_scale import TwoScaleBank
     from tools.parts import PartTypes
 
 MOST_PARTS = 200
@@ -148,6 +145,16 @@ class ProductSpec(BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
+class MatcherState:
+    """What a matcher keeps of the references of a product."""
+
+    scores: tuple[float, ...] = ()
+    """Leave-one-out score of each reference, in the matcher's own unit; may be empty for a single one."""
+    data: Any = None
+    """What it scores photos against, such as a memory bank."""
+
+
+@dataclass(frozen=True, eq=False)
 class Product:
     """What inspecting needs to know of a product; made once by `learn`, shared by all inspections."""
 
@@ -157,20 +164,8 @@ class Product:
     """Parts of each reference, in the same order."""
     types: PartTypes | None = None
     """Kinds of parts that were discovered on the references; None where words name the parts."""
-    bank: Bank | TwoScaleBank | None = None
-    """Memory bank of the references; None without references."""
-    windows: EncodedImages | None = None
-    """The references as the scorer sees them, where its path of windows joins them to the words; else None."""
-    reference_scores: tuple[float, ...] = ()
-    """Leave-one-out patch score of each reference, in the memory's own unit."""
-    text_scores: tuple[float, ...] = ()
-    """Text-guided score of each reference, in [0, 1]."""
-    tracer_scores: tuple[float, ...] = ()
-    """The tracer's score of each reference, in log-odds; empty without a tracer."""
-    tokens: tuple[tuple[Tokens, ...], ...] = ()
-    """The references as photos are shown beside them; empty without a tracer."""
-    beside_scores: tuple[tuple[float, float], ...] = ()
-    """(logical, structural) log-odds of each reference beside the others; empty of a single one."""
+    states: Mapping[str, MatcherState] = field(default_factory=dict)
+    """What each matcher keeps of the references, by its name; empty without references."""
     notes: tuple[str, ...] = field(default=())
     """What was left out while learning, and why; shown to the user."""
 
@@ -178,6 +173,10 @@ class Product:
     def name(self) -> str:
         """Name of the product."""
         return self.spec.name
+
+    def scores(self, matcher: str) -> tuple[float, ...]:
+        """Leave-one-out scores of the references, in the unit of a matcher; empty where it keeps none."""
+        return self.states[matcher].scores if matcher in self.states else ()
 
     def shows(self, rule: Rule) -> bool:
         """Whether most references obey a rule. One that they break is what a person wants whatever they show."""

@@ -70,7 +70,9 @@ def severity_of(weighed: WeighedHypothesis, sample: Sample) -> tuple[Severity, s
     if weighed.kind == "logical":
         missing = any(kind_of(e) in ("missing", "extra", "contact", "broken") for e in weighed.evidence)
         return ("severe", "why_rule", {}) if missing else ("moderate", "why_form", {})
-    box = next(e.region.box for e in weighed.evidence if e.region is not None)
+    box = next((e.region.box for e in weighed.evidence if e.region is not None), None)
+    if box is None:
+        return "moderate", "why_unplaced", {}
     share = share_of(box, sample)
     word: Severity = "minor" if share < SMALL else "severe" if share > LARGE else "moderate"
     return word, "why_share", {"share": f"{100 * share:.1f}"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.evidence.claims import Sentence, in_words, place_in_words, say, say_briefly, tell
 from agent.evidence.fusion import NOTABLE, WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Fact, Verdict
+from agent.matchers.registry import matcher_of, place_matchers
 from agent.products.spec import Product
 from agent.state import Context
 from tools.types import Box, Sample
@@ -29,7 +30,6 @@ TOLD_FIRST = ("count", "total", "presence")
 """Topics of claims that come before others."""
 COMPARED = 2
 """References from which on it is named which rules hold; with fewer, too little is known of what may vary."""
-_CLAUSES = {source: f"clause_{source}" for source in ("reference", "differ", "tracer", "text")}
 
 
 def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[WeighedHypothesis, ...]:
@@ -58,8 +58,10 @@ def tell_hypothesis(weighed: WeighedHypothesis, sample: Sample, language: str, *
         sure: whether the verdict itself is not in doubt; else nothing is asserted.
     """
     glanced = [e for e in weighed.evidence if e.look is None and e.claim.topic != "defect_name"]
-    if weighed.kind == "structural":
-        yield tell_place(weighed, glanced, language)
+    places = [e for e in glanced if e.claim.topic == "patch"]
+    if places:
+        yield tell_place(weighed, places, language)
+        yield from (Sentence(say(e.claim, language), (e.id,)) for e in glanced if e not in places)
     else:
         yield from (tell_rule(e, weighed, sample, language, sure=sure) for e in glanced[:1])
     yield from (Sentence(say(e.claim, language), (e.id,)) for e in weighed.evidence if e not in glanced)
@@ -91,9 +93,9 @@ def may_be_stated(weighed: WeighedHypothesis, product: Product) -> bool:
 def tell_place(weighed: WeighedHypothesis, glanced: Sequence[Evidence], language: str) -> Sentence:
     """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
     first = glanced[0]
-    clauses = [_clause(e, language) for e in glanced if e.claim.topic == "patch"]
+    clauses = [_clause(e, language) for e in glanced]
     before = sum(e.llr for e in glanced)
-    highest = max(float(e.claim.facts["sd"]) for e in glanced if e.claim.topic == "patch")
+    highest = max(float(e.claim.facts["sd"]) for e in glanced)
     frame = "place_mixed" if highest >= SLIGHT_SD else "place_none"
     if before >= NOTABLE:
         frame = "place_far" if before >= FAR else "place_slight"
@@ -102,9 +104,7 @@ def tell_place(weighed: WeighedHypothesis, glanced: Sequence[Evidence], language
 
 
 def _clause(evidence: Evidence, language: str) -> str:
-    key = _CLAUSES[evidence.source]
-    if evidence.source in ("reference", "differ") and evidence.claim.facts["references"] == 1:
-        key += "_one"
+    key = place_matchers()[evidence.source].clause(int(evidence.claim.facts["references"]))
     deviation = float(evidence.claim.facts["sd"])
     side = tell("above" if deviation >= 0 else "below", language=language)
     return tell(key, {**evidence.claim.facts, "sd": f"{abs(deviation):.1f}", "side": side}, language)
@@ -165,7 +165,8 @@ def tell_unfamiliar(familiar: Familiar, weighed: WeighedHypothesis, language: st
 
 def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
-    return evidence.source in ("rule", "parts", "differ") and evidence.claim.holds
+    matcher = matcher_of(evidence.source, evidence.hypothesis)
+    return evidence.claim.holds and matcher is not None and matcher.checks
 
 
 def share_of(box: Box, sample: Sample) -> float:

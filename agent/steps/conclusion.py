@@ -11,6 +11,7 @@ from agent.crops import crop_box, crop_pair
 from agent.evidence.claims import Sentence, backed, say_verdict, tell
 from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Kind, Verdict, appended
+from agent.matchers.base import is_single, tracer_share
 from agent.matchers.questions import Familiar, familiar_with
 from agent.report.inference import Inference, kind_of, name_of, story_in_words, story_of, tell_inferred
 from agent.report.statements import (
@@ -135,8 +136,7 @@ def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], co
 def _unreliable(evidence: list[Evidence], state: InspectionState, context: Context) -> Sentence | None:
     """That parts and layout hardly count on this product; cites what the verdict rests on instead."""
     product, calibration = need_product(state), context.calibration
-    single = len(product.references) == 1 and calibration.tracer_levels is not None
-    unreliable = calibration.trust(product.tracer_scores) < RELIABLE
+    single, unreliable = is_single(product, calibration), tracer_share(product, calibration) < RELIABLE
     if not (single or unreliable):
         return None
     cites = tuple(item.id for item in evidence if item.source == "reference")[:1]

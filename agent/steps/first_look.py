@@ -7,6 +7,9 @@ from pathlib import Path
 
 from langgraph.runtime import Runtime
 
+from agent.matchers.base import PhotoInputs
+from agent.matchers.places import PlaceMatcher
+from agent.matchers.registry import matchers
 from agent.products.learn import known_parts, learn
 from agent.products.spec import Product
 from agent.state import Context, Glance, InspectionState, Update, need_product, need_sample
@@ -55,20 +58,16 @@ def learned_product(context: Context, references: tuple[Sample, ...], normal: st
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
-    """Scores patches and the whole beside the references, if any, damage by its look and by words; finds the parts."""
+    """Scores the photo with every matcher, and finds its parts."""
     sample, product, toolbox = need_sample(state), need_product(state), runtime.context.toolbox
-    spec = product.spec
-    encoded = toolbox.scorer.encode([sample])
-    maps = list(toolbox.scorer.score(encoded, spec.product, spec.defects, references=product.windows))
-    layout: AnomalyMap | None = None
-    if toolbox.tracer is not None:
-        (traces,) = toolbox.tracer.trace([sample])
-        maps.insert(0, traces.flaws)
-        if product.tokens:
-            beside = toolbox.tracer.beside(traces.tokens, product.tokens, sample.size)
-            layout = beside.logical
-            maps.insert(0, beside.structural)
-    if product.bank is not None:
-        maps.insert(0, toolbox.reference_matcher.score(sample, product.bank))
-    measured = known_parts(toolbox, sample, spec, product.types)
-    return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured, layout))
+    photo = PhotoInputs(toolbox, product, sample)
+    maps: list[AnomalyMap] = []
+    scores: dict[str, AnomalyMap | float] = {}
+    for matcher in matchers():
+        found = matcher.score(photo, product.states.get(matcher.name))
+        if isinstance(matcher, PlaceMatcher) and isinstance(found, AnomalyMap):
+            maps.append(found)
+        elif found is not None:
+            scores[matcher.name] = found
+    measured = known_parts(toolbox, sample, product.spec, product.types)
+    return Update(glance=Glance(tuple(maps), tuple(tuple(peaks(m)) for m in maps), measured, scores))

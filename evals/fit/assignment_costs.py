@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.calibration.maps import Calibration, MatcherMap
-from agent.matchers.layout import USUAL, logarithm
+from agent.matchers.arrangement import USUAL, logarithm
 from evals.fit.calibration_files import as_yaml, calibration_file, write_entries
 from evals.fit.matcher_maps import LIMITS, MatcherScores, fitted_map
 from evals.metrics.ranking import auroc

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from agent.calibration.maps import Calibration, Matcher
-from agent.evidence.fusion import WHOLE, anomaly_llr
+from agent.calibration.maps import Calibration
+from agent.evidence.fusion import anomaly_llr
+from agent.matchers.registry import matcher_of, matchers
 from evals.datasets.world import open_medleys, open_world
 from evals.fit.calibration_files import calibration_file, with_entries
 from evals.fit.look_maps import SEED, collected
@@ -48,7 +49,7 @@ SLACK = 4e-3
 """A matcher counts as little as it can at this cost: where it knows nothing, it is noise."""
 KEPT = "rule"
 """Rules count as much as ranks best, since people write and edit them."""
-WEIGHED: tuple[Matcher, ...] = ("text", "reference", "tracer", "differ", "rule", "parts", "layout")
+WEIGHED = tuple(matcher.name for matcher in matchers() if matcher.name != "narrator")
 Weights = Mapping[str, float]
 
 
@@ -80,12 +81,8 @@ def ranked(products: Sequence[FirstLookScores], weights: Weights) -> float:
 
 def weighed(evidence: Sequence[Evidence], weights: Weights) -> list[Evidence]:
     """Evidence whose ratios count as much as their matchers' weights say."""
-    return [replace(item, llr=item.llr * weights.get(matcher_of(item), 1.0)) for item in evidence]
-
-
-def matcher_of(item: Evidence) -> str:
-    """The map that a piece of evidence went through."""
-    return "layout" if item.hypothesis == WHOLE else item.source
+    made = ((item, matcher_of(item.source, item.hypothesis)) for item in evidence)
+    return [replace(e, llr=e.llr * (1.0 if m is None else weights.get(m.name, 1.0))) for e, m in made]
 
 
 def searched(sources: Sequence[Sequence[FirstLookScores]]) -> dict[str, float]:

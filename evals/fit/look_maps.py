@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from agent.calibration.maps import Calibration, Fused, LookMap, Looks
 from agent.evidence.fusion import WeighedHypothesis, anomaly_llr, by_hypothesis
@@ -157,8 +158,6 @@ def fitted(found: Sequence[Answered], limit: float) -> LookMap:
     A look that adds nothing, or of which too little was seen to be sure that it adds something, gets a slope of 0 and
     is never taken.
     """
-    from scipy.optimize import minimize
-
     right = np.array([a.right for a in found])
     if right.sum() < 8 or (~right).sum() < 8:
         return LookMap(limit=limit)

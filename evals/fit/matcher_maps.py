@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from agent.calibration.maps import Calibration, Fused, Matcher, MatcherMap, log_of_excess
-from agent.evidence.fusion import WHOLE, log_odds, probability
+from agent.calibration.maps import Calibration, Fused, MatcherMap, log_of_excess
+from agent.evidence.fusion import log_odds, probability
+from agent.matchers.registry import matcher_of
 from evals.datasets import BenchmarkCase, Category
 from evals.datasets.world import open_medleys
 from evals.fit.calibration_files import as_yaml, calibration_file
@@ -35,7 +37,7 @@ FIRST = 6000
 """Of the unseen medleys, those from this number on are fitted on; those below are for prices and for measuring."""
 SEED = 3
 """Decides which photos are references."""
-LIMITS: dict[Matcher, float] = {
+LIMITS: dict[str, float] = {
     "text": 4.0,
     "reference": 6.0,
     "tracer": 6.0,
@@ -100,9 +102,9 @@ def fit(profile: str, *, products: int, images: int, shots: Sequence[int], devic
 
 def _all_seen(
     inspector: Inspector, categories: Sequence[Category], shots: Sequence[int]
-) -> tuple[dict[Matcher, MatcherScores], list[tuple[Product, BenchmarkCase]], list[float]]:
+) -> tuple[dict[str, MatcherScores], list[tuple[Product, BenchmarkCase]], list[float]]:
     """What each matcher says of all photos, which those are, and the detection thresholds of all references."""
-    seen: dict[Matcher, MatcherScores] = {name: MatcherScores() for name in LIMITS}
+    seen: dict[str, MatcherScores] = {name: MatcherScores() for name in LIMITS}
     inspected: list[tuple[Product, BenchmarkCase]] = []
     thresholds: list[float] = []
     for count in shots:
@@ -131,7 +133,6 @@ def fitted_fusion(fused: NDArray[np.float64], bad: NDArray[np.bool_]) -> Fused:
         fused: (N,) of photos.
         bad: (N,) which of them are anomalous.
     """
-    from scipy.optimize import minimize
 
     def loss(parameters: NDArray[np.float64]) -> float:
         at = parameters[0] * fused + parameters[1]
@@ -149,7 +150,7 @@ def fitted_fusion(fused: NDArray[np.float64], bad: NDArray[np.bool_]) -> Fused:
 
 def _lone(inspector: Inspector, categories: Sequence[Category]) -> MatcherMap:
     """The map of rules that a single reference gave, by what the most surprising of them says of photos."""
-    seen: dict[Matcher, MatcherScores] = {name: MatcherScores() for name in LIMITS}
+    seen: dict[str, MatcherScores] = {name: MatcherScores() for name in LIMITS}
     for category in categories:
         sys.stderr.write(f"{category.name}, a single reference\n")
         _collect(inspector, category, 1, seen, [])
@@ -173,14 +174,16 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
     """Plain maps that hand standardised scores through, with the spreads that good parts have."""
     text: list[float] = []
     traced: list[float] = []
-    beside: list[tuple[float, float]] = []
+    beside: dict[str, list[float]] = {"differ": [], "layout": []}
     scatter: list[float] = []
     levels: list[float] = []
     for category in categories:
         product = inspector.learn(category.name, category.references(6, SEED), product=category.product)
-        logs = [log_of_excess(s, product.reference_scores) for s in product.reference_scores]
+        scores = product.scores("reference")
+        logs = [log_of_excess(s, scores) for s in scores]
         levels += logs
-        beside += product.beside_scores
+        for name in beside:
+            beside[name] += product.scores(name)
         scatter += [x - math.fsum(logs) / len(logs) for x in logs]
         alone = inspector.learn(category.name, [], product=category.product)
         for case in (case for case in category.cases if case.label == "good"):
@@ -193,8 +196,7 @@ def _spreads(inspector: Inspector, categories: Sequence[Category]) -> Calibratio
         {
             "text": {"mean": float(np.mean(text)), "spread": float(np.std(text)) or 1.0, **_PLAIN},
             "tracer": _level(traced),
-            "differ": _level([structural for _, structural in beside]),
-            "layout": _level([logical for logical, _ in beside]),
+            **{name: _level(some) for name, some in beside.items()},
             "reference": {"mean": float(np.mean(levels)), "spread": spread or 1.0, **_PLAIN},
             "rule": _PLAIN,
             "lone": _PLAIN,
@@ -213,7 +215,7 @@ def _collect(
     inspector: Inspector,
     category: Category,
     shots: int,
-    seen: dict[Matcher, MatcherScores],
+    seen: dict[str, MatcherScores],
     inspected: list[tuple[Product, BenchmarkCase]],
 ) -> list[float]:
     """Inspects a category, keeps what was inspected; returns the detection thresholds of its references."""
@@ -229,26 +231,23 @@ def _collect(
     return [part.threshold for part in product.spec.parts if part.phrase] if shots else []
 
 
-def _scores(report: InspectionReport, case: BenchmarkCase) -> Iterable[tuple[Matcher, float]]:
+def _scores(report: InspectionReport, case: BenchmarkCase) -> Iterable[tuple[str, float]]:
     """The strongest score of each matcher, on images that this matcher can be judged by."""
-    strongest: dict[Matcher, float] = {}
+    strongest: dict[str, float] = {}
     for item in report.evidence:
-        if item.look is not None or item.source not in LIMITS:
-            continue
-        source: Matcher = "layout" if item.hypothesis == WHOLE else item.source
-        strongest[source] = max(strongest.get(source, -math.inf), item.llr)
-    blind = {
-        "logical": ("text", "reference", "tracer", "differ"),
-        "structural": ("rule", "parts", "layout"),
-        "good": (),
-    }[case.label]
-    return [(source, value) for source, value in strongest.items() if source not in blind]
+        matcher = matcher_of(item.source, item.hypothesis)
+        if (
+            item.look is None
+            and matcher is not None
+            and matcher.name in LIMITS
+            and case.label in ("good", matcher.kind)
+        ):
+            strongest[matcher.name] = max(strongest.get(matcher.name, -math.inf), item.llr)
+    return list(strongest.items())
 
 
 def fitted_map(plain: MatcherMap, seen: MatcherScores, limit: float) -> MatcherMap:
     """The map that makes the labels likeliest, both classes weighing the same; it never falls."""
-    from scipy.optimize import minimize
-
     if len(seen.good) < 10 or len(seen.bad) < 10:
         return plain.model_copy(update={"slope": 0.0, "limit": limit})
     good, bad = (np.clip(np.asarray(x), -20, 20) for x in (seen.good, seen.bad))

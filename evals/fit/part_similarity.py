@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from agent.calibration.maps import Calibration
@@ -103,8 +104,6 @@ def _stacked(pairs: Sequence[Pairs]) -> Pairs:
 
 def _linear(products: Sequence[Pairs]) -> LogisticWeights:
     """Logistic regression whose weights are never above 0: no difference makes two segments more alike."""
-    from scipy.optimize import minimize
-
     weights = np.concatenate([_balanced(same) for _, same in products])
     values, same = _stacked(products)
     signs, weights = np.where(same, 1.0, -1.0), weights / weights.sum()

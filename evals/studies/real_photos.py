@@ -82,7 +82,7 @@ def measure(inspector: Inspector, photos: PhotoSet, shots: int, seed: int) -> tu
     seconds = (time.perf_counter() - began) / len(samples)
     toolbox = inspector.context.toolbox
     matcher = toolbox.reference_matcher
-    scores[COLUMNS[1]] = [matcher.score(s, product.bank).own_score for s in samples]
+    scores[COLUMNS[1]] = [matcher.score(s, product.states["reference"].data).own_score for s in samples]
     plain = _plain(toolbox, references, samples)
     scores[COLUMNS[2]], scores[COLUMNS[3]] = [p[0] for p in plain], [p[1] for p in plain]
     return {name: auroc(labels, np.array(values)) for name, values in scores.items()}, seconds

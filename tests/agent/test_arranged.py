@@ -7,9 +7,11 @@ import pytest
 
 from agent.calibration.maps import Calibration, MatcherMap
 from agent.evidence.claims import say, say_briefly
-from agent.matchers.layout import arranged
+from agent.matchers.arrangement import Arrangement
+from agent.matchers.base import MatchInput
 from agent.products.spec import Product, ProductSpec
 from agent.rules import MeasuredParts
+from agent.state import Context, Glance
 from tools.images import sample_from_array
 from tools.parts import Explanation, Misfit
 from tools.types import Box, Part, Region
@@ -30,7 +32,12 @@ def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None, calibration=CALIBRA
         types=SimpleNamespace(types=(), arrangement=SimpleNamespace(own_costs=own)),
     )
     found = MeasuredParts((Part("part C", Region(Box(64, 0, 96, 32), 0.9)),), explanation)
-    return list(arranged(SAMPLE, product, found, calibration))
+    return evidence_of(product, found, calibration)
+
+
+def evidence_of(product, measured, calibration):
+    glance, context = Glance((), (), measured), Context(None, calibration)
+    return list(Arrangement().evidence(MatchInput(SAMPLE, product, glance, (), context)))
 
 
 def misfit(kind, cost, most=""):
@@ -98,4 +105,4 @@ def test_two_references_are_not_held_to_what_four_usually_cost():
 
 def test_nothing_is_said_where_no_reference_explains():
     product = Product(ProductSpec(name="tray", product="tray"))
-    assert list(arranged(SAMPLE, product, MeasuredParts(()), CALIBRATION)) == []
+    assert evidence_of(product, MeasuredParts(()), CALIBRATION) == []

@@ -98,24 +98,24 @@ def test_good_photos_that_are_as_unlike_one_another_take_the_blame_off(differs, 
 
 def test_without_references_there_is_nothing_to_lay_a_photo_beside():
     state = inspect(beside(differs=(12.0, 12.0)), references=0)
-    assert state.glance.layout is None
+    assert "layout" not in state.glance.scores
     assert {e.source for e in state.evidence} == {"text", "tracer"}
 
 
 def test_a_profile_without_a_tracer_learns_and_inspects():
     toolbox = Toolbox(differs=(12.0, 12.0))
     product = learn(toolbox, "tray", [photo(0), photo(1)])
-    assert product.tokens == product.beside_scores == product.tracer_scores == ()
+    assert set(product.states) == {"reference", "text"}
     state = inspect(toolbox)
-    assert state.glance.layout is None
+    assert "layout" not in state.glance.scores
     assert {e.source for e in state.evidence} == {"text", "reference"}
 
 
 def test_good_photos_are_learned_beside_one_another():
     product = learn(beside(differs=(0.0, 0.0)), "tray", [photo(0), photo(1)])
-    assert product.tokens == (photo(0).digest, photo(1).digest)
-    assert product.beside_scores == ((0.0, 0.0), (0.0, 0.0))
-    assert learn(beside(), "tray", [photo(0)]).beside_scores == ()
+    assert product.states["differ"].data == (photo(0).digest, photo(1).digest)
+    assert product.scores("differ") == product.scores("layout") == (0.0, 0.0)
+    assert learn(beside(), "tray", [photo(0)]).scores("layout") == ()
 
 
 def test_a_layout_of_which_nobody_knows_what_it_is_worth_is_neither_weighed_nor_told():

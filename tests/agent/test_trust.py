@@ -4,10 +4,10 @@ import pytest
 
 from agent.calibration.maps import Calibration, ScoreLevels
 from agent.evidence.types import Claim, Evidence
-from agent.matchers.matching import _share, _trust
-from agent.products.spec import Product, ProductSpec
+from agent.matchers.registry import matchers, share_of
+from agent.products.spec import MatcherState, Product, ProductSpec
+from agent.rules import CountRule
 
-SPEC = ProductSpec(name="x", product="x")
 LEVELS = ScoreLevels(mean=-6.0, spread=1.5, log_sd=-0.4, log_sd_spread=1.0)
 
 
@@ -29,18 +29,33 @@ def test_the_reference_matcher_counts_in_full_unless_a_tracer_is_trusted():
     assert trusted < 0.5 and doubted == pytest.approx(1.0, abs=1e-3) and unknown == 1.0
 
 
+def product(*scores, references=None, rules=()):
+    """A product whose references score so on the tracer."""
+    spec = ProductSpec(name="x", product="x", parts=[{"label": r.part} for r in rules], rules=rules)
+    count = len(scores) if references is None else references
+    return Product(spec, references=(None,) * count, states={"tracer": MatcherState(scores)})
+
+
 @pytest.mark.parametrize(
     ("source", "hypothesis", "share"),
     [
-        ("tracer", "region 1", 0.2), ("differ", "layout", 0.2), ("parts", "arrangement 1", 0.2),
-        ("rule", "count of part A", 0.2), ("rule", "count of bolt", 1.0),
-        ("reference", "region 1", 0.7),
-        ("text", "region 1", 1.0),
+        ("tracer", "region 1", "trust"), ("differ", "region 1", "trust"), ("differ", "layout", "trust"),
+        ("parts", "arrangement 1", "trust"), ("rule", "count of part A", "trust"), ("rule", "count of bolt", 1.0),
+        ("reference", "region 1", "reference"), ("text", "region 1", 1.0), ("narrator", "x", 1.0), ("user", "x", 1.0),
     ],
 )  # fmt: skip
 def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
+    calibration = Calibration(tracer_levels=LEVELS, reference_share=0.25)
+    rules = (
+        CountRule(part="bolt", low=2, high=2, origin="told"),
+        CountRule(part="part A", low=1, high=1, origin="induced"),
+    )
+    doubted = product(-2.0, -1.5, rules=rules)
+    trust = calibration.trust(doubted.scores("tracer"))
+    assert 0.1 < trust < 0.9
+    expected = {"trust": trust, "reference": 1 - 0.75 * trust}.get(share, share)
     item = Evidence("structural", Claim("region_differs", {}), 1.0, source, hypothesis)
-    assert _share(item, (0.2, 0.2, 0.7), {"count of bolt"}) == pytest.approx(share)
+    assert share_of(item, doubted, calibration) == pytest.approx(expected)
 
 
 def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_calibration():
@@ -51,7 +66,12 @@ def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_c
 
 def test_of_a_single_reference_only_the_reference_matcher_compares():
     nano = Calibration.of_profile("nano")
-    one, two = (Product(SPEC, references=(None,) * n, tracer_scores=(-6.5, -6.8)[:n]) for n in (1, 2))
-    assert _trust(one, nano) == (1.0, 0.0, 1.0)
-    assert _trust(two, nano)[1] == 1.0
-    assert _trust(one, Calibration()) == (1.0, 1.0, 1.0)
+
+    def shares(known, calibration):
+        return {m.name: m.share(known, calibration) for m in matchers()}
+
+    one = shares(product(-6.5), nano)
+    assert (one["tracer"], one["reference"]) == (1.0, 1.0)
+    assert [one[name] for name in ("differ", "layout", "parts", "rule")] == [0.0] * 4
+    assert shares(product(-6.5, -6.8), nano)["differ"] == 1.0
+    assert set(shares(product(-6.5), Calibration()).values()) == {1.0}

@@ -32,9 +32,11 @@ class Scripted:
     def learn(self, name, references, *, describe="", product=None):
         part = SimpleNamespace(threshold=0.4, phrase="nut")
         return SimpleNamespace(
-            name=name, shots=len(references), reference_scores=tuple(0.1 + 0.01 * n for n in range(len(references))),
-            beside_scores=tuple((-1.0 - 0.1 * n, -3.0 + 0.2 * n) for n in range(len(references))),
-            spec=SimpleNamespace(parts=[part]),
+            name=name, shots=len(references), spec=SimpleNamespace(parts=[part]),
+            scores=lambda matcher: [
+                {"reference": 0.1 + 0.01 * n, "layout": -1.0 - 0.1 * n, "differ": -3.0 + 0.2 * n}[matcher]
+                for n in range(len(references))
+            ],
         )  # fmt: skip
 
     def inspect(self, photo, *, product):

@@ -98,22 +98,32 @@ def test_the_tool_that_is_shown_tells_a_blurred_photo(wood):
 
 
 def test_the_matcher_that_is_shown_gives_evidence_that_rises_with_the_difference_and_is_limited(wood):
-    from agent.evidence.fusion import anomaly_llr
+    from types import SimpleNamespace
 
-    example = shown("matcher")
-    good = [load_sample(r) for r in wood.references]
-    matcher = example.ColourMatcher(good)
-    plain = matcher.evidence(good[0]).llr
+    from agent.calibration.maps import Calibration
+    from agent.matchers.base import MatchInput, PhotoInputs, ReferenceInputs
+    from agent.products.spec import Product, ProductSpec
+    from agent.rules import MeasuredParts
+    from agent.state import Context, Glance
+
+    matcher, spec = shown("matcher").MeanColour(), ProductSpec(name="board", product="board")
+    good = tuple(load_sample(r) for r in wood.references)
+    state = matcher.fit(ReferenceInputs(None, spec, good))
+    product = Product(spec, references=good, states={matcher.name: state})
+
+    def llr(sample):
+        scores = {matcher.name: matcher.score(PhotoInputs(None, product, sample), state)}
+        glance = Glance((), (), MeasuredParts(()), scores=scores)
+        (found,) = matcher.evidence(MatchInput(sample, product, glance, (), Context(SimpleNamespace(), Calibration())))
+        return found.llr
+
     tinted = [
         sample_from_array(np.clip(good[0].image.astype(int) + np.array([k, 0, -k]), 0, 255).astype(np.uint8))
         for k in (40, 90)
     ]
-    some, much = (matcher.evidence(t) for t in tinted)
-    assert plain < some.llr < much.llr < example.MAP.limit
-    assert plain < 0 < much.llr
-    assert anomaly_llr([plain_evidence := matcher.evidence(good[0])]) < 0 < anomaly_llr([much]) < much.llr
-    assert plain_evidence.llr == plain
-    assert example.ColourMatcher(good[:1]).leave_one_out() == []
+    assert llr(good[0]) < 0 < llr(tinted[0]) < llr(tinted[1]) < matcher.default_map.limit
+    assert matcher.fit(ReferenceInputs(None, spec, good[:1])).scores == ()
+    assert matcher.score(PhotoInputs(None, product, good[0]), None) is None
 
 
 def test_the_data_set_that_is_shown_is_measured_like_any_other(wood, tmp_path):

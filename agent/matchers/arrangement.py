@@ -1,4 +1,4 @@
-"""The layout matcher: compares the arrangement of all parts with that on the references."""
+"""The parts matcher: what it costs to explain the parts of a photo by those of a reference."""
 
 from __future__ import annotations
 
@@ -9,41 +9,11 @@ from agent.calibration.maps import Calibration
 from agent.evidence.claims import place_in_words
 from agent.evidence.fusion import NOTABLE
 from agent.evidence.types import Aspect, Claim, Evidence, Fact
+from agent.matchers.base import Matcher, MatchInput, comparison_share
 from agent.products.spec import Product
 from agent.rules import MeasuredParts
-from tools.parts import Explanation, Misfit, calibrated_price, explained, find_product
+from tools.parts import Explanation, Misfit
 from tools.types import Box, Mask, Part, Region, Sample
-
-
-def missing_place(label: str, measured: MeasuredParts, product: Product, sample: Sample) -> Region | None:
-    """The place of the first missing part of that label, in pixels of the photo.
-
-    Several references are several explanations of the photo; the cheapest one says what is missing, at a price that
-    the references set. None where there is no reference, or where it misses nothing of that label.
-    """
-    shown = [m.of(label) for m in product.parts]
-    sizes = [good.size for good in product.references]
-    price = calibrated_price(shown, sizes)
-    best = explained(measured.of(label), shown, sample.size, sizes, price)
-    if best is None or not best[1].missing:
-        return None
-    which, assignment = best
-    surest = shown[which][min(assignment.missing, key=lambda n: -shown[which][n].region.score)]
-    return Region(_moved(surest, sample, sizes[which]), surest.region.score)
-
-
-def _moved(part: Part, sample: Sample, size: tuple[int, int]) -> Box:
-    """The box of a reference's part where it would be on the photo: by the product's pose where that is known."""
-    box = part.region.box
-    if part.measures is not None and part.measures.place is not None and part.measures.relative_length is not None:
-        pose = find_product(sample.image)
-        scale = pose.unit * part.measures.relative_length / max(part.measures.length, 1e-6)
-        x, y = pose.point(part.measures.place)
-        half = box.width * scale / 2, box.height * scale / 2
-        return Box(x - half[0], y - half[1], x + half[0], y + half[1]).clipped(*sample.size)
-    sx, sy = (a / b for a, b in zip(sample.size, size, strict=True))
-    return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy)
-
 
 TOLD = 3
 """Misfits of a photo that are hypotheses of their own, the dearest first."""
@@ -72,34 +42,46 @@ _ASPECTS: dict[str, Aspect] = {
 """What differs, in the words of the sentences; whatever else does is the look."""
 
 
-def arranged(sample: Sample, product: Product, measured: MeasuredParts, calibration: Calibration) -> Iterator[Evidence]:
-    """A hypothesis for each part that a good product explains badly; one that all is well where there is none.
+class Arrangement(Matcher):
+    """Explains the parts of a photo by those of the references."""
 
-    The photo's cost is standardised by those of the references, each explained by the others; a misfit that is not
-    the dearest is worth what the photo would be if it were. A single reference says nothing: nobody knows how far good
-    ones differ from it. Nor does a profile that nobody has calibrated: the rules then speak alone.
-    """
-    explanation = measured.explanation
-    if not calibration.parts.slope or explanation is None or product.types is None or product.types.arrangement is None:
-        return
-    own = [logarithm(c) for c in product.types.arrangement.own_costs]
-    if not own:
-        return
-    own += [calibration.parts.mean] * (USUAL if len(own) >= FEWEST else 0)
-    dearest = explanation.misfits[0].cost if explanation.misfits else 0.0
-    told = [m for m in explanation.misfits[:TOLD] if m.cost >= SHARE * dearest]
-    for number, misfit in enumerate(told, start=1):
-        cost = max(0.0, explanation.cost - dearest + misfit.cost)
-        deviation = calibration.parts.standardise(logarithm(cost), own)
-        llr = calibration.parts.llr(deviation)
-        region = _region(misfit, explanation, sample)
-        claim = _claim(misfit, explanation, region, product, measured, sample) if llr >= NOTABLE else None
-        told_as = claim or _as_expected(explanation, product, deviation)
-        yield Evidence("logical", told_as, llr, "parts", f"arrangement {number}", region=region, shown=True)
-    if not told:
-        deviation = calibration.parts.standardise(0.0, own)
-        claim = _as_expected(explanation, product, deviation)
-        yield Evidence("logical", claim, calibration.parts.llr(deviation), "parts", "arrangement 1", shown=True)
+    name = "parts"
+    kind = "logical"
+    checks = True
+
+    def evidence(self, match: MatchInput) -> Iterator[Evidence]:
+        """A hypothesis for each part that a good product explains badly; one that all is well where there is none.
+
+        The photo's cost is standardised by those of the references, each explained by the others; a misfit that is not
+        the dearest is worth what the photo would be if it were. A single reference says nothing: nobody knows how far
+        good ones differ from it. Nor does a profile that nobody has calibrated: the rules then speak alone.
+        """
+        product, measured, sample = match.product, match.glance.measured, match.sample
+        worth, explanation = self.map_in(match.calibration), measured.explanation
+        if not worth.slope or explanation is None or product.types is None or product.types.arrangement is None:
+            return
+        own = [logarithm(c) for c in product.types.arrangement.own_costs]
+        if not own:
+            return
+        own += [worth.mean] * (USUAL if len(own) >= FEWEST else 0)
+        dearest = explanation.misfits[0].cost if explanation.misfits else 0.0
+        told = [m for m in explanation.misfits[:TOLD] if m.cost >= SHARE * dearest]
+        for number, misfit in enumerate(told, start=1):
+            cost = max(0.0, explanation.cost - dearest + misfit.cost)
+            deviation = worth.standardise(logarithm(cost), own)
+            llr = worth.llr(deviation)
+            region = _region(misfit, explanation, sample)
+            claim = _claim(misfit, explanation, region, product, measured, sample) if llr >= NOTABLE else None
+            told_as = claim or _as_expected(explanation, product, deviation)
+            yield Evidence("logical", told_as, llr, self.source, f"arrangement {number}", region=region, shown=True)
+        if not told:
+            deviation = worth.standardise(0.0, own)
+            claim = _as_expected(explanation, product, deviation)
+            yield Evidence("logical", claim, worth.llr(deviation), self.source, "arrangement 1", shown=True)
+
+    def share(self, product: Product, calibration: Calibration, hypothesis: str = "") -> float:
+        """As far as parts are trusted; nothing with a single reference."""
+        return comparison_share(product, calibration)
 
 
 def logarithm(cost: float) -> float:
