@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, lines, photo, run
-from test_encodings import looktwice
+from command_line import looktwice
 
 import tools.images
 from looktwice.batch.inputs import listed
@@ -97,8 +97,8 @@ def test_a_long_name_beside_a_photo_is_a_sentence_and_the_photo_is_inspected(tmp
     arguments = [str(tmp_path / m) if m == "out" else m for m in more]
     result = looktwice("inspect", LONG, wood, *arguments, "--profile", "nano")
     assert result.returncode == 2, result.stderr
-    assert b"Traceback" not in result.stderr
-    assert result.stderr.count(b"File name too long") == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("File name too long") == 1
     assert result.stdout
 
 
@@ -121,6 +121,6 @@ def test_a_long_name_anywhere_is_refused_in_one_sentence(tmp_path, arguments):
     wood = next(e for e in examples() if e.name == "wood").photos[0]
     given = [a.format(wood=wood, out=tmp_path / "out") for a in arguments]
     result = looktwice("inspect", *given, *(() if "--profile" in given else ("--profile", "nano")))
-    assert (result.returncode, result.stdout) == (2, b"")
-    assert b"Traceback" not in result.stderr
-    assert result.stderr.startswith(b"looktwice: ")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("looktwice: ")

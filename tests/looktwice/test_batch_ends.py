@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from batch_driver import batch, files, lines, photo, run
-from test_encodings import looktwice
+from command_line import looktwice
 
 from looktwice.batch.records import InspectionJob, Journal, PhotoOutcome, ResultLine
 from looktwice.cli.output import given_text
@@ -160,9 +160,9 @@ def test_a_text_that_is_too_long_or_no_text_is_refused_before_any_work(tmp_path,
         where = [str(tmp_path / "out") if m == "out" else m for m in more]
         for text, said in (("x" * (most + 1), "at most"), (os.fsdecode(b"\xff"), "not UTF-8")):
             result = looktwice(name, *arguments, option, text, *where, "--profile", "nano")
-            assert (result.returncode, result.stdout) == (2, b"")
-            assert result.stderr.decode().startswith(f"looktwice: {option}: ")
-            assert said in result.stderr.decode()
+            assert (result.returncode, result.stdout) == (2, "")
+            assert result.stderr.startswith(f"looktwice: {option}: ")
+            assert said in result.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
