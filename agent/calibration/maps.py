@@ -7,7 +7,7 @@ the world's training families (`python -m evals.fit.matcher_maps`), says what a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
 
@@ -299,6 +299,16 @@ class Calibration(BaseModel):
         if isinstance(own, MatcherMap):
             return own
         return self.matchers[name] if default is None else self.matchers.get(name, default)
+
+    def with_maps(self, maps: Mapping[str, MatcherMap]) -> Calibration:
+        """The same with other maps of some matchers, by name.
+
+        >>> Calibration().with_maps({"text": MatcherMap(limit=2.0), "colour": MatcherMap()}).map_of("text").limit
+        2.0
+        """
+        own = {name: worth for name, worth in maps.items() if isinstance(getattr(self, name, None), MatcherMap)}
+        more = {name: worth for name, worth in maps.items() if name not in own}
+        return self.model_copy(update={**own, "matchers": {**self.matchers, **more}})
 
     @property
     def part_parameters(self) -> PartParameters:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
+from agent import Inspector
 from agent.calibration.maps import Calibration
 from agent.evidence.fusion import anomaly_llr
 from agent.matchers.registry import matcher_of, matchers
@@ -31,7 +32,6 @@ from evals.metrics.ranking import auroc
 from tools.files import write_atomic
 
 if TYPE_CHECKING:
-    from agent import Inspector
     from agent.evidence.types import Evidence
     from evals.datasets import Category
 
@@ -109,8 +109,7 @@ def searched(sources: Sequence[Sequence[FirstLookScores]]) -> dict[str, float]:
 
 def plain(calibration: Calibration) -> Calibration:
     """The maps with every weight 1."""
-    maps: dict[str, object] = {name: getattr(calibration, name).model_copy(update={"weight": 1.0}) for name in WEIGHED}
-    return calibration.model_copy(update=maps)
+    return calibration.with_maps({n: calibration.map_of(n).model_copy(update={"weight": 1.0}) for n in WEIGHED})
 
 
 def written(text: str, weights: Weights) -> str:
@@ -121,8 +120,6 @@ def written(text: str, weights: Weights) -> str:
 
 def main() -> None:
     """Searches and writes the weights of one profile."""
-    from agent import Inspector
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--products", type=int, default=20, help="medleys that are looked at")

@@ -15,12 +15,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from agent import InspectionReport, Inspector, Product
 from agent.calibration.maps import Calibration, Fused, MatcherMap, log_of_excess
 from agent.evidence.fusion import log_odds, probability
 from agent.matchers.registry import matcher_of
@@ -29,9 +29,6 @@ from evals.datasets.world import open_medleys
 from evals.fit.calibration_files import as_yaml, calibration_file
 from evals.metrics.ranking import auroc
 from tools.files import write_atomic
-
-if TYPE_CHECKING:
-    from agent import InspectionReport, Inspector, Product
 
 FIRST = 6000
 """Of the unseen medleys, those from this number on are fitted on; those below are for prices and for measuring."""
@@ -50,8 +47,8 @@ LIMITS: dict[str, float] = {
 FITTED = (*LIMITS, "lone")
 """The maps that can be fitted alone."""
 _KEPT = (
-    "tracer_levels", "reference_share", "measuring", "near", "narrator", "leaning", "prose", "looks", "part_similarity",
-    "assignment_costs",
+    "matchers", "tracer_levels", "reference_share", "measuring", "near", "narrator", "leaning", "prose", "looks",
+    "part_similarity", "assignment_costs",
 )  # fmt: skip
 """What other commands fit."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
@@ -67,34 +64,28 @@ class MatcherScores:
 
 def fit_some(profile: str, names: Sequence[str], *, products: int, images: int, shots: Sequence[int]) -> Calibration:
     """The maps of a profile with those of these names fitted anew, each with its weight; all others stay."""
-    from agent import Inspector
-
     categories = open_medleys(first=FIRST, count=products, per_category=images)
     stored, plain = Calibration.of_profile(profile), _spreads(Inspector(profile, looks=0), categories)
-    started = stored.model_copy(update={name: getattr(plain, name) for name in names})
+    started = stored.with_maps({name: plain.map_of(name) for name in names})
     inspector = Inspector(profile, looks=0, calibration=started)
     seen, _, _ = _all_seen(inspector, categories, shots)
-    fitted: dict[str, MatcherMap] = {
-        name: fitted_map(getattr(started, name), seen[name], limit) for name, limit in LIMITS.items() if name in names
-    }
+    fitted = {n: fitted_map(started.map_of(n), seen[n], limit) for n, limit in LIMITS.items() if n in names}
     if "lone" in names:
         fitted |= {"lone": _lone(inspector, categories)}
-    weighed = {n: m.model_copy(update={"weight": getattr(stored, n).weight}) for n, m in fitted.items()}
-    return stored.model_copy(update=weighed)
+    weighed = {n: m.model_copy(update={"weight": stored.map_of(n).weight}) for n, m in fitted.items()}
+    return stored.with_maps(weighed)
 
 
 def fit(profile: str, *, products: int, images: int, shots: Sequence[int], device: str = "auto") -> Calibration:
     """The maps of a profile, from `images` photos of each of so many products at each number of references."""
-    from agent import Inspector
-
     categories = open_medleys(first=FIRST, count=products, per_category=images)
     maps = _spreads(Inspector(profile, device=device, looks=0), categories)
     inspector = Inspector(profile, device=device, looks=0, calibration=maps)
     seen, inspected, thresholds = _all_seen(inspector, categories, shots)
-    fitted: dict[str, MatcherMap] = {name: fitted_map(getattr(maps, name), seen[name], LIMITS[name]) for name in seen}
+    fitted = {name: fitted_map(maps.map_of(name), seen[name], LIMITS[name]) for name in seen}
     fitted["lone"] = _lone(inspector, categories)
     detection = round(float(np.median(thresholds or [0.5])), 4)
-    fitted_maps = maps.model_copy(update={**fitted, "detection": detection})
+    fitted_maps = maps.with_maps(fitted).model_copy(update={"detection": detection})
     sys.stderr.write("what all of it is worth when fused\n")
     judge = Inspector(profile, device=device, looks=2, calibration=fitted_maps)
     return fitted_maps.model_copy(update={"fused": _fused(judge, inspected)})
