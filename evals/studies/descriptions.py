@@ -318,6 +318,19 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.3f}" if whole else "-"
 
 
+NOTES = """## Notes
+
+- Parameters were chosen on rendered photos of another seed and on defects pasted on good photos
+  (`evals.fit.pasted_defects`), never on these masks.
+- On those photos the difference to an aligned reference bounds regions no better than the colour of the surroundings,
+  since good products differ from each other. It is not used. The masks of the embedded segmenter did not help either;
+  a segmenter may be passed in.
+- A description cannot be better than its region: where the strongest region lies elsewhere (crumbs beside a cookie), it
+  describes that.
+- An attribute that the true mask leaves open is no contradiction: annotated masks often reach beyond what differs.
+"""
+
+
 def page(figures: dict[str, SetFigures], call: str, profile: str) -> str:
     """The page in Markdown."""
     seconds = median(joined(list(figures.values())).seconds or [0.0])
@@ -329,7 +342,7 @@ def page(figures: dict[str, SetFigures], call: str, profile: str) -> str:
         "(median).\n\n"
         "## Whether descriptions agree\n\nAttributes of the refined region beside those of the true mask, where both "
         "state one. Length agrees within a factor of\n1.5.\n\n"
-        f"{agreements(figures)}"
+        f"{agreements(figures)}\n{NOTES}"
     )
 
 

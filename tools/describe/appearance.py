@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 
 from tools.describe.description import Attribute, Brightness, Comparison, EdgeSharpness, Texture, Tint
@@ -70,19 +72,17 @@ def measure_appearance(image: RGB, mask: Mask, product: Mask, counterpart: RGB |
         product: (H, W), the product; surroundings outside of it do not count where some are inside.
         counterpart: RGB (H, W, 3), a reference that is aligned with the photo.
     """
-    from skimage.color import rgb2lab
-
     reach = ring_reach(mask)
     window = window_of(mask, margin=3 * reach + 4)
     inside, around = mask[window], surroundings(mask[window], product[window], reach)
     if not around.any():  # the region is all of the photo
         return Appearance("surroundings", None, None, None, None)
-    lab = rgb2lab(image[window]).astype(np.float32)
+    lab = skimage.color.rgb2lab(image[window]).astype(np.float32)
     expected = np.median(lab[around], axis=0)
     usual = _contrast(lab, around)
     compared: Comparison = "surroundings"
     if counterpart is not None:
-        other = rgb2lab(counterpart[window]).astype(np.float32)
+        other = skimage.color.rgb2lab(counterpart[window]).astype(np.float32)
         # Light may differ between photos: what differs around the region too is not the region's.
         expected = np.median(other[inside], axis=0) + expected - np.median(other[around], axis=0)
         usual = max(usual, _contrast(other, inside))
@@ -106,9 +106,7 @@ def ring_reach(mask: Mask) -> int:
 
 def surroundings(mask: Mask, product: Mask, reach: int) -> Mask:
     """Pixels about a region, away from its blurred edge, on the product where enough of them are."""
-    from scipy.ndimage import distance_transform_edt
-
-    distance = distance_transform_edt(~mask)
+    distance = scipy.ndimage.distance_transform_edt(~mask)
     gap = max(2.0, 0.15 * reach)
     around: Mask = (distance > gap) & (distance <= gap + reach)
     on_product = around & product
@@ -160,16 +158,14 @@ def _tint(found: NDArray[np.float32], expected: NDArray[np.float32], noise: floa
 
 def _edge(lab: Lab, inside: Mask, direction: Lab, around: Mask, side: int) -> Attribute[EdgeSharpness] | None:
     """Whether the step of colour at the region's border is sharp; None where there is hardly a step."""
-    from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, gaussian_gradient_magnitude
-
     step = float(np.linalg.norm(direction))
     if step < 2 * DARKER:
         return None
     along = lab @ (direction / step)
-    band = binary_dilation(inside, iterations=3) & ~binary_erosion(inside, iterations=3)
-    gradient = gaussian_gradient_magnitude(along, 0.7)
-    grain = float(np.median(gaussian_gradient_magnitude(along, 0.7)[around]))
-    steep = float(np.percentile(gaussian_filter(gradient, 0.5)[band], 80)) - grain
+    band = scipy.ndimage.binary_dilation(inside, iterations=3) & ~scipy.ndimage.binary_erosion(inside, iterations=3)
+    gradient = scipy.ndimage.gaussian_gradient_magnitude(along, 0.7)
+    grain = float(np.median(scipy.ndimage.gaussian_gradient_magnitude(along, 0.7)[around]))
+    steep = float(np.percentile(scipy.ndimage.gaussian_filter(gradient, 0.5)[band], 80)) - grain
     width = step / max(steep, 1e-3)
     blurred = beyond(width, max(SHARP_PIXELS, SHARP * side))
     if not decided(max(blurred, 1 - blurred)):
@@ -178,9 +174,7 @@ def _edge(lab: Lab, inside: Mask, direction: Lab, around: Mask, side: int) -> At
 
 
 def _texture(lab: Lab, inside: Mask, usual: float) -> Attribute[Texture] | None:
-    from scipy.ndimage import binary_erosion
-
-    core = binary_erosion(inside, iterations=3)
+    core = scipy.ndimage.binary_erosion(inside, iterations=3)
     if np.count_nonzero(core) < (2 * THICK) ** 2:
         return None
     ratio = (_contrast(lab, core) + 0.3) / (usual + 0.3)
@@ -192,7 +186,5 @@ def _texture(lab: Lab, inside: Mask, usual: float) -> Attribute[Texture] | None:
 
 def _contrast(lab: Lab, mask: Mask) -> float:
     """Robust spread of fine differences in lightness."""
-    from scipy.ndimage import gaussian_filter
-
-    fine = np.abs(lab[..., 0] - gaussian_filter(lab[..., 0], FINE))
+    fine = np.abs(lab[..., 0] - scipy.ndimage.gaussian_filter(lab[..., 0], FINE))
     return float(np.median(fine[mask])) if mask.any() else 0.0

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -96,7 +98,7 @@ class Alignment:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class ProductView:
     """A photo with its product."""
 
     sample: Sample
@@ -104,20 +106,19 @@ class _View:
 
     @property
     def unit(self) -> float:
+        """Size of the product, or of the photo where it fills that, in pixels."""
         width, height = self.sample.size
         return math.sqrt(width * height) if self.pose.fills else self.pose.unit
 
     @property
     def middle(self) -> complex:
+        """Middle of the product, or of the photo where it fills that."""
         width, height = self.sample.size
         return complex(width / 2, height / 2) if self.pose.fills else complex(*self.pose.origin)
 
     @cached_property
     def polar(self) -> Channels:
         """(ANGLES, RADII, 3), CIELAB about the product's middle; each circle has mean 0, all together length 1."""
-        from scipy.ndimage import map_coordinates
-        from skimage.color import rgb2lab
-
         angles = np.arange(ANGLES) * (2 * np.pi / ANGLES)
         radii = (np.arange(RADII) + 0.5) / RADII * REACH * self.unit
         x = self.middle.real + np.cos(angles)[:, None] * radii
@@ -126,12 +127,14 @@ class _View:
         small = _resized(self.sample.image, scale)
         sampled = np.stack(
             [
-                map_coordinates(small[..., c].astype(float), [y * scale, x * scale], order=1, mode="nearest")
+                scipy.ndimage.map_coordinates(
+                    small[..., c].astype(float), [y * scale, x * scale], order=1, mode="nearest"
+                )
                 for c in (0, 1, 2)
             ],
             axis=-1,
         )
-        lab = rgb2lab(sampled / 255) * np.sqrt(radii)[None, :, None] * (LIGHT, 1.0, 1.0)
+        lab = skimage.color.rgb2lab(sampled / 255) * np.sqrt(radii)[None, :, None] * (LIGHT, 1.0, 1.0)
         # What is the same all around says nothing of the turn.
         lab = lab - lab.mean(axis=0)
         return np.asarray(lab / max(float(np.linalg.norm(lab)), 1e-9))
@@ -146,7 +149,7 @@ class ReferenceAligner:
         Args:
             references: photos of good parts; may be none.
         """
-        self._references = [_View(reference, find_product(reference.image)) for reference in references]
+        self._references = [ProductView(reference, find_product(reference.image)) for reference in references]
 
     @cached_property
     def usual_notch(self) -> float:
@@ -155,16 +158,14 @@ class ReferenceAligner:
 
     def align(self, sample: Sample, region: Region) -> Alignment | None:
         """Align a photo with the reference that matches it best about a region; None without references."""
-        photo = _View(sample, find_product(sample.image))
+        photo = ProductView(sample, find_product(sample.image))
         place = _place(region.box, sample)
         aligned = [_refined(photo, view, number, place, region) for number, view in enumerate(self._references)]
         return max(aligned, key=lambda a: a.likeness + a.agreement, default=None)
 
 
-def _refined(photo: _View, reference: _View, number: int, place: Box, region: Region) -> Alignment:
+def _refined(photo: ProductView, reference: ProductView, number: int, place: Box, region: Region) -> Alignment:
     """The alignment of the products, shifted to where the surroundings of the region correlate most."""
-    from skimage.feature import match_template
-
     turn, shift, agreement = _of_products(photo, reference)
     start = Alignment(number, turn, shift, 0.0, agreement)
     outlined = not (photo.pose.fills or reference.pose.fills)
@@ -176,7 +177,7 @@ def _refined(photo: _View, reference: _View, number: int, place: Box, region: Re
     wanted, field = _grey(mine, scale), _grey(start.crop(reference.sample, around), scale)
     if wanted.std() < 1.0 or any(f < w for f, w in zip(field.shape, wanted.shape, strict=True)):
         return start
-    correlation = match_template(field, wanted)
+    correlation = skimage.feature.match_template(field, wanted)
     middle = tuple(side // 2 for side in correlation.shape)
     best = np.unravel_index(int(correlation.argmax()), correlation.shape)
     if correlation[best] < correlation[middle] + SMALLEST_GAIN:
@@ -185,7 +186,7 @@ def _refined(photo: _View, reference: _View, number: int, place: Box, region: Re
     return Alignment(number, turn, shift + turn * moved, float(correlation[best]), agreement)
 
 
-def _of_products(photo: _View, reference: _View) -> tuple[complex, complex, float]:
+def _of_products(photo: ProductView, reference: ProductView) -> tuple[complex, complex, float]:
     """(turn, shift, agreement) that lay the product of a photo over that of a reference."""
     agreement = 0.0
     if photo.pose.fills or reference.pose.fills:

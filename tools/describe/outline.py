@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
+import skimage
 
 from tools.parts.masks import filled
 from tools.parts.pose import find_mask
@@ -69,13 +71,11 @@ def notch_depth(product: Mask) -> float:
 
 def is_notch(mask: Mask, product: Mask) -> bool:
     """Whether a mask mostly shows the background where the hull of the product's outline reaches."""
-    from skimage.morphology import convex_hull_image
-
     if product.all() or not product.any():
         return False
     area = int(np.count_nonzero(mask))
     step = _step(product.shape)
-    hull = _enlarged(convex_hull_image(_main(product[::step, ::step])), product.shape)
+    hull = _enlarged(skimage.morphology.convex_hull_image(_main(product[::step, ::step])), product.shape)
     return bool(min(np.count_nonzero(mask & ~product), np.count_nonzero(mask & hull)) >= MOSTLY * area)
 
 
@@ -88,9 +88,7 @@ def is_added(mask: Mask, product: Mask, reference: Mask) -> bool:
 
 def _main(product: Mask) -> Mask:
     """The largest piece of a product's mask, its holes filled."""
-    from scipy.ndimage import label
-
-    pieces, count = label(product)
+    pieces, count = scipy.ndimage.label(product)
     if count < 2:
         return filled(product)
     return filled(np.equal(pieces, 1 + int(np.bincount(pieces.ravel())[1:].argmax())))
@@ -98,15 +96,12 @@ def _main(product: Mask) -> Mask:
 
 def _notches(product: Mask) -> list[tuple[Mask, float]]:
     """Each piece of the convex hull that the product lacks, on a small copy, with its depth."""
-    from scipy.ndimage import distance_transform_edt, label
-    from skimage.morphology import convex_hull_image
-
     step = _step(product.shape)
     small = _main(product[::step, ::step])
     unit = float(np.sqrt(np.count_nonzero(small)))
-    hull = convex_hull_image(small)
-    depth = distance_transform_edt(np.pad(hull, 1))[1:-1, 1:-1] / unit
-    pieces, count = label(hull & ~small)
+    hull = skimage.morphology.convex_hull_image(small)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(hull, 1))[1:-1, 1:-1] / unit
+    pieces, count = scipy.ndimage.label(hull & ~small)
     deepest = [float(depth[pieces == number].max()) for number in range(1, count + 1)]
     return [(pieces == n, deep) for n, deep in enumerate(deepest, start=1) if deep >= LEAST_DEPTH / DEEPEST_GOOD]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 
 from tools.describe.description import Attribute, Border, Position
 from tools.describe.shape import beyond, decided
@@ -47,9 +48,7 @@ def measure_border(mask: Mask, product: Mask, unit: float) -> Attribute[Border] 
         product: (H, W).
         unit: square root of the product's area, in pixels.
     """
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(np.pad(product, 1))[1:-1, 1:-1]
+    depth = scipy.ndimage.distance_transform_edt(np.pad(product, 1))[1:-1, 1:-1]
     near = max(float(np.percentile(depth[mask], 10)), 0.25) / unit
     confidence = 1 - beyond(near, AT_BORDER)
     if not decided(confidence):

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
 from tools.describe.outline import notch_at, product_about
-from tools.parts.masks import Window, window_of
-from tools.types import AnomalyMap, FloatMap, Mask, Region, Sample
+from tools.parts.masks import Window, box_of, window_of
+from tools.types import AnomalyMap, Box, FloatMap, Mask, Region, Sample
 
 if TYPE_CHECKING:
     from tools.parts import Segmenter
@@ -69,8 +71,6 @@ def refine_region(
     Returns:
         The region with a mask and its box; the region as it was where nothing in it is set off.
     """
-    from skimage.color import rgb2lab
-
     whole = _mask_of(region, sample)
     product, _ = product_about(sample.image, whole)
     notch = notch_at(product, whole, usual_notch)
@@ -83,7 +83,7 @@ def refine_region(
     if not inside.any():
         return region
     reach = _grown(inside, max(2, round(GROWN * np.sqrt(np.count_nonzero(inside)))))
-    lab = rgb2lab(sample.image[window]).astype(np.float32)
+    lab = skimage.color.rgb2lab(sample.image[window]).astype(np.float32)
     detailed = [m.values if m.raw is None else m.raw for m in maps if m.source != "text"]
     mean = _mean(lab, inside, near, reach, [_scaled(values, whole, product, window) for values in detailed])
     score = _smoothed(mean + COLOUR * _colour_likeness(lab, mean, reach)) * reach
@@ -110,8 +110,6 @@ def _mask_of(region: Region, sample: Sample) -> Mask:
 
 
 def _region_of(mask: Mask, region: Region) -> Region:
-    from tools.parts.masks import box_of
-
     return Region(box_of(mask), region.score, mask)
 
 
@@ -143,33 +141,28 @@ def _mean(lab: Lab, inside: Mask, near: Mask, reach: Mask, maps: Sequence[FloatM
 
 def _from_surroundings(lab: Lab, outside: Mask, size: float) -> FloatMap:
     """How far each pixel's colour is from the mean colour around it, that of the region left out."""
-    from scipy.ndimage import gaussian_filter
-
     blur = max(4.0, SURROUNDINGS * size)
     # What is blurred so much is computed on a coarser grid.
     step = max(1, round(blur / 4))
     weight = outside[::step, ::step].astype(np.float32)
     planes = []
     for c in range(3):
-        sums = gaussian_filter(lab[::step, ::step, c] * weight, blur / step, truncate=2.5)
-        mean = sums / np.maximum(gaussian_filter(weight, blur / step, truncate=2.5), 1e-4)
+        sums = scipy.ndimage.gaussian_filter(lab[::step, ::step, c] * weight, blur / step, truncate=2.5)
+        mean = sums / np.maximum(scipy.ndimage.gaussian_filter(weight, blur / step, truncate=2.5), 1e-4)
         size_wh = (lab.shape[1], lab.shape[0])
         around = np.asarray(Image.fromarray(mean).resize(size_wh, Image.Resampling.BILINEAR))
-        planes.append(gaussian_filter(lab[..., c], 0.8) - around)
+        planes.append(scipy.ndimage.gaussian_filter(lab[..., c], 0.8) - around)
     distance: FloatMap = np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
     return distance
 
 
 def _colour_likeness(lab: Lab, mean: FloatMap, reach: Mask) -> FloatMap:
     """In [-1, 1], above 0 where a pixel's colour is nearer to the seeds of the defect than of the background."""
-    from scipy.ndimage import gaussian_filter
-    from scipy.spatial import cKDTree
-
     found: FloatMap = np.zeros_like(mean)
     defect, background = mean > DEFECT, _grown(reach, 8) & (mean < BACKGROUND)
     if np.count_nonzero(defect) < 5 or np.count_nonzero(background) < 20:
         return found
-    smooth = np.stack([gaussian_filter(lab[..., c], 1.0) for c in range(3)], axis=-1)
+    smooth = np.stack([scipy.ndimage.gaussian_filter(lab[..., c], 1.0) for c in range(3)], axis=-1)
     # Equal colours are compared once: each is packed into one number.
     rounded = np.rint(smooth[reach]).astype(np.int64) + 256
     packed, owners = np.unique(rounded @ (1 << 20, 1 << 10, 1), return_inverse=True)
@@ -177,27 +170,23 @@ def _colour_likeness(lab: Lab, mean: FloatMap, reach: Mask) -> FloatMap:
     away = []
     for seeds, most in ((smooth[defect], SEEDS), (smooth[background], 2 * SEEDS)):
         some = seeds[np.linspace(0, len(seeds) - 1, min(most, len(seeds))).astype(int)]
-        away.append(cKDTree(some).query(colours, k=3)[0].mean(axis=1))
+        away.append(scipy.spatial.cKDTree(some).query(colours, k=3)[0].mean(axis=1))
     likeness = (away[1] - away[0]) / (away[0] + away[1] + 2.0)
     found[reach] = likeness[owners.ravel()]
     return found
 
 
 def _smoothed(values: FloatMap) -> FloatMap:
-    from scipy.ndimage import gaussian_filter
-
-    smooth: FloatMap = gaussian_filter(values, 0.8)
+    smooth: FloatMap = scipy.ndimage.gaussian_filter(values, 0.8)
     return smooth
 
 
 def _highest(mask: Mask, score: FloatMap) -> Mask:
     """The pieces of a mask that reach nearly the highest value."""
-    from scipy.ndimage import label, maximum
-
-    pieces, count = label(mask, structure=np.ones((3, 3)))
+    pieces, count = scipy.ndimage.label(mask, structure=np.ones((3, 3)))
     if count < 2:
         return mask
-    summits = np.asarray(maximum(score, pieces, range(1, count + 1)))
+    summits = np.asarray(scipy.ndimage.maximum(score, pieces, range(1, count + 1)))
     kept: Mask = np.isin(pieces, 1 + np.flatnonzero(summits >= PEAK * float(score.max())))
     return kept
 
@@ -206,9 +195,6 @@ def _segmented(
     sample: Sample, segmenter: Segmenter, candidates: Sequence[Mask], score: FloatMap, window: Window
 ) -> list[Mask]:
     """The segmenter's mask of a middle candidate's box with the highest pixel as a point."""
-    from tools.parts.masks import box_of
-    from tools.types import Box
-
     middle = candidates[len(LEVELS) // 2]
     if not middle.any():
         return []
@@ -232,7 +218,5 @@ def _most_agreed(candidates: Sequence[Mask]) -> Mask:
 
 def _grown(mask: Mask, pixels: int) -> Mask:
     """The mask and what is up to so many pixels away."""
-    from scipy.ndimage import distance_transform_edt
-
-    grown: Mask = distance_transform_edt(~mask) <= pixels
+    grown: Mask = scipy.ndimage.distance_transform_edt(~mask) <= pixels
     return grown

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
 
 from tools.describe.description import Attribute, Course, Orientation, RegionShape
@@ -52,7 +54,7 @@ class MeasuredShape:
 
 
 @dataclass(frozen=True)
-class _Skeleton:
+class Skeleton:
     """The middle line of one piece."""
 
     length: float
@@ -124,16 +126,14 @@ def alike_pieces(mask: Mask, gap: float) -> list[Mask]:
         mask: (H, W), not empty.
         gap: pieces are joined that are nearer than this share of the smallest one's size (square root of its area).
     """
-    from scipy.ndimage import binary_dilation, label
-
-    labels, number = label(mask, structure=np.ones((3, 3)))
+    labels, number = scipy.ndimage.label(mask, structure=np.ones((3, 3)))
     if number == 1:
         return [mask]
     sizes = np.bincount(labels.ravel())[1:]
     kept = np.isin(labels, 1 + np.flatnonzero(sizes >= LONE_PIECE * sizes.max()))
     smallest = float(sizes[sizes >= LONE_PIECE * sizes.max()].min())
     reach = max(1, round(gap * math.sqrt(smallest) / 2))
-    joined, number = label(binary_dilation(np.pad(kept, reach), iterations=reach))
+    joined, number = scipy.ndimage.label(scipy.ndimage.binary_dilation(np.pad(kept, reach), iterations=reach))
     joined = joined[reach:-reach, reach:-reach]
     found = [kept & (joined == n) for n in range(1, number + 1)]
     return sorted(found, key=lambda piece: -int(np.count_nonzero(piece)))
@@ -151,7 +151,7 @@ def _count(mask: Mask, pieces: list[Mask]) -> Attribute[int] | None:
     return Attribute(len(pieces), confidence) if decided(confidence) else None
 
 
-def _shape(main: Mask, skeleton: _Skeleton, line: float, size: float) -> Attribute[RegionShape] | None:
+def _shape(main: Mask, skeleton: Skeleton, line: float, size: float) -> Attribute[RegionShape] | None:
     """The shape of one piece, given the confidence that it is a line and its size in units of the product."""
     area = np.count_nonzero(main)
     hole = 1 - area / np.count_nonzero(filled(main))
@@ -180,7 +180,7 @@ def _orientation(angle: float, ratio: float) -> Attribute[Orientation] | None:
     return Attribute(names[nearest % 4], confidence) if decided(confidence) else None
 
 
-def _course(skeleton: _Skeleton) -> Attribute[Course] | None:
+def _course(skeleton: Skeleton) -> Attribute[Course] | None:
     # Half a pixel of the bend may come from the grid.
     curved = beyond(max(skeleton.bend - 0.5 / skeleton.length, 1e-3), CURVED)
     if not decided(max(curved, 1 - curved)):
@@ -190,9 +190,7 @@ def _course(skeleton: _Skeleton) -> Attribute[Course] | None:
 
 def _solidity(mask: Mask) -> float:
     """Share of its convex hull that a mask covers."""
-    from skimage.morphology import convex_hull_image
-
-    return float(mask.sum() / convex_hull_image(mask).sum())
+    return float(mask.sum() / skimage.morphology.convex_hull_image(mask).sum())
 
 
 def _axes(mask: Mask) -> tuple[float, float, float, float]:
@@ -205,19 +203,14 @@ def _axes(mask: Mask) -> tuple[float, float, float, float]:
     return float(np.ptp(along)) + 1, float(np.ptp(across)) + 1, angle, math.sqrt(values[1] / values[0])
 
 
-def _skeleton(mask: Mask) -> _Skeleton:
+def _skeleton(mask: Mask) -> Skeleton:
     """The longest path along the skeleton of a piece, and how many long branches leave it."""
-    from scipy.ndimage import binary_closing, distance_transform_edt
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import dijkstra
-    from skimage.morphology import skeletonize
-
-    smooth = binary_closing(np.pad(mask, 2))
-    rows, columns = np.nonzero(skeletonize(smooth))
+    smooth = scipy.ndimage.binary_closing(np.pad(mask, 2))
+    rows, columns = np.nonzero(skimage.morphology.skeletonize(smooth))
     number = len(rows)
-    width = max(1.0, 2 * float(distance_transform_edt(smooth)[rows, columns].mean()) - 1)
+    width = max(1.0, 2 * float(scipy.ndimage.distance_transform_edt(smooth)[rows, columns].mean()) - 1)
     if number < 2:
-        return _Skeleton(1.0, width, 0.0, 0)
+        return Skeleton(1.0, width, 0.0, 0)
     index = np.full(smooth.shape, -1)
     index[rows, columns] = np.arange(number)
     starts, ends, costs = [], [], []
@@ -227,11 +220,11 @@ def _skeleton(mask: Mask) -> _Skeleton:
         starts.append(here)
         ends.append(other[here])
         costs.append(np.full(len(here), math.hypot(down, right)))
-    graph = coo_array(
+    graph = scipy.sparse.coo_array(
         (np.concatenate(costs), (np.concatenate(starts), np.concatenate(ends))), shape=(number, number)
     ).tocsr()
-    first = _farthest(dijkstra(graph, directed=False, indices=0))
-    distances, before = dijkstra(graph, directed=False, indices=first, return_predecessors=True)
+    first = _farthest(scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=0))
+    distances, before = scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=first, return_predecessors=True)
     last = _farthest(distances)
     path = _path(before, first, last)
     length = float(distances[last])
@@ -239,7 +232,7 @@ def _skeleton(mask: Mask) -> _Skeleton:
     down, right = rows[path] - rows[first], columns[path] - columns[first]
     chord = max(math.hypot(float(down[0]), float(right[0])), 1.0)
     bend = float(np.abs(down * right[0] - right * down[0]).max()) / chord / max(length, 1.0)
-    return _Skeleton(max(length, 1.0), width, bend, branches)
+    return Skeleton(max(length, 1.0), width, bend, branches)
 
 
 def _farthest(distances: NDArray[np.float64]) -> int:
@@ -256,11 +249,9 @@ def _path(before: NDArray[np.int32], first: int, last: int) -> NDArray[np.intp]:
 
 def _branches(graph: Any, path: NDArray[np.intp], number: int, least: float) -> int:
     """How many pieces of a skeleton, without its longest path, reach at least so far from that path."""
-    from scipy.sparse.csgraph import connected_components, dijkstra
-
-    away = dijkstra(graph, directed=False, indices=path, min_only=True)
+    away = scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=path, min_only=True)
     rest = np.setdiff1d(np.arange(number), path)
     if not len(rest):
         return 0
-    count, owners = connected_components(graph[rest][:, rest], directed=False)
+    count, owners = scipy.sparse.csgraph.connected_components(graph[rest][:, rest], directed=False)
     return sum(float(away[rest[owners == n]].max()) >= least for n in range(count))
