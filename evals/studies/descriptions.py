@@ -24,6 +24,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import binary_dilation, find_objects, label
 
 from agent.evidence.fusion import by_hypothesis
 from evals.datasets.base import read_grey
@@ -214,7 +215,6 @@ def _add(
 
 def _overlap(region: Region, truth: Mask, *, boxes: bool) -> float:
     """IoU with the true mask; of boxes the best of the region's box with any of them."""
-    from scipy.ndimage import find_objects, label
 
     if not boxes:
         return mask_iou(region.mask, truth)
@@ -228,7 +228,6 @@ def _overlap(region: Region, truth: Mask, *, boxes: bool) -> float:
 
 def touched_pieces(truth: Mask, region: Region) -> Mask:
     """The pieces of a true mask that a region touches; pieces up to 6 pixels apart are one."""
-    from scipy.ndimage import binary_dilation, label
 
     pieces, _ = label(binary_dilation(truth, iterations=3))
     touched = np.unique(pieces[truth & region.mask]) if region.mask is not None else np.zeros(0, int)
