@@ -97,7 +97,7 @@ def test_importing_loads_nothing_heavy(module, absent):
 
 
 @pytest.mark.parametrize(
-    ("room", "most"), [("looktwice", 40), ("evals", 52), ("agent", 80), ("tools", 40), ("nano", 2), ("prompts", 2)]
+    ("room", "most"), [("looktwice", 38), ("evals", 20), ("agent", 76), ("tools", 6), ("nano", 2), ("prompts", 2)]
 )
 def test_imports_stand_at_the_top_but_where_they_avoid_loading_what_may_not_be_needed(room, most):
     inner = [

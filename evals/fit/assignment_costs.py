@@ -23,12 +23,20 @@ from numpy.typing import NDArray
 
 from agent.calibration.maps import Calibration, MatcherMap
 from agent.matchers.arrangement import USUAL, logarithm
+from evals.datasets.world import MEDLEY_REFERENCES_FROM, UNSEEN
 from evals.fit.calibration_files import as_yaml, calibration_file, write_entries
 from evals.fit.matcher_maps import LIMITS, MatcherScores, fitted_map
 from evals.metrics.ranking import auroc
+from nano.world import TRAINED, family, render
+from nano.world.medley import medley
+from nano.world.medley_photo import photo
+from tools.images import sample_from_array
 from tools.parts.arrangement import Layout, arrangement_of
 from tools.parts.descriptors import Scale, scale_of
+from tools.parts.discovery import layout_of
 from tools.parts.parameters import AssignmentCosts
+from tools.profiles import load_profile
+from tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from tools.parts import Discoverer
@@ -61,10 +69,6 @@ class MedleySegments:
 
 def shown(discoverer: Discoverer, number: int) -> MedleySegments | None:
     """A medley as discovery sees it; None where it has no logical defect."""
-    from evals.datasets.world import MEDLEY_REFERENCES_FROM, UNSEEN
-    from nano.world.medley import medley
-    from nano.world.medley_photo import photo
-
     product = medley(UNSEEN + number)
     kinds = product.family.logical
     if not kinds:
@@ -79,8 +83,6 @@ def shown(discoverer: Discoverer, number: int) -> MedleySegments | None:
 
 def shown_family(discoverer: Discoverer, name: str) -> list[MedleySegments]:
     """A training family as discovery sees it, in sets of photos that have references of their own."""
-    from nano.world import family, render
-
     found = []
     for turn in range(FAMILY_SETS):
         plan: list[tuple[int, str | None]] = [(1_000_000 + REFERENCES * turn + n, None) for n in range(REFERENCES)]
@@ -100,9 +102,6 @@ def _shown(layouts: Sequence[Layout], bad: NDArray[np.bool_]) -> MedleySegments:
 
 def _layout(discoverer: Discoverer, image: NDArray[np.uint8]) -> Layout:
     """Masks are left out: only costs are compared."""
-    from tools.images import sample_from_array
-    from tools.parts.discovery import layout_of
-
     sample = sample_from_array(image)
     return replace(layout_of(sample, *discoverer.described(sample)), masks=())
 
@@ -186,10 +185,6 @@ def _changed(stored: AssignmentCosts, name: str, factor: float) -> AssignmentCos
 
 def main() -> None:
     """Searches, writes the costs and prints how well they rank."""
-    from nano.world import TRAINED, family
-    from tools.profiles import load_profile
-    from tools.toolbox import Toolbox
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--first", type=int, default=FIRST, help="of the unseen medleys")

@@ -15,12 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from agent import Inspector
 from agent.calibration.maps import Calibration, Fused, LookMap, Looks
 from agent.evidence.fusion import WeighedHypothesis, anomaly_llr, by_hypothesis
 from agent.evidence.types import Action, Hypothesis
@@ -35,9 +36,6 @@ from evals.fit.calibration_files import as_yaml, calibration_file
 from evals.fit.matcher_maps import FIRST, fitted_fusion
 from tools.files import write_atomic
 from tools.types import Box, Mask, Region
-
-if TYPE_CHECKING:
-    from agent import Inspector
 
 SEED = 3
 """Decides which photos are references, and which photos of the training families are rendered."""
@@ -265,8 +263,6 @@ def _with_fusion(
 
 def main() -> None:
     """Fits and writes the maps of one profile."""
-    from agent import Inspector
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--products", type=int, default=16, help="medleys that are fitted on")

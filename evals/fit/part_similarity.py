@@ -26,6 +26,8 @@ from nano.world.medley_photo import photo
 from tools.images import sample_from_array
 from tools.parts.descriptors import NAMES, Descriptors, differences, scale_of
 from tools.parts.parameters import LogisticWeights, PartSimilarity
+from tools.profiles import load_profile
+from tools.toolbox import Toolbox
 from tools.types import RGB, Mask
 
 if TYPE_CHECKING:
@@ -129,9 +131,6 @@ def _balanced(same: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def main(profile: str = "nano") -> None:
     """Fits and writes the weights."""
-    from tools.profiles import load_profile
-    from tools.toolbox import Toolbox
-
     parameters = Calibration.of_profile(profile).part_parameters
     discoverer = Toolbox.open(load_profile(profile), "cpu", part_parameters=parameters).discoverer
     products = []

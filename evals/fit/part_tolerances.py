@@ -13,18 +13,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import numpy as np
+import yaml
 
 from agent.rules import MeasuredParts, Rule, evaluate
 from agent.rules.induction import Measuring, induce
 from agent.rules.induction.sizes import Varies
 from agent.rules.likelihood import AGREES, log_odds_of
 from evals.studies.rule_quality import REFERENCES_FROM, SEED, _sight
-
-if TYPE_CHECKING:
-    from nano.world import Scene
+from nano.world import TRAINED, Scene, family, render
 
 TRUTH = Measuring(
     place=0.023,
@@ -68,8 +66,6 @@ CLEARLY = log_odds_of(0.01)
 
 def fitted(names: Sequence[str], sight_of: Callable[[str], Callable[[Scene], MeasuredParts]], images: int) -> Measuring:
     """Median spreads over the parts of the families, and the share of rules from few references that are none."""
-    from nano.world import render
-
     spreads: dict[str, list[float]] = defaultdict(list)
     broken: dict[str, list[float]] = defaultdict(list)
     plain = Measuring(worth=LITTLE)
@@ -127,10 +123,6 @@ def _varies(share: float) -> float:
 
 def main() -> None:
     """Fits and prints the values as YAML for a profile's calibration file."""
-    import yaml
-
-    from nano.world import TRAINED, family
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sight", default="truth", help="'truth', or a profile whose tools look")
     parser.add_argument("--images", type=int, default=40, help="of each training family")

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,10 +26,9 @@ from evals.fit.calibration_files import calibration_file, write_entries
 from evals.fit.matcher_maps import FIRST, SEED, MatcherScores, fitted_map
 from evals.fit.pasted_defects import paste_defect
 from tools.images import find_images, load_sample, sample_from_array
+from tools.profiles import resolve_profile
+from tools.toolbox import Toolbox
 from tools.types import Sample
-
-if TYPE_CHECKING:
-    from tools.toolbox import Toolbox
 
 SHOTS = (1, 4, 8)
 """References of a product."""
@@ -126,9 +124,6 @@ def fit(scored: ProductScores, plain: MatcherMap) -> tuple[MatcherMap, ScoreLeve
 
 def main() -> None:
     """Fit and write the map and the levels of one profile."""
-    from tools.profiles import resolve_profile
-    from tools.toolbox import Toolbox
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--products", type=int, default=12, help="medleys that are fitted on")

@@ -8,31 +8,34 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import skimage
 
+from agent.calibration.maps import Calibration
+from agent.products.learn import known_parts, learn
 from agent.rules import MeasuredParts
 from agent.rules.induction import Measuring
+from nano.world import Scene, render
+from nano.world import family as family_of
+from tools.images import sample_from_array
+from tools.parts import measure, pose_of
+from tools.profiles import resolve_profile
+from tools.toolbox import Toolbox
 from tools.types import Mask, Part, Region
 
 if TYPE_CHECKING:
     from agent import InspectionReport
     from agent.report.model import SentenceOut
     from evals.datasets import BenchmarkCase
-    from nano.world import Scene
-
 SMALLEST = 12
 """Parts of fewer visible pixels are not seen."""
 
 
 def measured_truth(scene: Scene) -> MeasuredParts:
     """The visible parts of a rendered scene, each sure, measured in coordinates of the whole product's outline."""
-    from skimage.morphology import convex_hull_image
-
-    from tools.parts import measure, pose_of
-
     seen = [part for part in scene.parts if int(part.mask.sum()) >= SMALLEST]
     if not seen:
         return MeasuredParts(())
-    pose = pose_of(convex_hull_image(np.logical_or.reduce([part.mask for part in seen])))
+    pose = pose_of(skimage.morphology.convex_hull_image(np.logical_or.reduce([part.mask for part in seen])))
     return MeasuredParts(
         tuple(Part(p.noun, Region(p.box, 1.0, p.mask), pose.placed(measure(scene.image, p.mask))) for p in seen)
     )
@@ -59,14 +62,6 @@ def seen_by(
         shots: references; at least four are learned from.
         words: whether the family's description is told, so that its parts are looked for by words too.
     """
-    from agent.calibration.maps import Calibration
-    from agent.products.learn import known_parts, learn
-    from nano.world import family as family_of
-    from nano.world import render
-    from tools.images import sample_from_array
-    from tools.profiles import resolve_profile
-    from tools.toolbox import Toolbox
-
     calibration = Calibration.of_profile(profile)
     toolbox = Toolbox.open(resolve_profile(profile), part_parameters=calibration.part_parameters)
     good = [render(family, seed=SEED, index=n, defect=None) for n in range(max(4, shots))]

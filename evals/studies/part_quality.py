@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from agent.calibration.maps import Calibration
 from agent.products.learn import learn
@@ -27,12 +29,12 @@ from nano.world import HELDOUT, TRAINED, family
 from tools.images import sample_from_array
 from tools.parts import measure
 from tools.parts.measurement import touching
+from tools.profiles import load_profile
+from tools.toolbox import Toolbox
 from tools.types import Part
 
 if TYPE_CHECKING:
     from tools.parts import PartTypes
-    from tools.toolbox import Toolbox
-
 PER_FAMILY = 40
 REFERENCES = 4
 HIT = 0.5
@@ -244,12 +246,6 @@ def main(
     only: Annotated[str, typer.Option(help="Families, separated by commas; all by default.")] = "",
 ) -> None:
     """Print the figures of every family and their means."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from tools.profiles import load_profile
-    from tools.toolbox import Toolbox
-
     toolbox = Toolbox.open(
         load_profile(profile), "cpu", part_parameters=Calibration.of_profile(profile).part_parameters
     )

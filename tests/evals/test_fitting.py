@@ -124,7 +124,7 @@ def test_places_that_are_measured_badly_show_as_a_wider_spread_of_places_and_of_
 def test_spreads_are_fitted_and_printed_for_a_calibration_file(monkeypatch, capsys):
     import yaml
 
-    monkeypatch.setattr("nano.world.TRAINED", ("pin_grid",))
+    monkeypatch.setattr(part_tolerances, "TRAINED", ("pin_grid",))
     monkeypatch.setattr(sys, "argv", ["measuring", "--images", "8"])
     part_tolerances.main()
     found = part_tolerances.Measuring.model_validate(yaml.safe_load(capsys.readouterr().out)["measuring"])

@@ -66,8 +66,8 @@ def scripted(monkeypatch):
     category = SimpleNamespace(
         name="medley", product="part", normal="", cases=cases, references=lambda shots, seed: list(range(shots))
     )
-    monkeypatch.setattr("agent.Inspector", Scripted, raising=False)
     for module in (calibration, looks):
+        monkeypatch.setattr(module, "Inspector", Scripted)
         monkeypatch.setattr(module, "open_medleys", lambda **_: [category])
 
 
