@@ -91,12 +91,14 @@ class InspectionStore:
             "references": [_digest(reference) for reference in request.references],
             "normal": request.normal,
             "question": request.question,
-            "product": None if product is None else [
+            "product": None
+            if product is None
+            else [
                 product.spec.model_dump(mode="json", exclude={"references"}),
                 [reference.digest for reference in product.references],
                 product.notes,
             ],
-        }  # fmt: skip
+        }
         return hashlib.sha256(json.dumps([self._identity, asked], sort_keys=True).encode()).hexdigest()
 
     def _open(self, serializer: StateSerializer) -> SqliteSaver:

@@ -104,9 +104,17 @@ class Inspector:
         )
         self._graph = build_graph()
         self._made_with = {
-            "profile": profile, "device": device, "looks": looks, "prior": prior, "false_alarm": false_alarm,
-            "calibration": calibration, "policy": policy, "debias": debias, "language": language, "store": store,
-        }  # fmt: skip
+            "profile": profile,
+            "device": device,
+            "looks": looks,
+            "prior": prior,
+            "false_alarm": false_alarm,
+            "calibration": calibration,
+            "policy": policy,
+            "debias": debias,
+            "language": language,
+            "store": store,
+        }
         self._store = None if store is None else self._opened_store(store, chosen)
 
     def _opened_store(self, path: Path | str, profile: Profile) -> InspectionStore:
@@ -115,9 +123,12 @@ class Inspector:
 
         options = {key: value for key, value in self._made_with.items() if key not in ("calibration", "store")}
         identity = {
-            "version": version("looktwice"), "options": options, "profile": profile.model_dump(mode="json"),
-            "weights": digests(profile), "calibration": self._context.calibration.model_dump(mode="json"),
-        }  # fmt: skip
+            "version": version("looktwice"),
+            "options": options,
+            "profile": profile.model_dump(mode="json"),
+            "weights": digests(profile),
+            "calibration": self._context.calibration.model_dump(mode="json"),
+        }
         return InspectionStore(path, identity)
 
     def __reduce__(self) -> tuple[Any, ...]:

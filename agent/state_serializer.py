@@ -21,9 +21,24 @@ from tools.parts import Explanation, Misfit
 from tools.types import AnomalyMap, Box, Measures, Part, Region, Sample
 
 TYPES: tuple[type, ...] = (
-    AnomalyMap, Box, Claim, Evidence, Explanation, Glance, Hypothesis, Look, MeasuredParts, Measures, Misfit, Option,
-    Part, Region, Request, Sentence, Verdict,
-)  # fmt: skip
+    AnomalyMap,
+    Box,
+    Claim,
+    Evidence,
+    Explanation,
+    Glance,
+    Hypothesis,
+    Look,
+    MeasuredParts,
+    Measures,
+    Misfit,
+    Option,
+    Part,
+    Region,
+    Request,
+    Sentence,
+    Verdict,
+)
 """What a state is made of."""
 DTYPES = ("|b1", "|u1", "<i8", "<f4", "<f8")
 """Types of arrays, as numpy writes them."""

@@ -72,6 +72,11 @@ def test_no_class_name_twice():
     assert [name for name, times in names.items() if times > 1] == []
 
 
+def test_no_line_is_kept_from_the_formatter():
+    files = [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]
+    assert [str(path) for path in files if "# fmt" + ":" in path.read_text()] == []
+
+
 def test_every_module_says_what_it_is_for():
     assert [str(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
 

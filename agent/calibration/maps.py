@@ -196,8 +196,11 @@ class Looks(BaseModel):
         """The maps by which a way to look again weighs its answers; what says nothing is not asked."""
         near = (self.near,) if kind == "structural" else ()
         maps = {
-            "zoom": (self.zoom,), "compare": (self.compare, *near), "ask": (self.ask,), "recount": (self.recount,),
-        }  # fmt: skip
+            "zoom": (self.zoom,),
+            "compare": (self.compare, *near),
+            "ask": (self.ask,),
+            "recount": (self.recount,),
+        }
         return tuple(m for m in maps[action] if m.gain > 0)
 
     def gain(self, action: Action, kind: Kind) -> float:

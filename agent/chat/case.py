@@ -139,9 +139,14 @@ class Case:
         return known
 
     def note(
-        self, what: str, *, box: Box | None = None, part: str | None = None, kind: Kind = "logical",
+        self,
+        what: str,
+        *,
+        box: Box | None = None,
+        part: str | None = None,
+        kind: Kind = "logical",
         source: str = "measured",
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Adds what was measured on request to the report, without weight in the verdict, and returns its id."""
         known = next((e for e in self.report.evidence if e.id.startswith(ASKED) and e.what == what), None)
         if known is not None:
@@ -149,9 +154,17 @@ class Case:
         number = sum(e.id.startswith(ASKED) for e in self.report.evidence) + 1
         rounded = None if box is None else (round(box.x0, 1), round(box.y0, 1), round(box.x1, 1), round(box.y1, 1))
         noted = Finding(
-            id=f"{ASKED}{number}", kind=kind, part=part, what=what, box=rounded, mask=None, score=0.5, llr=0.0,
-            source=source, look=None,
-        )  # fmt: skip
+            id=f"{ASKED}{number}",
+            kind=kind,
+            part=part,
+            what=what,
+            box=rounded,
+            mask=None,
+            score=0.5,
+            llr=0.0,
+            source=source,
+            look=None,
+        )
         self.report = self.report.model_copy(update={"evidence": (*self.report.evidence, noted)})
         return noted.id
 
@@ -201,6 +214,13 @@ def _restored(finding: Finding) -> Evidence:
     claim = Claim("noted", {"what": finding.what, "said": f"{finding.what[:1].upper()}{finding.what[1:]}."})
     hypothesis = finding.hypothesis or re.sub(r"\W+", " ", finding.what)
     return Evidence(
-        finding.kind, claim, finding.llr, finding.source, hypothesis, part=finding.part, region=region,
-        look=finding.look, id=finding.id,
-    )  # fmt: skip
+        finding.kind,
+        claim,
+        finding.llr,
+        finding.source,
+        hypothesis,
+        part=finding.part,
+        region=region,
+        look=finding.look,
+        id=finding.id,
+    )

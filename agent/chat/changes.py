@@ -24,8 +24,9 @@ SHOWN = 6
 """At most so many things that could be ignored are listed."""
 _CUE = re.compile(
     r"^(?:please\s+)?remember(?:\s+that)?\s*[:,]?\s*|,?\s*\bfrom now on\b,?\s*|^(?:new\s+)?rule\s*:\s*|"
-    r"\bmake it a rule(?: that)?\s*:?\s*", re.IGNORECASE,
-)  # fmt: skip
+    r"\bmake it a rule(?: that)?\s*:?\s*",
+    re.IGNORECASE,
+)
 _CALL = re.compile(r"^call (?:the )?(?P<rest>.+)$")
 _CALLED = re.compile(r"^(?:the )?(?P<old>.+?) (?:is|are) called (?P<new>.+)$")
 
@@ -91,8 +92,10 @@ def restore(case: Case, subject: Subject, ignored: Mapping[str, str]) -> Left:
     for weighed in by_hypothesis(state.evidence):
         if weighed.name in chosen:
             left = sum(e.llr for e in weighed.evidence if e.source == "user")
-            claim = Claim("noted", {"what": f"{ignored[weighed.name]}: counted again",
-                                    "said": f"Counted again: {ignored[weighed.name]}."})  # fmt: skip
+            claim = Claim(
+                "noted",
+                {"what": f"{ignored[weighed.name]}: counted again", "said": f"Counted again: {ignored[weighed.name]}."},
+            )
             counter.append(Evidence(weighed.kind, claim, -left, "user", weighed.name, part=weighed.evidence[0].part))
     cites = case.append(counter)
     said = (

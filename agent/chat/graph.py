@@ -34,8 +34,18 @@ FREE: tuple[Intent, ...] = ("help", "off_topic")
 
 
 POINTING: tuple[Intent, ...] = (
-    "where", "kind", "size", "colour", "count", "present", "zoom", "compare", "same", "ignore", "restore"
-)  # fmt: skip
+    "where",
+    "kind",
+    "size",
+    "colour",
+    "count",
+    "present",
+    "zoom",
+    "compare",
+    "same",
+    "ignore",
+    "restore",
+)
 """Intents that speak of one thing, which "it" then means; after others "it" is what was found."""
 
 
@@ -44,9 +54,12 @@ def understand(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
     case = runtime.context.case
     product = case.product.spec.product if case.product is not None else case.report.product
     tasks = read(
-        state.question, pending=state.pending is not None, on_topic=on_topic(state.question, case), product=product,
+        state.question,
+        pending=state.pending is not None,
+        on_topic=on_topic(state.question, case),
+        product=product,
         narrator=runtime.context.narrator,
-    )  # fmt: skip
+    )
     update = ChatUpdate(tasks=[[t.intent, t.clause] for t in tasks], sentences=[])
     update["intent"] = " ".join(t.intent for t in tasks)
     if state.pending is not None and tasks[0].intent not in ("confirm", "decline"):
@@ -172,9 +185,15 @@ def _said(state: ChatState, sentences: Sequence[Sentence]) -> ChatUpdate:
 
 Room = Literal["answer", "look", "change", "settle", "tell"]
 _ROOMS: dict[str, Room] = {
-    "zoom": "look", "compare": "look", "ask": "look", "ignore": "change", "restore": "change", "remember": "change",
-    "confirm": "settle", "decline": "settle",
-}  # fmt: skip
+    "zoom": "look",
+    "compare": "look",
+    "ask": "look",
+    "ignore": "change",
+    "restore": "change",
+    "remember": "change",
+    "confirm": "settle",
+    "decline": "settle",
+}
 
 
 def build_chat_graph(

@@ -24,8 +24,20 @@ SEEN = 10.0
 """CIELAB distance (CIE76) below which two surfaces are hardly told apart by eye at a glance."""
 SIMILAR = 1.15
 """Areas in a ratio below this are called alike."""
-_EVERYTHING = ("part", "component", "thing", "object", "piece", "item", "parts", "components", "things", "objects",
-               "pieces", "items")  # fmt: skip
+_EVERYTHING = (
+    "part",
+    "component",
+    "thing",
+    "object",
+    "piece",
+    "item",
+    "parts",
+    "components",
+    "things",
+    "objects",
+    "pieces",
+    "items",
+)
 
 
 def count(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:

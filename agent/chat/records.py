@@ -19,14 +19,45 @@ if TYPE_CHECKING:
 
 UNCITED = frozenset(
     {
-        "off_topic", "help", "unsure_intent", "no_part", "no_parts", "no_pixels", "no_reference", "nothing_pending",
-        "declined", "which", "same_which", "remember_ask", "remember_unread", "remember_left", "remember_same",
-        "remember_no_product", "remember_contradiction", "remember_references", "remember_unknown", "call_ask",
-        "call_taken", "confirmed", "still_pending", "rules_none", "ignored_none", "ignored_already", "restored_none",
-        "do_teach", "size_photo", "asked_open", "settle_references", "rules_head", "rules_part", "cause_none",
-        "cause_unknown", "consequence_unknown", "kind_none",
+        "off_topic",
+        "help",
+        "unsure_intent",
+        "no_part",
+        "no_parts",
+        "no_pixels",
+        "no_reference",
+        "nothing_pending",
+        "declined",
+        "which",
+        "same_which",
+        "remember_ask",
+        "remember_unread",
+        "remember_left",
+        "remember_same",
+        "remember_no_product",
+        "remember_contradiction",
+        "remember_references",
+        "remember_unknown",
+        "call_ask",
+        "call_taken",
+        "confirmed",
+        "still_pending",
+        "rules_none",
+        "ignored_none",
+        "ignored_already",
+        "restored_none",
+        "do_teach",
+        "size_photo",
+        "asked_open",
+        "settle_references",
+        "rules_head",
+        "rules_part",
+        "cause_none",
+        "cause_unknown",
+        "consequence_unknown",
+        "kind_none",
     }
-)  # fmt: skip
+)
 """Sentences about the conversation, the product or what was not measured; all others cite evidence or are not said."""
 
 

@@ -20,10 +20,33 @@ if TYPE_CHECKING:
     from tools.vlm import LocalVLM
 
 Intent = Literal[
-    "remember", "restore", "ignore", "compare", "zoom", "same", "count", "colour", "size", "where", "sure", "cause",
-    "consequence", "do", "kind", "why", "rules", "parts", "present", "verdict", "help", "ask", "off_topic", "unsure",
-    "confirm", "decline",
-]  # fmt: skip
+    "remember",
+    "restore",
+    "ignore",
+    "compare",
+    "zoom",
+    "same",
+    "count",
+    "colour",
+    "size",
+    "where",
+    "sure",
+    "cause",
+    "consequence",
+    "do",
+    "kind",
+    "why",
+    "rules",
+    "parts",
+    "present",
+    "verdict",
+    "help",
+    "ask",
+    "off_topic",
+    "unsure",
+    "confirm",
+    "decline",
+]
 INTENTS: tuple[Intent, ...] = get_args(Intent)
 CHOSEN = 0.5
 """The narrator's choice counts from this probability on; below it, it is asked back what was meant."""
@@ -144,9 +167,18 @@ def _asked(key: str, question: str, product: str, options: Sequence[str]) -> str
 
 _ID = re.compile(r"\b([em]\d{1,4})\b")
 _SIDES = {
-    "left": "left", "right": "right", "top": "upper", "upper": "upper", "above": "upper", "bottom": "lower",
-    "lower": "lower", "centre": "middle", "center": "middle", "middle": "middle", "central": "middle",
-}  # fmt: skip
+    "left": "left",
+    "right": "right",
+    "top": "upper",
+    "upper": "upper",
+    "above": "upper",
+    "bottom": "lower",
+    "lower": "lower",
+    "centre": "middle",
+    "center": "middle",
+    "middle": "middle",
+    "central": "middle",
+}
 _NOUN = (
     re.compile(r"\b(?:how many|number of|count(?: of)?)\s+(?:the |all |of )*([a-z-]+(?: [a-z-]+){0,2})"),
     re.compile(r"\b(?:is|are) there (?:still )?(?:a|an|any|one|some|no)\s+([a-z-]+(?: [a-z-]+){0,2})"),

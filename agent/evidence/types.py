@@ -11,9 +11,29 @@ from tools.types import Box, Region
 Kind = Literal["logical", "structural"]
 Status = Literal["holds", "broken", "unknown"]
 Topic = Literal[
-    "count", "total", "presence", "each", "whole", "place", "turn", "heading", "beside", "touching", "level",
-    "proportion", "colour", "same", "size", "ranks", "match", "ask", "arrangement", "layout", "patch", "defect_name",
-]  # fmt: skip
+    "count",
+    "total",
+    "presence",
+    "each",
+    "whole",
+    "place",
+    "turn",
+    "heading",
+    "beside",
+    "touching",
+    "level",
+    "proportion",
+    "colour",
+    "same",
+    "size",
+    "ranks",
+    "match",
+    "ask",
+    "arrangement",
+    "layout",
+    "patch",
+    "defect_name",
+]
 Aspect = Literal["missing", "extra", "place", "size", "shape", "colour", "turn", "look"]
 Fact = str | int | float
 Action = Literal["zoom", "compare", "ask", "recount"]

@@ -129,9 +129,19 @@ def answered(again: LookInput, pair: CropPair, more: Sequence[Evidence], answer:
     key = "compare" if pair.reference is not None else "detect"
     question = questions()[key].format(product=again.product.spec.product) if calls else "beside good parts"
     look = Look(
-        again.id, aimed.name, aimed.action, pair.box, question, raw, debiased, pair.reference_name,
-        sum(e.llr for e in found), answer=answer, menu=aimed.menu, calls=calls + (2 if more else 0),
-    )  # fmt: skip
+        again.id,
+        aimed.name,
+        aimed.action,
+        pair.box,
+        question,
+        raw,
+        debiased,
+        pair.reference_name,
+        sum(e.llr for e in found),
+        answer=answer,
+        menu=aimed.menu,
+        calls=calls + (2 if more else 0),
+    )
     return LookResult(look, tuple(found))
 
 

@@ -82,10 +82,19 @@ def zoom(again: LookInput) -> LookResult:
         )
     aimed = again.hypothesis
     look = Look(
-        again.id, aimed.name, "zoom", aimed.region.box, "other views", probability(aimed.llr),
-        probability(aimed.llr + found[0].llr), None, found[0].llr, answer=float(found[0].claim.facts["delta"]),
-        menu=aimed.menu, calls=1,
-    )  # fmt: skip
+        again.id,
+        aimed.name,
+        "zoom",
+        aimed.region.box,
+        "other views",
+        probability(aimed.llr),
+        probability(aimed.llr + found[0].llr),
+        None,
+        found[0].llr,
+        answer=float(found[0].claim.facts["delta"]),
+        menu=aimed.menu,
+        calls=1,
+    )
     return LookResult(look, tuple(found))
 
 
@@ -109,9 +118,19 @@ def recount(again: LookInput) -> LookResult:
     found.sort(key=lambda e: e.hypothesis != again.hypothesis.name)
     aimed, added = again.hypothesis, found[0].llr if found else 0.0
     look = Look(
-        again.id, aimed.name, "recount", aimed.region.box, "parts found anew", probability(aimed.llr),
-        probability(aimed.llr + added), None, added, answer=float(len(anew.parts)), menu=aimed.menu, calls=1,
-    )  # fmt: skip
+        again.id,
+        aimed.name,
+        "recount",
+        aimed.region.box,
+        "parts found anew",
+        probability(aimed.llr),
+        probability(aimed.llr + added),
+        None,
+        added,
+        answer=float(len(anew.parts)),
+        menu=aimed.menu,
+        calls=1,
+    )
     return LookResult(look, tuple(found))
 
 

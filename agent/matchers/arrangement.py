@@ -42,7 +42,7 @@ _ASPECTS: dict[str, Aspect] = {
 """What differs, in the words of the sentences; whatever else does is the look."""
 
 
-class Arrangement(Matcher):
+class ArrangementMatcher(Matcher):
     """Explains the parts of a photo by those of the references."""
 
     name = "parts"

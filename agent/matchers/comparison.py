@@ -71,7 +71,7 @@ class Surfaces(PlaceMatcher):
         return source == SURFACES and hypothesis != WHOLE
 
 
-class Layout(Matcher):
+class LayoutMatcher(Matcher):
     """Compares the layout of all parts."""
 
     name = "layout"
@@ -100,9 +100,10 @@ class Layout(Matcher):
         deviation, llr = self.weigh(found.own_score, match.product, match.calibration)
         region = peaks(found, limit=1)[0]
         facts: dict[str, Fact] = {
-            "references": len(match.product.references), "sd": round(deviation, 1),
+            "references": len(match.product.references),
+            "sd": round(deviation, 1),
             "place": place_in_words(region.box, *match.sample.size),
-        }  # fmt: skip
+        }
         claim = Claim.check("layout", facts, holds=llr < NOTABLE)
         yield Evidence("logical", claim, llr, self.source, WHOLE, region=region)
 

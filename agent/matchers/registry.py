@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from agent.calibration.maps import Calibration
 from agent.evidence.claims import add_words, remove_words
 from agent.evidence.types import Evidence
-from agent.matchers.arrangement import Arrangement
+from agent.matchers.arrangement import ArrangementMatcher
 from agent.matchers.base import Matcher
-from agent.matchers.comparison import Layout, Surfaces
+from agent.matchers.comparison import LayoutMatcher, Surfaces
 from agent.matchers.damage import Damage
 from agent.matchers.patches import ReferencePatches, TextPatches
 from agent.matchers.places import PlaceMatcher
@@ -19,8 +19,15 @@ from agent.matchers.rules import Rules
 from agent.products.spec import Product
 
 _MATCHERS: list[Matcher] = [
-    ReferencePatches(), Surfaces(), Damage(), TextPatches(), Rules(), Arrangement(), Layout(), Questions(),
-]  # fmt: skip
+    ReferencePatches(),
+    Surfaces(),
+    Damage(),
+    TextPatches(),
+    Rules(),
+    ArrangementMatcher(),
+    LayoutMatcher(),
+    Questions(),
+]
 
 
 def matchers() -> tuple[Matcher, ...]:

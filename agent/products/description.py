@@ -40,8 +40,9 @@ _PLACED = re.compile(
 )
 _HOLDER = re.compile(
     r"(?:the|its)\s+((?:upper|lower|top|bottom)?\s?(?:left|right)?)\s*(?:one|side|half|compartment|row|part)\s+"
-    rf"(?:holds?|has|contains?|(?={_NUMBER}))", re.IGNORECASE,
-)  # fmt: skip
+    rf"(?:holds?|has|contains?|(?={_NUMBER}))",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(
     r"[;.]\s*|,\s+(?=the\b|all\b(?!\s+of)|both\b|each\b|every\b)|\s+(?:and|while)\s+(?=the\b|all\b|both\b)"
 )
@@ -52,8 +53,9 @@ _BESIDE = re.compile(
 )
 _JOINS = re.compile(
     rf"(?:{_SUBJECT}|(?:{_NUMBER})\s+([a-z-]+))\s+(?:joins?|connects?|touch(?:es)?)\s+(?:the\s+)?(both|{_NUMBER})?\s*"
-    r"([a-z-]+)", re.IGNORECASE,
-)  # fmt: skip
+    r"([a-z-]+)",
+    re.IGNORECASE,
+)
 _ALIKE = re.compile(r"\b(?:the same|one|equal)\s+(colour|color|metal|length|size)\b|\bequally (long)\b", re.IGNORECASE)
 _COLOUR_OF = re.compile(
     r"the\s+([a-z-]+)(?:\s+on the\s+[a-z-]+)?\s+(?:has|have|is of|shows)\s+the colou?r of the\s+([a-z-]+)",
@@ -267,9 +269,11 @@ def zone_in(words: str) -> Zone | None:
     if not sides:
         return None
     return Zone(
-        right=0.0 if "left" in sides else None, left=0.0 if "right" in sides else None,
-        bottom=0.0 if "top" in sides else None, top=0.0 if "bottom" in sides else None,
-    )  # fmt: skip
+        right=0.0 if "left" in sides else None,
+        left=0.0 if "right" in sides else None,
+        bottom=0.0 if "top" in sides else None,
+        top=0.0 if "bottom" in sides else None,
+    )
 
 
 def colour_in(word: str) -> str | None:

@@ -138,8 +138,10 @@ def _from_miss(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Prod
     likely = toolbox.narrator.choose([sample.image], [Turn("user", question, images=1)], options)
     word = max(likely, key=lambda option: likely[option])
     spec, _ = _with_defects(product.spec, (word,))
-    return spec, [f"{sample.name}: no rule points at what is wrong; the narrator takes it for a {word}. "
-                  "Say it with --describe to make it a rule."]  # fmt: skip
+    return spec, [
+        f"{sample.name}: no rule points at what is wrong; the narrator takes it for a {word}. "
+        "Say it with --describe to make it a rule."
+    ]
 
 
 def changes(before: ProductSpec, after: ProductSpec) -> tuple[str, ...]:

@@ -136,10 +136,34 @@ def _holes(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
 MOST = 4
 """So many clauses are put to the narrator at most."""
 _DENIES = frozenset(("no", "not", "never", "without", "nor", "none", "neither", "nothing", "cannot", "isn't", "aren't"))
-_EMPTY = frozenset((
-    "a", "an", "the", "this", "that", "these", "those", "it", "its", "is", "are", "was", "were", "be", "been", "do",
-    "does", "has", "have", "there", "any", "some", "and", "or",
-))  # fmt: skip
+_EMPTY = frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "it",
+        "its",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "do",
+        "does",
+        "has",
+        "have",
+        "there",
+        "any",
+        "some",
+        "and",
+        "or",
+    )
+)
 """Words that a statement and its question need not share."""
 
 

@@ -25,14 +25,30 @@ Severity = Literal["minor", "moderate", "severe"]
 SMALL, LARGE = 0.003, 0.08
 """Shares of the photo below and above which a place counts as minor and as severe."""
 _KINDS = {
-    "presence": "missing", "place": "place", "turn": "direction", "heading": "direction",
-    "size": "size", "ranks": "size", "colour": "colour", "same": "colour", "match": "colour", "beside": "place",
-    "touching": "contact", "level": "contact", "whole": "broken", "proportion": "proportion",
-}  # fmt: skip
+    "presence": "missing",
+    "place": "place",
+    "turn": "direction",
+    "heading": "direction",
+    "size": "size",
+    "ranks": "size",
+    "colour": "colour",
+    "same": "colour",
+    "match": "colour",
+    "beside": "place",
+    "touching": "contact",
+    "level": "contact",
+    "whole": "broken",
+    "proportion": "proportion",
+}
 """What a claim's topic is about, in prompts/report/inferences.yaml."""
 _DIFFERS = {
-    "missing": "missing", "extra": "extra", "place": "place", "size": "size", "shape": "size", "colour": "colour",
-}  # fmt: skip
+    "missing": "missing",
+    "extra": "extra",
+    "place": "place",
+    "size": "size",
+    "shape": "size",
+    "colour": "colour",
+}
 """The same for how a part differs from its counterpart on a reference."""
 
 
@@ -108,9 +124,14 @@ def name_of(narrator: LocalVLM, pair: CropPair, product: Product) -> Claim | Non
 
 
 def story_in_words(
-    narrator: LocalVLM, product: Product, sample: Sample, evidence: Sequence[Evidence], found: str, usual: Inference,
+    narrator: LocalVLM,
+    product: Product,
+    sample: Sample,
+    evidence: Sequence[Evidence],
+    found: str,
+    usual: Inference,
     language: str,
-) -> Inference:  # fmt: skip
+) -> Inference:
     """Cause, consequence and advice in the narrator's words; what fails the check is asked for once more.
 
     Args:
@@ -149,9 +170,14 @@ def _words(text: str) -> set[str]:
 
 
 def _checked(
-    narrator: LocalVLM, product: Product, sample: Sample, evidence: Sequence[Evidence], subject: tuple[str, str],
-    question: str, language: str,
-) -> str | None:  # fmt: skip
+    narrator: LocalVLM,
+    product: Product,
+    sample: Sample,
+    evidence: Sequence[Evidence],
+    subject: tuple[str, str],
+    question: str,
+    language: str,
+) -> str | None:
     """An answer without a fault about the subject (the finding, what is usually said), or None after two tries."""
     words = questions()
     found, usually = subject

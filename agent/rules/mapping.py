@@ -112,7 +112,9 @@ class MatchRule(RuleBase):
         if seen is None:
             return None
         names = {k: [self.keys[k]] if k in self.keys else list(COLOURS[k]) for k in self.mapping}
-        fits = {k: max(colour_tail(np.subtract(seen.lab, w), self.lightness, self.tone) for w in ws)
-                for k, ws in names.items()}  # fmt: skip
+        fits = {
+            k: max(colour_tail(np.subtract(seen.lab, w), self.lightness, self.tone) for w in ws)
+            for k, ws in names.items()
+        }
         best = max(fits, key=lambda k: fits[k])
         return best if fits[best] >= 1e-3 else seen.colour

@@ -208,9 +208,12 @@ class ProportionRule(RuleBase):
         tail = unless_mistaken(self.tolerance.tail(off), sure)
         held = tail >= SAID
         facts: dict[str, Fact] = {
-            "part": self.part, "other": self.of, "found": f"{ratio:.2f}", "expected": f"{self.ratio:.2f}",
+            "part": self.part,
+            "other": self.of,
+            "found": f"{ratio:.2f}",
+            "expected": f"{self.ratio:.2f}",
             "way": "more" if ratio > self.ratio else "less",
-        }  # fmt: skip
+        }
         claim = Claim.check("proportion", facts, holds=held)
         return RuleOutcome(self.worth(tail, off / DIFFER), claim, (*parts, *surest(measured, self.of)))
 

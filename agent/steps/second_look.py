@@ -97,9 +97,14 @@ def look_again(state: InspectionState, runtime: Runtime[Context]) -> Update:
         return Update()
     start = perf_counter()
     again = LookInput(
-        f"L{len(state.looks) + 1}", aimed, need_sample(state), need_product(state), need_glance(state),
-        tuple(state.evidence), runtime.context,
-    )  # fmt: skip
+        f"L{len(state.looks) + 1}",
+        aimed,
+        need_sample(state),
+        need_product(state),
+        need_glance(state),
+        tuple(state.evidence),
+        runtime.context,
+    )
     found = ACTIONS[aimed.action](again)
     look = replace(found.look, seconds=perf_counter() - start)
     return Update(looks=[look], evidence=appended(found.evidence, state.evidence), hypothesis=None)

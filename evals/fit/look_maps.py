@@ -174,9 +174,12 @@ def fitted(found: Sequence[Answered], limit: float) -> LookMap:
         return LookMap(limit=limit)
     seconds = float(np.median([a.seconds for a in found]))
     return LookMap(
-        slope=round(slope, 4), offset=round(-slope * middle, 4), limit=limit, sure=round(min(sure, 0.99), 4),
+        slope=round(slope, 4),
+        offset=round(-slope * middle, 4),
+        limit=limit,
+        sure=round(min(sure, 0.99), 4),
         seconds=round(max(seconds, 0.01), 3),
-    )  # fmt: skip
+    )
 
 
 def standard_error(area: float, right: int, wrong: int) -> float:

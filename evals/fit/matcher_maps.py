@@ -47,9 +47,18 @@ LIMITS: dict[str, float] = {
 FITTED = (*LIMITS, "lone")
 """The maps that can be fitted alone."""
 _KEPT = (
-    "matchers", "tracer_levels", "reference_share", "measuring", "near", "narrator", "leaning", "prose", "looks",
-    "part_similarity", "assignment_costs",
-)  # fmt: skip
+    "matchers",
+    "tracer_levels",
+    "reference_share",
+    "measuring",
+    "near",
+    "narrator",
+    "leaning",
+    "prose",
+    "looks",
+    "part_similarity",
+    "assignment_costs",
+)
 """What other commands fit."""
 _PLAIN = {"slope": 1.0, "offset": 0.0, "limit": 1e9}
 

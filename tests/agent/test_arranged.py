@@ -7,7 +7,7 @@ import pytest
 
 from agent.calibration.maps import Calibration, MatcherMap
 from agent.evidence.claims import say, say_briefly
-from agent.matchers.arrangement import Arrangement
+from agent.matchers.arrangement import ArrangementMatcher
 from agent.matchers.base import MatchInput
 from agent.products.spec import Product, ProductSpec
 from agent.rules import MeasuredParts
@@ -37,7 +37,7 @@ def explained(*misfits, own=(0.2, 0.5, 0.3, 0.6), cost=None, calibration=CALIBRA
 
 def evidence_of(product, measured, calibration):
     glance, context = Glance((), (), measured), Context(None, calibration)
-    return list(Arrangement().evidence(MatchInput(SAMPLE, product, glance, (), context)))
+    return list(ArrangementMatcher().evidence(MatchInput(SAMPLE, product, glance, (), context)))
 
 
 def misfit(kind, cost, most=""):

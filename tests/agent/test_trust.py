@@ -39,11 +39,18 @@ def product(*scores, references=None, rules=()):
 @pytest.mark.parametrize(
     ("source", "hypothesis", "share"),
     [
-        ("tracer", "region 1", "trust"), ("differ", "region 1", "trust"), ("differ", "layout", "trust"),
-        ("parts", "arrangement 1", "trust"), ("rule", "count of part A", "trust"), ("rule", "count of bolt", 1.0),
-        ("reference", "region 1", "reference"), ("text", "region 1", 1.0), ("narrator", "x", 1.0), ("user", "x", 1.0),
+        ("tracer", "region 1", "trust"),
+        ("differ", "region 1", "trust"),
+        ("differ", "layout", "trust"),
+        ("parts", "arrangement 1", "trust"),
+        ("rule", "count of part A", "trust"),
+        ("rule", "count of bolt", 1.0),
+        ("reference", "region 1", "reference"),
+        ("text", "region 1", 1.0),
+        ("narrator", "x", 1.0),
+        ("user", "x", 1.0),
     ],
-)  # fmt: skip
+)
 def test_what_the_tracer_finds_is_trusted_as_it_is_but_not_what_a_person_stated(source, hypothesis, share):
     calibration = Calibration(tracer_levels=LEVELS, reference_share=0.25)
     rules = (

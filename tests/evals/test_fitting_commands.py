@@ -32,20 +32,25 @@ class Scripted:
     def learn(self, name, references, *, describe="", product=None):
         part = SimpleNamespace(threshold=0.4, phrase="nut")
         return SimpleNamespace(
-            name=name, shots=len(references), spec=SimpleNamespace(parts=[part]),
+            name=name,
+            shots=len(references),
+            spec=SimpleNamespace(parts=[part]),
             scores=lambda matcher: [
                 {"reference": 0.1 + 0.01 * n, "layout": -1.0 - 0.1 * n, "differ": -3.0 + 0.2 * n}[matcher]
                 for n in range(len(references))
             ],
-        )  # fmt: skip
+        )
 
     def inspect(self, photo, *, product):
         rng = np.random.default_rng(photo)
         label = LABELS[photo]
         told = {
-            ("reference", "region 1"): label == "structural", ("rule", "count of bolt"): label == "logical",
-            ("text", "region 1"): False, ("differ", "region 1"): False, ("differ", WHOLE): label == "logical",
-        }  # fmt: skip
+            ("reference", "region 1"): label == "structural",
+            ("rule", "count of bolt"): label == "logical",
+            ("text", "region 1"): False,
+            ("differ", "region 1"): False,
+            ("differ", WHOLE): label == "logical",
+        }
         evidence = [
             SimpleNamespace(source=source, hypothesis=hypothesis, look=None, llr=float(rng.normal(4.0 * high, 1.0)))
             for (source, hypothesis), high in told.items()

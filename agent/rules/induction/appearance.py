@@ -154,6 +154,12 @@ def _rule(
     light = tolerance([o[None, :1] for o in off], measuring.lightness, measuring.worth)
     tone = tolerance([o[None, 1:] for o in off], measuring.tone, measuring.worth)
     return MatchRule(
-        part=part, other=other, by=by, mapping={k: colour_name(v) for k, v in labs_of.items()},  # type: ignore[arg-type]
-        labs=labs_of, lightness=light, tone=tone, origin="induced",
-    )  # fmt: skip
+        part=part,
+        other=other,
+        by=by,
+        mapping={k: colour_name(v) for k, v in labs_of.items()},  # type: ignore[arg-type]
+        labs=labs_of,
+        lightness=light,
+        tone=tone,
+        origin="induced",
+    )
