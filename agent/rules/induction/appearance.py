@@ -156,8 +156,8 @@ def _rule(
     return MatchRule(
         part=part,
         other=other,
-        by=by,
-        mapping={k: colour_name(v) for k, v in labs_of.items()},  # type: ignore[arg-type]
+        by=by,  # type: ignore[arg-type]
+        mapping={k: colour_name(v) for k, v in labs_of.items()},
         labs=labs_of,
         lightness=light,
         tone=tone,
