@@ -16,6 +16,7 @@ from agent.evidence.fusion import anomaly_llr
 from agent.evidence.types import Evidence, Hypothesis, Look, Verdict
 from agent.products.spec import Product
 from agent.rules import MeasuredParts
+from tools.describe import DescribedRegion
 from tools.types import AnomalyMap, Region, Sample
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Context:
     """Of the explanation."""
     profile: str = ""
     """Name of the profile that the tools are from."""
+    mm_per_px: float | None = None
+    """Millimetres that a pixel of the photos shows, above 0; None where nobody said."""
     cache: ProductCache = field(default_factory=ProductCache)
     """What the inspector has found out about products."""
 
@@ -133,6 +136,8 @@ class InspectionState(Request):
     hypothesis: Hypothesis | None = None
     verdict: Verdict | None = None
     explanation: tuple[Sentence, ...] = ()
+    examined: dict[str, DescribedRegion] = field(default_factory=dict)
+    """What the places that the explanation tells of look like, by hypothesis."""
     answer: str | None = None
     """The narrator's words on the question, or None where nothing was asked."""
     seconds: Annotated[dict[str, float], add_seconds] = field(default_factory=dict)
@@ -160,6 +165,7 @@ class Update(TypedDict, total=False):
     hypothesis: Hypothesis | None
     verdict: Verdict
     explanation: tuple[Sentence, ...]
+    examined: dict[str, DescribedRegion]
     answer: str
     seconds: dict[str, float]
     models: dict[str, dict[str, str]]

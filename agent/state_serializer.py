@@ -17,27 +17,13 @@ from agent.evidence.types import Claim, Evidence, Hypothesis, Look, Option, Verd
 from agent.products.spec import Product
 from agent.rules import MeasuredParts
 from agent.state import Glance, Request
+from tools.describe import Alignment, Attribute, DescribedRegion, RegionDescription
 from tools.parts import Explanation, Misfit
 from tools.types import AnomalyMap, Box, Measures, Part, Region, Sample
 
 TYPES: tuple[type, ...] = (
-    AnomalyMap,
-    Box,
-    Claim,
-    Evidence,
-    Explanation,
-    Glance,
-    Hypothesis,
-    Look,
-    MeasuredParts,
-    Measures,
-    Misfit,
-    Option,
-    Part,
-    Region,
-    Request,
-    Sentence,
-    Verdict,
+    Alignment, AnomalyMap, Attribute, Box, Claim, DescribedRegion, Evidence, Explanation, Glance, Hypothesis, Look,
+    MeasuredParts, Measures, Misfit, Option, Part, Region, RegionDescription, Request, Sentence, Verdict,
 )
 """What a state is made of."""
 DTYPES = ("|b1", "|u1", "<i8", "<f4", "<f8")
@@ -49,7 +35,7 @@ OPTIONS = (
     | ormsgpack.OPT_REPLACE_SURROGATES
 )
 _BY_NAME = {cls.__name__: cls for cls in TYPES}
-_TUPLE, _OBJECT, _ARRAY, _SAMPLE, _PRODUCT = range(5)
+_TUPLE, _OBJECT, _ARRAY, _SAMPLE, _PRODUCT, _COMPLEX = range(6)
 
 
 class StateSerializer:
@@ -108,6 +94,8 @@ class StateSerializer:
             code, content = _ARRAY, self._written(_array_fields(value))
         elif _BY_NAME.get(name) is type(value):
             code, content = _OBJECT, self._written([name, _values(value)])
+        elif isinstance(value, complex):
+            code, content = _COMPLEX, self._written([value.real, value.imag])
         elif type(value) is tuple:
             code, content = _TUPLE, self._written(list(value))
         else:
@@ -121,13 +109,15 @@ class StateSerializer:
             if found is None:
                 raise ValueError("a photo or a product that is not of this inspection")
             return found
-        value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY) else None
+        value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY, _COMPLEX) else None
         if not isinstance(value, list):
             raise ValueError(f"an extension of type {code} that is not known or not whole")
         if code == _TUPLE:
             return tuple(value)
         if code == _ARRAY:
             return _array(*value)
+        if code == _COMPLEX:
+            return complex(*value)
         name, values = value
         if name not in _BY_NAME:
             raise ValueError(f"a type '{name}' that is not listed")

@@ -23,6 +23,9 @@ _FOLDER = Path(__file__).parent
 FLOOR = 0.25
 """Share of a good part's score below which places are all equally usual: a log would tell them apart without end."""
 
+FAR = 5.0
+"""Standard deviations from good parts that hardly any score exceeds."""
+
 
 class ScoreScale(BaseModel):
     """What good parts score, as far as a product's own references do not say so."""
@@ -76,6 +79,11 @@ class MatcherMap(ScoreScale):
         linear = self.slope * standardised + self.offset
         seen = linear / (1 + abs(linear) / self.limit)
         return self.weight * math.log1p(self.share * math.expm1(seen))
+
+    @property
+    def largest(self) -> float:
+        """The larger of the ratios, for and against an anomaly, of scores `FAR` standard deviations from good parts."""
+        return max(abs(self.llr(FAR)), abs(self.llr(-FAR)))
 
 
 class ScoreLevels(BaseModel):

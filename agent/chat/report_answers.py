@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from agent.chat.case import Case
 from agent.chat.records import likely, line, worded
 from agent.chat.understanding import Intent, Subject, called, strongest, where
-from agent.evidence.claims import Sentence, in_words, say_briefly
+from agent.evidence.claims import Sentence, SentenceRole, in_words, say_briefly
 from agent.report.model import Finding
 from tools.types import Box
 
@@ -63,7 +63,7 @@ def verdict(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence
     said = [line(key, cites, **facts)]
     best = strongest(case)
     if best is not None and v.anomalous:
-        said.append(line("strongest_for", (best.id,), what=best.what, llr=f"{best.llr:+.1f}"))
+        said.append(line("strongest_for", (best.id,), what=best.what))
     if v.confidence < THIN:
         said.append(line("verdict_thin", cites))
     return said
@@ -79,11 +79,7 @@ def why(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         first = [f for f in found if f.id not in {c for s in about for c in s.cites}][:SHOWN]
         listed = [line("found_at", (f.id,), **_placed(f, case)) if f.box else _plain(f) for f in first]
         return about[:SHOWN] + listed[: max(1, SHOWN - len(about))]
-    if case.report.verdict.anomalous or len(told) < 2:
-        return told[:SHOWN]
-    best = strongest(case)
-    said = [told[0]] if told else []
-    return said + ([line("nothing_found", (best.id,), what=best.what)] if best is not None else told[1:SHOWN])
+    return told[:SHOWN]
 
 
 def place(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
@@ -113,9 +109,9 @@ def sure(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     best = max(weighed, key=lambda e: e.llr, default=None)
     worst = min(weighed, key=lambda e: e.llr, default=None)
     if best is not None and best.llr > 0:
-        said.append(line("strongest_for", (best.id,), what=best.what, llr=f"{best.llr:+.1f}"))
+        said.append(line("strongest_for", (best.id,), what=best.what))
     if worst is not None and worst.llr < 0:
-        said.append(line("strongest_against", (worst.id,), what=worst.what, llr=f"{worst.llr:+.1f}"))
+        said.append(line("strongest_against", (worst.id,), what=worst.what))
     if v.confidence < THIN:
         said.append(line("verdict_thin", cited(case)))
     count = len(case.report.references)
@@ -127,7 +123,7 @@ def sure(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
 def advice(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """What to do, marked as inferred."""
     del subject, focus
-    told = _inferred(case, ("*do", "do:", "advice"))
+    told = _inferred(case, ("advice",))
     best, v = strongest(case), case.report.verdict
     if v.anomalous and told:
         return told
@@ -151,11 +147,11 @@ def cause(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
 
 
 def consequence(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """What the report infers of severity and consequence."""
+    """What the report infers of the consequence."""
     del subject, focus
     if not case.report.verdict.anomalous:
         return [line("do_good", cited(case))]
-    return _inferred(case, ("severity", "consequence", "lead")) or [line("consequence_unknown")]
+    return _inferred(case, ("consequence",)) or [line("consequence_unknown")]
 
 
 def kind(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
@@ -165,7 +161,7 @@ def kind(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
         return [line("nothing_found", (best.id,), what=best.what)] if best is not None else [line("kind_none")]
     found = meant(case, subject, focus) or case.report.findings
     said = []
-    named = [e for e in case.report.evidence if e.what.startswith("looks like") and e.hypothesis == found[0].hypothesis]
+    named = [e for e in case.report.evidence if e.topic == "defect_name" and e.hypothesis == found[0].hypothesis]
     first = next((f for f in found if f.llr > 0), found[0])
     said.append(line(f"kind_{first.kind}", (first.id,)))
     if named:
@@ -234,13 +230,9 @@ def _one_a_box(findings: Sequence[Finding]) -> list[Finding]:
     return list(found.values())
 
 
-def _inferred(case: Case, words: Sequence[str]) -> list[Sentence]:
-    """Sentences of the report that are marked as inferred, or as advice, and speak of that."""
-    marked = (s for s in case.report.explanation if s.text.startswith("*"))
-    heads = ((s, s.text[1:].partition("*")[0].lower()) for s in marked)
-    return [
-        Sentence(s.text, s.cites) for s, head in heads if any(w.strip("*:") in head.split() or w in head for w in words)
-    ]
+def _inferred(case: Case, roles: Sequence[SentenceRole]) -> list[Sentence]:
+    """Sentences of the report that infer that."""
+    return [Sentence(s.text, s.cites) for s in case.report.explanation if s.role in roles]
 
 
 ANSWERS: dict[Intent, Answer] = {

@@ -11,6 +11,14 @@ from agent.evidence.types import Claim, Evidence, Fact, Verdict
 from prompts import in_language, languages_of
 from tools.types import Box
 
+SentenceRole = Literal[
+    "verdict", "finding", "comparison", "fine", "limit", "settle", "type", "cause", "consequence", "advice"
+]
+"""What a sentence of a report is for: the verdict, what is wrong, what it was compared with, what was checked and is as
+it should be, what did not count, what would settle an open verdict; the last four are inferred."""
+MOST_CITED = 3
+"""A sentence cites at most so many pieces of evidence; the report lists all of them."""
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -18,26 +26,36 @@ class Sentence:
 
     text: str
     cites: tuple[str, ...]
+    role: SentenceRole | None = None
+    """None for an answer in a chat."""
+    certain: bool = False
+    """Whether it is stated as a fact."""
 
 
-_ADDED: dict[str, tuple[Mapping[str, Mapping[str, Mapping[str, str]]], Mapping[str, Mapping[str, str]]]] = {}
-"""Sentences and clauses by who added them, each by language."""
+def strongest(evidence: Iterable[Evidence]) -> tuple[str, ...]:
+    """Ids of the evidence that weighs most, in its own order; at most `MOST_CITED`."""
+    items = list(evidence)
+    kept = sorted(items, key=lambda e: -abs(e.llr))[:MOST_CITED]
+    return tuple(e.id for e in items if e in kept)
 
 
-def add_words(
-    owner: str, sentences: Mapping[str, Mapping[str, Mapping[str, str]]], clauses: Mapping[str, Mapping[str, str]]
-) -> None:
-    """Add sentences and clauses to those of prompts/report.
+Templates = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""By language, then by claim: `short` for lists and details, `long` for the main text."""
+_ADDED: dict[str, Templates] = {}
+"""Sentences by who added them."""
+
+
+def add_sentences(owner: str, sentences: Templates) -> None:
+    """Add sentences to those of prompts/report/sentences.yaml.
 
     Args:
         owner: by whose name they can be removed.
-        sentences: by language, then by claim: `short` and `long`.
-        clauses: by language, then by key.
+        sentences: of claims.
     """
-    _ADDED[owner] = (sentences, clauses)
+    _ADDED[owner] = sentences
 
 
-def remove_words(owner: str) -> None:
+def remove_sentences(owner: str) -> None:
     """Remove what was added under a name."""
     _ADDED.pop(owner, None)
 
@@ -48,7 +66,7 @@ def sentence_templates(language: str = "en") -> dict[str, Mapping[str, str]]:
     What a language has no words for is said in English.
     """
     found = dict(cast("dict[str, Mapping[str, str]]", in_language("report/sentences", language)))
-    for sentences, _ in _ADDED.values():
+    for sentences in _ADDED.values():
         found |= {**sentences.get("en", {}), **sentences.get(language, {})}
     return found
 
@@ -59,19 +77,45 @@ def say(claim: Claim, language: str = "en") -> str:
     Raises:
         KeyError: the claim names a sentence that does not exist, or lacks one of its facts.
     """
-    return sentence_templates(language)[claim.key]["long"].format(**translated(claim.facts, language))
+    return sentence_templates(language)[claim.key]["long"].format(**_filling(claim.facts, language))
 
 
 def say_briefly(claim: Claim, language: str = "en") -> str:
     """The claim in a few words, for a list of findings; raises like `say`."""
-    return sentence_templates(language)[claim.key]["short"].format(**translated(claim.facts, language))
+    return sentence_templates(language)[claim.key]["short"].format(**_filling(claim.facts, language))
+
+
+def _filling(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
+    """Facts in a language, with the part's name and the verb in the number of `found`."""
+    words = translated(facts, language)
+    if "part" in facts and "found" in facts:
+        one = str(facts["found"]) == "1"
+        part = str(words["part"])
+        words |= {"part_counted": part if one or language != "en" else plural(part), "are": "is" if one else "are"}
+    return words
+
+
+def plural(noun: str) -> str:
+    """An English noun phrase in the plural; of "A of B" it is A.
+
+    >>> plural("red berry"), plural("piece of wire"), plural("box"), plural("tray"), plural("tomato")
+    ('red berries', 'pieces of wire', 'boxes', 'trays', 'tomatoes')
+    """
+    head, of, rest = noun.partition(" of ")
+    if head[-1:].isdigit():
+        return noun
+    if head.endswith(("s", "x", "z", "ch", "sh", "tomato", "potato")):
+        head += "" if head.endswith("s") and not head.endswith("ss") else "es"
+    elif head.endswith("y") and head[-2:-1] not in "aeiou":
+        head = f"{head[:-1]}ies"
+    else:
+        head += "s"
+    return head + of + rest
 
 
 def tell(key: str, facts: Mapping[str, Fact] | None = None, language: str = "en") -> str:
     """One of the frames of prompts/report/telling.yaml, filled in; raises like `say`."""
-    frames = dict(cast("dict[str, str]", in_language("report/telling", language)))
-    for _, clauses in _ADDED.values():
-        frames |= {**clauses.get("en", {}), **clauses.get(language, {})}
+    frames = cast("dict[str, str]", in_language("report/telling", language))
     return frames[key].format(**translated(facts or {}, language))
 
 
@@ -81,13 +125,15 @@ def translated(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
         return dict(facts)
     words = cast("dict[str, str]", in_language("report/words", language))
 
-    def told(fact: Fact) -> Fact:
+    def told(fact: Fact, key: str) -> Fact:
+        if key in PARTS and isinstance(fact, str) and fact != "a part":
+            return fact.removeprefix("the ")
         if not isinstance(fact, str) or fact in words:
             return words.get(fact, fact) if isinstance(fact, str) else fact
         listed = re.split(", | and ", fact)
         return in_words([words[item] for item in listed], language) if words.keys() >= set(listed) else fact
 
-    return {key: told(fact) for key, fact in facts.items()}
+    return {key: told(fact, key) for key, fact in facts.items()}
 
 
 PARTS = ("part", "other", "parts")
@@ -117,8 +163,9 @@ def renamed(claim: Claim, called: Mapping[str, str]) -> Claim:
 
 
 def say_verdict(verdict: Verdict, language: str = "en") -> str:
-    """The verdict with its score: as a fact where it is sure, else as what is probable, or as open."""
-    return tell(f"verdict_{verdict.told}", {"score": f"{verdict.score:.2f}"}, language)
+    """The verdict: as a fact where it is sure, else as what is probable, or as open with the side that it is on."""
+    side = ("_anomalous" if verdict.anomalous else "_good") if verdict.told == "unsure" else ""
+    return tell(f"verdict_{verdict.told}{side}", language=language)
 
 
 def backed(sentences: Iterable[Sentence], evidence: Iterable[Evidence]) -> tuple[Sentence, ...]:

@@ -87,7 +87,7 @@ def able(
     """
     placed = any(e.region is not None for e in weighed.evidence)
     actions: list[Action] = []
-    if weighed.kind == "structural" and placed and context.toolbox.tracer is not None:
+    if placed and any(e.source == "tracer" for e in weighed.evidence):
         actions.append("zoom")
     if placed:
         actions.append("compare" if product.references else "ask")

@@ -153,6 +153,6 @@ def _counterpart(misfit: Misfit, explanation: Explanation, product: Product) -> 
 
 
 def _label(box: Box, parts: Sequence[Part]) -> str:
-    """The name of the part at a box, in quotation marks, or that there is one."""
+    """The name of the part at a box with its article, or that there is one."""
     overlap, label = max(((p.region.box.iou(box), p.label) for p in parts), default=(0.0, ""))
-    return f"'{label}'" if overlap > ONE else "a part"
+    return f"the {label}" if overlap > ONE else "a part"

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Sentences = Mapping[str, Mapping[str, Mapping[str, str]]]
 """By language, then by claim: `short` for a list of findings, `long` for the explanation."""
-Clauses = Mapping[str, Mapping[str, str]]
-"""By language, then by key: clauses of the sentence on a place."""
+
+NEGLIGIBLE = 0.35
+"""A matcher whose log-likelihood ratio can never reach this on a product is not run."""
 
 
 @dataclass(eq=False)
@@ -85,12 +86,12 @@ class Matcher(ABC):
     """The kind of anomaly that it can see."""
     default_map: ClassVar[MatcherMap] = MatcherMap()
     """What its scores are worth where the calibration has no map of its name."""
+    compares: ClassVar[bool] = False
+    """Whether it compares the photo with the references."""
     checks: ClassVar[bool] = False
     """Whether its claims say that something holds or is broken, as rules do."""
     sentences: ClassVar[Sentences] = {}
     """Of its claims, beside those of prompts/report/sentences.yaml."""
-    clauses: ClassVar[Clauses] = {}
-    """Beside those of prompts/report/telling.yaml."""
 
     @property
     def source(self) -> str:
@@ -133,6 +134,10 @@ class Matcher(ABC):
     def share(self, product: Product, calibration: Calibration, hypothesis: str = "") -> float:
         """How much its evidence on a hypothesis counts on a product, in [0, 1]."""
         return 1.0
+
+    def counts(self, product: Product, calibration: Calibration) -> bool:
+        """Whether its evidence can change a verdict on a product; a matcher of which this is not true is not run."""
+        return self.share(product, calibration) * self.map_in(calibration).largest >= NEGLIGIBLE
 
     def made(self, source: str, hypothesis: str) -> bool:
         """Whether evidence of the first look with this source and hypothesis is its own."""

@@ -59,6 +59,10 @@ class TextPatches(PlaceMatcher):
         (found,) = scorer.score(scorer.encode([photo.sample]), spec.product, spec.defects, references=known)
         return found
 
+    def counts(self, product: Product, calibration: Calibration) -> bool:
+        """Always without references, where hardly anything else speaks."""
+        return not product.references or super().counts(product, calibration)
+
     def standardised_unit(self, score: float, references: Sequence[float]) -> float:
         """Probabilities are standardised as log-odds."""
         return log_odds(score)

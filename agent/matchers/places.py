@@ -30,16 +30,10 @@ class PlaceMatcher(Matcher):
     """Claim on a place that does not stand out."""
     beyond: ClassVar[str]
     """Claim on a place that does."""
-    compares: ClassVar[bool] = False
-    """Whether its clause speaks of the references, and is another one where there is a single one."""
 
     @abstractmethod
     def score(self, photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:
         """Its map; None where it makes none on this product."""
-
-    def clause(self, references: int) -> str:
-        """Key of its clause in the sentence on a place."""
-        return f"clause_{self.source}{'_one' if self.compares and references == 1 else ''}"
 
     def evidence(self, match: MatchInput) -> Iterator[Evidence]:
         """A piece of evidence for each place; the place stands in for the photo's worst."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.calibration.maps import Calibration
-from agent.evidence.claims import add_words, remove_words
+from agent.evidence.claims import add_sentences, remove_sentences
 from agent.evidence.types import Evidence
 from agent.matchers.arrangement import ArrangementMatcher
 from agent.matchers.base import Matcher
@@ -49,7 +49,7 @@ def register(matcher: Matcher) -> None:
     if any(matcher.name == known.name for known in _MATCHERS):
         raise ValueError(f"there is a matcher named '{matcher.name}' already; give this one another name")
     _MATCHERS.append(matcher)
-    add_words(matcher.name, matcher.sentences, matcher.clauses)
+    add_sentences(matcher.name, matcher.sentences)
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def registered(matcher: Matcher) -> Iterator[None]:
         yield
     finally:
         _MATCHERS.remove(matcher)
-        remove_words(matcher.name)
+        remove_sentences(matcher.name)
 
 
 def matcher_of(source: str, hypothesis: str) -> Matcher | None:

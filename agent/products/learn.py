@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.matchers.base import ReferenceInputs
 from agent.matchers.registry import matchers
+from agent.products.appearance_names import appearance_names
 from agent.products.description import Description, read_words
 from agent.products.measurement import evident_count, find_parts, threshold_for, trusted
 from agent.products.proposals import ProposedPart, names_of, proposed_parts
@@ -170,8 +171,9 @@ def _seen(
     steady = tuple(p for p in scaled if _steady(p.label, counts[p.label], believed))
     kept = tuple(p for p in (steady if kinds else scaled) if p.label in told.parts) or (() if kinds else steady)
     found = tuple(MeasuredParts(toolbox.discoverer.find(r, types)) for r in references) if kinds else believed
-    called = names_of(kinds, found, [p.label for p in steady if p not in kept], believed)
-    more = tuple(PartSpec(label=k, called=called.get(k), look=looks.get(called.get(k, ""))) for k in kinds)
+    words = names_of(kinds, found, [p.label for p in steady if p not in kept], believed)
+    called = {**appearance_names(kinds, found), **words}
+    more = tuple(PartSpec(label=k, called=called.get(k), look=looks.get(words.get(k, ""))) for k in kinds)
     both = named.model_copy(update={"parts": (*kept, *more)})
     together = tuple(
         MeasuredParts((*_only(m, kept).parts, *_only(f, more).parts)) for m, f in zip(believed, found, strict=True)

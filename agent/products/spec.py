@@ -35,7 +35,7 @@ class PartSpec(BaseModel):
     phrase: str | None = Field(default=None, min_length=1, max_length=200)
     """Words for the grounder, usually the label; none for a part that was discovered without words."""
     called: str | None = Field(default=None, min_length=1, max_length=40)
-    """What people call it, where that is not its label."""
+    """What it is called, where that is not its label: by what it looks like, until a person names it."""
     look: str | None = Field(default=None, min_length=1, max_length=200)
     """How a good one looks, in the narrator's words; no rule checks it."""
     threshold: float = Field(default=0.5, gt=0, lt=1)

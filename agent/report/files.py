@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from agent.crops import crop_box, crop_pair
+from agent.crops import crop_box
 from prompts import render, strings
 from tools.drawing import overlay
 from tools.errors import InputError
@@ -120,10 +120,10 @@ def page(report: InspectionReport, drawn: RGB) -> str:
     return render(
         "report/page.html.jinja",
         report=report,
-        words=strings("en"),
+        words=strings(report.language),
         photo=_data_uri(report.sample.image),
         overlay=_data_uri(drawn),
-        close_ups=[_close_up(report, f, box) for box, f in _by_crop(report).items()],
+        close_ups=[_close_up(report, finding) for finding in _by_crop(report).values()],
     )
 
 
@@ -136,10 +136,10 @@ def _by_crop(report: InspectionReport) -> dict[Box, Finding]:
     return found
 
 
-def _close_up(report: InspectionReport, finding: Finding, box: Box) -> dict[str, str]:
-    """The place of a finding, beside the same place on the nearest good part."""
-    pair = crop_pair(report.sample, box, report.good)
-    close_up = {"id": finding.id, "what": finding.what, "crop": _data_uri(pair.crop, CROP_PX)}
+def _close_up(report: InspectionReport, finding: Finding) -> dict[str, str]:
+    """The place of a finding, beside the same place on the reference that matches it best."""
+    pair = report.beside_reference(finding)
+    close_up = {"id": finding.id, "what": report.told(finding), "crop": _data_uri(pair.crop, CROP_PX)}
     if pair.reference is not None and pair.reference_name is not None:
         close_up |= {"reference": _data_uri(pair.reference, CROP_PX), "name": pair.reference_name}
     return close_up

@@ -1,19 +1,18 @@
-"""What a finding may mean: severity, likely cause and consequence, and what to do; always marked as inferred."""
+"""What a finding may mean: likely type, cause and consequence, and what to do; always marked as inferred."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from agent.crops import CropPair
-from agent.evidence.claims import Sentence, tell
+from agent.evidence.claims import Sentence, SentenceRole, say, strongest, tell
 from agent.evidence.fusion import WeighedHypothesis
-from agent.evidence.types import Claim, Evidence, Fact
+from agent.evidence.types import Claim, Evidence
 from agent.products.spec import Product
 from agent.report.check import faults
-from agent.report.statements import share_of
 from prompts import in_language, load_yaml, questions
 from tools.types import Sample
 from tools.vlm import Turn
@@ -21,9 +20,6 @@ from tools.vlm import Turn
 if TYPE_CHECKING:
     from tools.vlm import LocalVLM
 
-Severity = Literal["minor", "moderate", "severe"]
-SMALL, LARGE = 0.003, 0.08
-"""Shares of the photo below and above which a place counts as minor and as severe."""
 _KINDS = {
     "presence": "missing",
     "place": "place",
@@ -81,29 +77,19 @@ def story_of(kind: str | None, language: str) -> Inference:
     return Inference(**known[kind]) if kind in known else Inference()
 
 
-def severity_of(weighed: WeighedHypothesis, sample: Sample) -> tuple[Severity, str, dict[str, Fact]]:
-    """(how bad, the frame that says why, its facts): by what is missing, or by how large the place is."""
-    if weighed.kind == "logical":
-        missing = any(kind_of(e) in ("missing", "extra", "contact", "broken") for e in weighed.evidence)
-        return ("severe", "why_rule", {}) if missing else ("moderate", "why_form", {})
-    box = next((e.region.box for e in weighed.evidence if e.region is not None), None)
-    if box is None:
-        return "moderate", "why_unplaced", {}
-    share = share_of(box, sample)
-    word: Severity = "minor" if share < SMALL else "severe" if share > LARGE else "moderate"
-    return word, "why_share", {"share": f"{100 * share:.1f}"}
-
-
-def tell_inferred(weighed: WeighedHypothesis, sample: Sample, story: Inference, language: str) -> Iterator[Sentence]:
-    """Severity, cause, consequence and advice, each marked, each citing the finding that it is inferred from."""
-    cites = tuple(e.id for e in weighed.evidence)
-    word, frame, facts = severity_of(weighed, sample)
-    said = {"severity": tell(word, language=language), "why": tell(frame, facts, language)}
-    yield Sentence(tell("severity", said, language), cites)
-    for key in ("cause", "consequence", "advice"):
-        text = getattr(story, key)
+def tell_inferred(weighed: WeighedHypothesis, story: Inference, language: str) -> Iterator[Sentence]:
+    """Type, cause, consequence and advice, each marked, each citing the finding that it is inferred from."""
+    named = [e for e in weighed.evidence if e.claim.topic == "defect_name"]
+    yield from (Sentence(say(e.claim, language), (e.id,), "type") for e in named)
+    cites = strongest(weighed.evidence)
+    told: tuple[tuple[SentenceRole, str | None], ...] = (
+        ("cause", story.cause),
+        ("consequence", story.consequence),
+        ("advice", story.advice),
+    )
+    for role, text in told:
         if text:
-            yield Sentence(tell(key, {key: text}, language), cites)
+            yield Sentence(tell(role, {role: text}, language), cites, role)
 
 
 SURE = 0.5

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from agent.evidence.claims import say_briefly
+from agent.crops import CropPair, crop_box, crop_pair
+from agent.evidence.claims import SentenceRole, say_briefly
 from agent.evidence.fusion import by_hypothesis, carrying, probability
-from agent.evidence.types import Evidence, Kind, Look, Option, Told, Verdict, Word
+from agent.evidence.types import (
+    Evidence,
+    Fact,
+    Kind,
+    Look,
+    Option,
+    Status,
+    Told,
+    Topic,
+    Verdict,
+    Word,
+)
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
+from tools.describe import DescribedRegion
 from tools.mask_encoding import encode_rle
-from tools.types import Region, Sample
+from tools.types import Box, Region, Sample
+
+ALIKE = 0.6
+"""Correlation with the aligned reference, about a place, from which on that alignment is shown."""
 
 
 class _Frozen(BaseModel):
@@ -66,9 +83,25 @@ class Finding(_Frozen):
     look: str | None
     hypothesis: str = ""
     """What it speaks about; evidence of one hypothesis adds up."""
+    topic: Topic | None = None
+    """What it is about; None in reports of before it was recorded."""
+    status: Status | None = None
+    """Whether a rule or the arrangement of parts holds; None for what is no such check."""
+    facts: dict[str, Fact] = {}
+    """What was measured, as its words state it."""
+    attributes: dict[str, str | int] = {}
+    """What the place looks like (shape, brightness, edge, ...), where the explanation tells of it."""
 
     @classmethod
-    def of(cls, evidence: Evidence, llr: float, language: str = "en", *, masked: bool = True) -> Finding:
+    def of(
+        cls,
+        evidence: Evidence,
+        llr: float,
+        language: str = "en",
+        *,
+        masked: bool = True,
+        examined: DescribedRegion | None = None,
+    ) -> Finding:
         """The plain data of evidence.
 
         Args:
@@ -76,8 +109,11 @@ class Finding(_Frozen):
             llr: log-likelihood ratio of its hypothesis.
             language: of the words.
             masked: whether its mask is encoded too.
+            examined: its place, bounded tightly, which is stated in place of its own.
         """
-        region = evidence.region
+        described = examined is not None and evidence.region is not None and evidence.claim.topic == "patch"
+        region = examined.region if examined is not None and described else evidence.region
+        stated = examined.description.stated() if examined is not None and described else {}
         mask = region.mask if region is not None and masked else None
         return cls(
             id=evidence.id,
@@ -91,6 +127,10 @@ class Finding(_Frozen):
             source=evidence.source,
             look=evidence.look,
             hypothesis=evidence.hypothesis,
+            topic=evidence.claim.topic,
+            status=evidence.claim.status,
+            facts=evidence.claim.facts,
+            attributes={name: attribute.value for name, attribute in stated.items()},
         )
 
 
@@ -99,6 +139,10 @@ class SentenceOut(_Frozen):
 
     text: str
     cites: tuple[str, ...]
+    role: SentenceRole | None = None
+    """What it is for; None in reports of before it was recorded."""
+    certain: bool = False
+    """Whether it is stated as a fact."""
 
 
 class OptionOut(_Frozen):
@@ -196,6 +240,11 @@ class InspectionReport(_Frozen):
         strong = carrying(state.evidence) if verdict.anomalous else ()
         worth = {w.name: w.llr for w in by_hypothesis(state.evidence)}
         seconds = {"total": sum(state.seconds.values()), **state.seconds}
+
+        def stated(evidence: Evidence) -> Finding:
+            name = evidence.hypothesis
+            return Finding.of(evidence, worth[name], language, examined=state.examined.get(name))
+
         report = cls(
             image=str(sample.path or sample.name),
             size=sample.size,
@@ -203,9 +252,11 @@ class InspectionReport(_Frozen):
             profile=profile,
             references=tuple(r.name for r in product.references),
             verdict=VerdictOut.of(verdict),
-            findings=tuple(Finding.of(e, w.llr, language) for w in strong for e in w.evidence if e.llr > 0),
-            evidence=tuple(Finding.of(e, worth[e.hypothesis], language) for e in state.evidence),
-            explanation=tuple(SentenceOut(text=s.text, cites=s.cites) for s in state.explanation),
+            findings=tuple(stated(e) for w in strong for e in w.evidence if e.llr > 0),
+            evidence=tuple(stated(e) for e in state.evidence),
+            explanation=tuple(
+                SentenceOut(text=s.text, cites=s.cites, role=s.role, certain=s.certain) for s in state.explanation
+            ),
             looks=tuple(LookOut.of(look) for look in state.looks),
             answer=state.answer,
             notes=product.notes,
@@ -269,6 +320,26 @@ class InspectionReport(_Frozen):
         made = self.model_copy()
         made._sample, made._glance, made._good, made._state = other._sample, other._glance, other._good, other._state
         return made
+
+    def told(self, finding: Finding) -> str:
+        """The sentence of the explanation that tells of a finding; its short words where none does."""
+        return next((s.text for s in self.explanation if s.role == "finding" and finding.id in s.cites), finding.what)
+
+    def beside_reference(self, finding: Finding) -> CropPair:
+        """The place of a finding, which has a box, beside the same place on the reference that matches it best.
+
+        The reference is turned, scaled and shifted as the photo where the place was examined and the two are alike.
+
+        Raises:
+            RuntimeError: the report was read from a file.
+        """
+        box = crop_box(Box(*(finding.box or (0.0, 0.0, *self.size))), self.sample)
+        pair = crop_pair(self.sample, box, self.good)
+        examined = None if self._state is None else self._state.examined.get(finding.hypothesis)
+        if examined is None or examined.alignment is None or examined.alignment.likeness < ALIKE:
+            return pair
+        name = None if examined.reference is None else examined.reference.name
+        return replace(pair, reference=examined.counterpart(box), reference_name=name)
 
     @property
     def state(self) -> InspectionState | None:

@@ -1,31 +1,37 @@
-"""Sentences on findings: a place with what every matcher measured there, a broken rule, what holds, what to do."""
+"""Sentences on findings: a place and what it looks like, a broken rule, what was compared, what holds, what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
-from agent.evidence.claims import Sentence, in_words, place_in_words, say, say_briefly, tell
+from agent.evidence.claims import (
+    MOST_CITED,
+    Sentence,
+    in_words,
+    place_in_words,
+    say,
+    say_briefly,
+    strongest,
+    tell,
+    translated,
+)
 from agent.evidence.fusion import NOTABLE, WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Fact, Verdict
-from agent.matchers.registry import matcher_of, place_matchers
+from agent.matchers.registry import matcher_of
 from agent.products.spec import Product
+from agent.report.regions import plain_region_in_words, region_in_words
 from agent.state import Context
-from tools.types import Box, Sample
-
-if TYPE_CHECKING:
-    from agent.matchers.questions import Familiar
+from tools.describe import DescribedRegion
+from tools.types import Sample
 
 ASSERTED = 0.8
-"""Probability of a hypothesis, taken alone, from which on a broken rule is stated as a fact."""
+"""Probability of a hypothesis, taken alone, from which on a finding is stated as a fact."""
 FAR = 2.0
-"""Log-likelihood ratio from which on a place stands out, and not only slightly."""
-SLIGHT_SD = 1.5
-"""Standard deviations from which on a reading is not called usual, whatever the others say."""
+"""Log-likelihood ratio from which on it is said that no reference shows a place."""
 MOST = 3
-"""Hypotheses that are told one by one; the others stand in the evidence."""
-LISTED = 5
-"""So many of the rules that hold are named; the others are counted."""
+"""Findings that are told; the others stand in the evidence."""
+LISTED = 3
+"""So many of the rules that hold are named."""
 TOLD_FIRST = ("count", "total", "presence")
 """Topics of claims that come before others."""
 COMPARED = 2
@@ -48,23 +54,33 @@ def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[Weighed
     return tuple(sorted(found, key=lambda w: -w.llr)) or weighed[:1]
 
 
-def tell_hypothesis(weighed: WeighedHypothesis, sample: Sample, language: str, *, sure: bool) -> Iterator[Sentence]:
-    """What was measured about one hypothesis, and what each second look at it added.
+def tell_hypothesis(
+    weighed: WeighedHypothesis,
+    sample: Sample,
+    examined: Mapping[str, DescribedRegion],
+    language: str,
+    *,
+    certain: bool,
+    open_verdict: bool = False,
+) -> Sentence:
+    """One sentence on what one hypothesis found.
 
     Args:
         weighed: the hypothesis.
         sample: the photo.
+        examined: what regions look like, by hypothesis.
         language: of the report.
-        sure: whether the verdict itself is not in doubt; else nothing is asserted.
+        certain: whether it may be stated as a fact.
+        open_verdict: whether the verdict is open, so that even a place is only possible.
     """
-    glanced = [e for e in weighed.evidence if e.look is None and e.claim.topic != "defect_name"]
-    places = [e for e in glanced if e.claim.topic == "patch"]
-    if places:
-        yield tell_place(weighed, places, language)
-        yield from (Sentence(say(e.claim, language), (e.id,)) for e in glanced if e not in places)
-    else:
-        yield from (tell_rule(e, weighed, sample, language, sure=sure) for e in glanced[:1])
-    yield from (Sentence(say(e.claim, language), (e.id,)) for e in weighed.evidence if e not in glanced)
+    first = next((e for e in weighed.evidence if e.look is None), weighed.evidence[0])
+    text = (
+        tell_place(weighed, sample, examined, language, possible=open_verdict)
+        if any(e.claim.topic == "patch" for e in weighed.evidence)
+        else tell_rule(first, language, sample, certain=certain)
+    )
+    cites = strongest(e for e in weighed.evidence if e.claim.topic != "defect_name")
+    return Sentence(text, cites, "finding", certain)
 
 
 def asserted(weighed: WeighedHypothesis) -> bool:
@@ -90,56 +106,80 @@ def may_be_stated(weighed: WeighedHypothesis, product: Product) -> bool:
     return asserted(weighed) and (weighed.kind == "structural" or borne_out(weighed, product))
 
 
-def tell_place(weighed: WeighedHypothesis, glanced: Sequence[Evidence], language: str) -> Sentence:
-    """One sentence on a place: its size, where it is, and how far each matcher's reading is from the usual."""
-    first = glanced[0]
-    clauses = [_clause(e, language) for e in glanced]
-    before = sum(e.llr for e in glanced)
-    highest = max(float(e.claim.facts["sd"]) for e in glanced)
-    frame = "place_mixed" if highest >= SLIGHT_SD else "place_none"
-    if before >= NOTABLE:
-        frame = "place_far" if before >= FAR else "place_slight"
-    facts: dict[str, Fact] = {**first.claim.facts, "clauses": "; ".join(clauses)}
-    return Sentence(tell(frame, facts, language), tuple(e.id for e in glanced))
+def tell_place(
+    weighed: WeighedHypothesis,
+    sample: Sample,
+    examined: Mapping[str, DescribedRegion],
+    language: str,
+    *,
+    possible: bool,
+) -> str:
+    """What a place looks like, where it is and how large; its box alone where nothing else was measured."""
+    known = examined.get(weighed.name)
+    region = next(e.region for e in weighed.evidence if e.region is not None)
+    said = (
+        plain_region_in_words(region.box, sample.size, language)
+        if known is None
+        else region_in_words(known.description, place_in_words(known.region.box, *sample.size), language)
+    )
+    frame = "possible" if weighed.llr >= NOTABLE else "most_unusual"
+    return tell(frame, {"finding": said[:1].lower() + said[1:]}, language) if possible else said
 
 
-def _clause(evidence: Evidence, language: str) -> str:
-    key = place_matchers()[evidence.source].clause(int(evidence.claim.facts["references"]))
-    deviation = float(evidence.claim.facts["sd"])
-    side = tell("above" if deviation >= 0 else "below", language=language)
-    return tell(key, {**evidence.claim.facts, "sd": f"{abs(deviation):.1f}", "side": side}, language)
-
-
-def tell_rule(evidence: Evidence, weighed: WeighedHypothesis, sample: Sample, language: str, *, sure: bool) -> Sentence:
-    """A broken rule, stated as a fact where it is likely enough, else as a reading; with its place."""
+def tell_rule(evidence: Evidence, language: str, sample: Sample, *, certain: bool) -> str:
+    """A broken rule with its place: in a sentence where it is certain, else as a possibility."""
     place = None if evidence.region is None else place_in_words(evidence.region.box, *sample.size)
-    at: dict[str, Fact] = {} if place is None else {"place": place}
-    suffix = "" if place is None else "_at"
-    if sure and asserted(weighed):
-        text = tell(f"rule_asserted{suffix}", {"said": say(evidence.claim, language), **at}, language)
-    elif (evidence.claim.topic, evidence.claim.status) == ("count", "broken"):
-        text = tell(f"count_measured{suffix}", {**evidence.claim.facts, **at}, language)
-    else:
-        brief = say_briefly(evidence.claim, language)
-        suffix = "" if place is not None and place in brief else suffix
-        text = tell(f"rule_measured{suffix}", {"brief": brief, **at}, language)
-    return Sentence(text, (evidence.id,))
+    said = say(evidence.claim, language) if certain else say_briefly(evidence.claim, language)
+    facts: dict[str, Fact] = {"said": said.rstrip(".。"), "brief": said, "place": place or ""}
+    placed = place is not None and str(translated({"place": place}, language)["place"]) not in said
+    if certain:
+        return tell("rule_at", facts, language) if placed else said
+    return tell("rule_possible_at" if placed else "rule_possible", facts, language)
+
+
+def tell_compared(found: Sequence[WeighedHypothesis], product: Product, language: str) -> Sentence | None:
+    """That no reference shows what was found, where a place is told and what compares it says so clearly."""
+    count = len(product.references)
+    against = [e for w in found if w.kind == "structural" for e in w.evidence if e.llr >= NOTABLE and _compares(e)]
+    if not count or not against or max(w.llr for w in found if w.kind == "structural") < FAR:
+        return None
+    key = "unlike_references" if count > 1 else "unlike_reference"
+    return Sentence(tell(key, {"references": count}, language), strongest(against), "comparison")
+
+
+def _compares(evidence: Evidence) -> bool:
+    """Whether evidence comes from comparing the photo with the references."""
+    matcher = matcher_of(evidence.source, evidence.hypothesis)
+    return matcher is not None and matcher.compares
+
+
+def tell_nothing(evidence: Sequence[Evidence], held: Sequence[Evidence], product: Product, language: str) -> Sentence:
+    """That no defect was found, and what was compared with how many references.
+
+    Args:
+        evidence: all of it.
+        held: rules on parts that hold.
+        product: its references were compared with.
+        language: of the report.
+    """
+    count = len(product.references)
+    key = ("nothing_alone", "nothing_reference", "nothing_references")[min(count, 2)]
+    surface = strongest(e for e in evidence if e.kind == "structural") or strongest(evidence)
+    parts = strongest(held)[:1] if count >= COMPARED else ()
+    cites = (*surface[: MOST_CITED - len(parts)], *parts)
+    return Sentence(tell(key + ("_parts" if parts else ""), {"references": count}, language), cites, "comparison")
 
 
 def tell_held(held: Sequence[Evidence], product: Product, language: str) -> Sentence | None:
     """The few rules that hold which say most to a person: what is there and how many, then where and how.
 
-    Only parts that words name are named, and only where several references say what may vary; the others are counted.
+    Only parts that words name are named, and only where several references say what may vary.
     """
-    told = _listed(held, product, language)
-    listed, more = list(told)[:LISTED], len(held) - len(list(told)[:LISTED])
-    cites = tuple(e.id for e in held)
-    if not held:
-        return None
+    listed = dict(list(_listed(held, product, language).items())[:LISTED])
     if not listed:
-        return Sentence(tell("held_counted", {"more": len(held)}, language), cites)
-    facts: dict[str, Fact] = {"parts": ", ".join(listed) if more > 0 else in_words(listed, language), "more": more}
-    return Sentence(tell("held_named_and_more" if more > 0 else "held_named", facts, language), cites)
+        return None
+    cites = tuple(item.id for item in listed.values())
+    return Sentence(tell("held_named", {"parts": in_words(listed, language)}, language), cites, "fine")
 
 
 def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[str, Evidence]:
@@ -155,28 +195,16 @@ def _listed(held: Sequence[Evidence], product: Product, language: str) -> dict[s
     return told
 
 
-def tell_unfamiliar(familiar: Familiar, weighed: WeighedHypothesis, language: str) -> Sentence:
-    """That the narrator does not know the product, and what shows it."""
-    why = tell("unfamiliar_silent", language=language)
-    if familiar.strange:
-        why = tell("unfamiliar_parts", {"parts": in_words(familiar.strange, language)}, language)
-    return Sentence(tell("unfamiliar", {"why": why}, language), tuple(e.id for e in weighed.evidence))
-
-
 def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
     matcher = matcher_of(evidence.source, evidence.hypothesis)
     return evidence.claim.holds and matcher is not None and matcher.checks
 
 
-def share_of(box: Box, sample: Sample) -> float:
-    """Area of a box over that of the photo, in [0, 1]."""
-    width, height = sample.size
-    return box.area / (width * height)
-
-
 ENOUGH = 8
 """References from which on more of them hardly narrow what is usual."""
+WAYS = 2
+"""So many ways to settle a verdict are named."""
 RENDERED = "nano"
 """The profile whose models know rendered products alone."""
 
@@ -184,10 +212,10 @@ RENDERED = "nano"
 def tell_settling(
     open_ones: Sequence[WeighedHypothesis], product: Product, sample: Sample, context: Context
 ) -> Sentence:
-    """One sentence, which cites the hypotheses that are undecided; at least one."""
-    cites = tuple(e.id for w in open_ones for e in w.evidence)
-    ways = list(_ways(open_ones[0].evidence, product, sample, context))
-    return Sentence(tell("settle", {"ways": in_words(ways, context.language, "or")}, context.language), cites)
+    """One sentence on what would settle an open verdict; cites the hypotheses that are undecided, at least one."""
+    ways = list(_ways(open_ones[0].evidence, product, sample, context))[:WAYS]
+    said = tell("settle", {"ways": in_words(ways, context.language, "or")}, context.language)
+    return Sentence(said, strongest(e for w in open_ones for e in w.evidence), "settle")
 
 
 def _ways(leading: Sequence[Evidence], product: Product, sample: Sample, context: Context) -> Iterator[str]:
@@ -195,7 +223,7 @@ def _ways(leading: Sequence[Evidence], product: Product, sample: Sample, context
     if not count:
         yield tell("way_first_references", language=language)
     elif count < ENOUGH:
-        yield tell("way_references", {"more": ENOUGH - count, "references": count}, language)
+        yield tell("way_references", {"more": ENOUGH - count}, language)
     if not product.spec.normal:
         yield tell("way_words", language=language)
     region = next((e.region for e in leading if e.region is not None), None)

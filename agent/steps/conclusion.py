@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from langgraph.runtime import Runtime
 
 from agent.crops import crop_box, crop_pair
-from agent.evidence.claims import Sentence, backed, say_verdict, tell
+from agent.evidence.claims import MOST_CITED, Sentence, SentenceRole, backed, say_verdict, strongest, tell
 from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Kind, Verdict, appended
 from agent.matchers.base import is_single, tracer_share
-from agent.matchers.questions import Familiar, familiar_with
+from agent.matchers.questions import familiar_with
+from agent.products.spec import Product
+from agent.report.examination import examine
 from agent.report.inference import Inference, kind_of, name_of, story_in_words, story_of, tell_inferred
 from agent.report.statements import (
-    borne_out,
     holds,
     in_question,
     may_be_stated,
+    tell_compared,
     tell_held,
     tell_hypothesis,
+    tell_nothing,
     tell_settling,
-    tell_unfamiliar,
 )
-from agent.state import Context, InspectionState, OutOfOrderError, Update, need_product, need_sample
+from agent.state import Context, InspectionState, OutOfOrderError, Update, need_glance, need_product, need_sample
+from tools.describe import DescribedRegion
 from tools.vlm import Turn
 
 RELIABLE = 0.5
 """A report says so where the tracer's evidence counts less than this on a product."""
+LONGEST, LONGEST_GOOD = 90, 30
+"""Words of an explanation at most, and of that of a good part."""
+SPARED: tuple[SentenceRole, ...] = ("consequence", "fine", "finding")
+"""What an explanation that is too long leaves out, in this order; the first finding stays."""
 CARRIES = 1.0
 """A kind carries the verdict when one of its hypotheses is worth at least this log-likelihood ratio."""
 
@@ -60,49 +68,66 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if state.verdict is None:
         raise OutOfOrderError("`explain` needs `judge` to have run")
     context = runtime.context
-    named, familiar, story = _asked(state, state.verdict, context)
+    told = in_question(state.evidence, state.verdict) if state.verdict.word != "good" else ()
+    examined = examine(told, need_sample(state), need_product(state), need_glance(state), context)
+    named, story = _inferred(state, state.verdict, examined, context)
     evidence = [*state.evidence, *named]
-    sentences = _told(state, state.verdict, evidence, context)
-    if familiar is not None and not familiar.known:
-        sentences.append(tell_unfamiliar(familiar, _leading(state.evidence), context.language))
-    leading = _leading(evidence)
+    sentences = _told(state, state.verdict, evidence, examined, context)
+    sentences += _maybe(_limit(evidence, need_product(state), context))
+    leading = _leading(evidence, need_product(state))
     if state.verdict.word == "anomalous" and may_be_stated(leading, need_product(state)):
-        sentences += tell_inferred(leading, need_sample(state), story, context.language)
+        sentences += tell_inferred(leading, story, context.language)
     elif state.verdict.word != "good":
-        sentences.append(
-            tell_settling(in_question(evidence, state.verdict), need_product(state), need_sample(state), context)
-        )
-    sentences += _maybe(_unreliable(evidence, state, context))
-    update = Update(explanation=backed(_once(sentences), evidence), evidence=named)
+        sentences.append(tell_settling(told, need_product(state), need_sample(state), context))
+    limit = LONGEST_GOOD if state.verdict.word == "good" else LONGEST
+    update = Update(explanation=shortened(backed(_once(sentences), evidence), limit), evidence=named, examined=examined)
     if state.question and state.answer is None:
         turns = [Turn("user", state.question, images=1)]
         update["answer"] = context.toolbox.narrator.answer([need_sample(state).image], turns)
     return update
 
 
-def _leading(evidence: list[Evidence]) -> WeighedHypothesis:
-    return by_hypothesis(evidence)[0]
+def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]:
+    """The sentences without the least needed ones, until at most `limit` words remain.
+
+    Args:
+        sentences: of a report, in order.
+        limit: words in all; scripts without spaces count a sentence as one word.
+    """
+    kept = list(sentences)
+    for role in SPARED:
+        for sentence in [s for s in reversed(kept) if s.role == role]:
+            first = next(s for s in kept if s.role == role)
+            if sum(len(s.text.split()) for s in kept) <= limit:
+                return tuple(kept)
+            if role != "finding" or sentence is not first:
+                kept.remove(sentence)
+    return tuple(kept)
 
 
-def _asked(
-    state: InspectionState, verdict: Verdict, context: Context
-) -> tuple[list[Evidence], Familiar | None, Inference]:
-    """(the name of the defect as evidence, whether the narrator knows the product, what lies behind the finding).
+def _leading(evidence: list[Evidence], product: Product) -> WeighedHypothesis:
+    """The strongest hypothesis that may be stated as a fact, or the strongest of all where none may."""
+    weighed = by_hypothesis(evidence)
+    return next((w for w in weighed if may_be_stated(w, product)), weighed[0])
+
+
+def _inferred(
+    state: InspectionState, verdict: Verdict, examined: Mapping[str, DescribedRegion], context: Context
+) -> tuple[list[Evidence], Inference]:
+    """(the name of the defect as evidence, what lies behind the finding).
 
     The narrator is asked of an anomaly that is not in doubt, and believed only where it knows the product.
     """
-    leading, sample, product = _leading(state.evidence), need_sample(state), need_product(state)
+    sample, product = need_sample(state), need_product(state)
+    leading = _leading(state.evidence, product)
     if verdict.word != "anomalous" or not may_be_stated(leading, product):
-        return [], None, Inference()
+        return [], Inference()
     usual = story_of(kind_of(leading.evidence[0]), context.language)
     region = next((e.region for e in leading.evidence if e.region is not None), None)
-    if region is None:
-        return [], None, usual
+    if region is None or not familiar_with(context, product, sample).known:
+        return [], usual
     narrator = context.toolbox.narrator
     pair = crop_pair(sample, crop_box(region.box, sample), product.references)
-    familiar = familiar_with(context, product, sample)
-    if not familiar.known:
-        return [], familiar if leading.kind == "structural" else None, usual
     named: list[Evidence] = []
     claim = name_of(narrator, pair, product) if leading.kind == "structural" else None
     if claim is not None:
@@ -111,36 +136,54 @@ def _asked(
             named = appended([evidence], state.evidence)
         usual = story_of(str(claim.facts["name"]), context.language)
     if not context.calibration.prose:
-        return named, familiar, usual
-    told = list(tell_hypothesis(leading, sample, context.language, sure=True))
-    found = " ".join(s.text for s in told[:1])
+        return named, usual
+    found = tell_hypothesis(leading, sample, examined, context.language, certain=True).text
     known = [*leading.evidence, *named]
-    return named, familiar, story_in_words(narrator, product, sample, known, found, usual, context.language)
+    return named, story_in_words(narrator, product, sample, known, found, usual, context.language)
 
 
-def _told(state: InspectionState, verdict: Verdict, evidence: list[Evidence], context: Context) -> list[Sentence]:
-    """The verdict, citing what carries it; the hypotheses that do; and the rules that hold."""
+def _told(
+    state: InspectionState,
+    verdict: Verdict,
+    evidence: list[Evidence],
+    examined: Mapping[str, DescribedRegion],
+    context: Context,
+) -> list[Sentence]:
+    """The verdict, what is wrong and where, what it was compared with, and what is as it should be."""
     weighed = by_hypothesis(evidence)
-    told = in_question(evidence, verdict)
+    found = in_question(evidence, verdict) if verdict.word != "good" else ()
     language, sample, product = context.language, need_sample(state), need_product(state)
-    cited = told if verdict.word != "good" else weighed
-    sentences = [Sentence(say_verdict(verdict, language), tuple(e.id for w in cited for e in w.evidence))]
-    for hypothesis in told:
-        sure = verdict.told == "anomalous" and borne_out(hypothesis, product)
-        sentences += tell_hypothesis(hypothesis, sample, language, sure=sure)
-    names = {w.name for w in told}
-    held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0])]
-    return [*sentences, *_maybe(tell_held(held, product, language))]
+    cited = [e for w in found or weighed for e in w.evidence]
+    certain = verdict.told in ("good", "anomalous")
+    sentences = [Sentence(say_verdict(verdict, language), strongest(cited), "verdict", certain)]
+    facts = {w.name for w in found if verdict.told == "anomalous" and may_be_stated(w, product)}
+    for hypothesis in sorted(found, key=lambda w: w.name not in facts):
+        open_verdict = verdict.word == "unsure"
+        sentences.append(
+            tell_hypothesis(
+                hypothesis, sample, examined, language, certain=hypothesis.name in facts, open_verdict=open_verdict
+            )
+        )
+    names = {w.name for w in found}
+    held = [w.evidence[0] for w in weighed if w.name not in names and holds(w.evidence[0]) and w.llr != 0]
+    if _not_counted(product, context):
+        held = []
+    compared = tell_compared(found, product, language) if found else tell_nothing(evidence, held, product, language)
+    return [*sentences, *_maybe(compared), *_maybe(tell_held(held, product, language))]
 
 
-def _unreliable(evidence: list[Evidence], state: InspectionState, context: Context) -> Sentence | None:
+def _not_counted(product: Product, context: Context) -> str | None:
+    """The frame that says why parts and layout hardly count on this product; None where they do."""
+    if tracer_share(product, context.calibration) < RELIABLE:
+        return "unreliable_models"
+    return "single_reference" if is_single(product, context.calibration) else None
+
+
+def _limit(evidence: list[Evidence], product: Product, context: Context) -> Sentence | None:
     """That parts and layout hardly count on this product; cites what the verdict rests on instead."""
-    product, calibration = need_product(state), context.calibration
-    single, unreliable = is_single(product, calibration), tracer_share(product, calibration) < RELIABLE
-    if not (single or unreliable):
-        return None
+    frame = _not_counted(product, context)
     cites = tuple(item.id for item in evidence if item.source == "reference")[:1]
-    return Sentence(tell("unreliable_models" if unreliable else "single_reference", language=context.language), cites)
+    return None if frame is None else Sentence(tell(frame, language=context.language), cites, "limit")
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:
@@ -153,4 +196,5 @@ def _once(sentences: list[Sentence]) -> list[Sentence]:
     cited: dict[str, dict[str, None]] = {}
     for sentence in sentences:
         cited.setdefault(sentence.text, {}).update(dict.fromkeys(sentence.cites))
-    return [Sentence(text, tuple(cites)) for text, cites in cited.items()]
+    firsts = {s.text: s for s in reversed(sentences)}
+    return [replace(firsts[text], cites=tuple(cites)[:MOST_CITED]) for text, cites in cited.items()]

@@ -58,12 +58,14 @@ def learned_product(context: Context, references: tuple[Sample, ...], normal: st
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
-    """Scores the photo with every matcher, and finds its parts."""
+    """Scores the photo with every matcher that counts on this product, and finds its parts."""
     sample, product, toolbox = need_sample(state), need_product(state), runtime.context.toolbox
     photo = PhotoInputs(toolbox, product, sample)
     maps: list[AnomalyMap] = []
     scores: dict[str, AnomalyMap | float] = {}
     for matcher in matchers():
+        if not matcher.counts(product, runtime.context.calibration):
+            continue
         found = matcher.score(photo, product.states.get(matcher.name))
         if isinstance(matcher, PlaceMatcher) and isinstance(found, AnomalyMap):
             maps.append(found)

@@ -23,8 +23,8 @@ class MeanColour(Matcher):
     sentences: ClassVar = {
         "en": {
             "mean_colour": {
-                "short": "mean colour {sd} sd from the references",
-                "long": "The mean colour is {sd} standard deviations further from the references than they are apart.",
+                "short": "mean colour unlike the references",
+                "long": "The colour as a whole differs from that of the reference photos.",
             }
         }
     }

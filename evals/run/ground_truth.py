@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from tools.types import Mask, Part, Region
 
 if TYPE_CHECKING:
     from agent import InspectionReport
-    from agent.report.model import SentenceOut
+    from agent.report.model import Finding, SentenceOut
     from evals.datasets import BenchmarkCase
 SMALLEST = 12
 """Parts of fewer visible pixels are not seen."""
@@ -122,23 +121,6 @@ def mask_iou(one: Mask | None, other: Mask) -> float:
 
 TOUCHES = 0.02
 """A box is about a defect where at least this share of it, or of the defect, is inside the other."""
-_FOUND = re.compile(r"(\d+) of the part '([^']+)' found where")
-_ABSENT = re.compile(r"The part '([^']+)' was not found")
-_LISTED = re.compile(r"(\d+) ([a-z][a-z ]*?)(?:,| and |\.|$)")
-_UNSAID = (
-    "Unsure",
-    "Probably",
-    "Measured, but not sure",
-    "What would settle",
-    "*",
-    "Looked again",
-    "The narrator",
-    "Rules on parts",
-    "These measures",
-    "The measures",
-    "'",
-)
-"""Beginnings of sentences that say nothing about the product that could be false."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,35 +158,35 @@ def judged(report: InspectionReport, truth: Truth) -> Iterator[CheckedSentence]:
 
 
 def _true(sentence: SentenceOut, report: InspectionReport, truth: Truth) -> bool | None:
-    """Whether a sentence is true; None where it is not checkable."""
-    text = sentence.text
-    if text.startswith(("Anomalous,", "Good,")):
-        return text.startswith("Anomalous") == truth.anomalous
-    if text.startswith("As on the good ones"):
-        return _listed(text, truth)
-    if text.startswith(_UNSAID) or "slightly" in text:
+    """Whether a sentence is true; None where it is not checkable, such as an inference or what is only possible."""
+    cited = [e for e in report.evidence if e.id in sentence.cites]
+    if sentence.role == "fine":
+        return _counted(cited, truth)
+    if not sentence.certain:
         return None
-    found, absent = _FOUND.search(text), _ABSENT.search(text)
-    if found is not None and found[2] in truth.counts:
-        return truth.counts[found[2]] == int(found[1])
-    if absent is not None and truth.counts:
-        return truth.counts.get(absent[1], 0) == 0
-    return _placed(sentence, report, truth)
+    if sentence.role == "verdict":
+        return report.verdict.anomalous == truth.anomalous
+    counted = _counted(cited[:1], truth)
+    return counted if counted is not None else _placed(cited, truth)
 
 
-def _listed(text: str, truth: Truth) -> bool | None:
-    """Whether all counts of a list are right; None where it lists none of a known noun."""
-    said = [(int(n), noun) for n, noun in _LISTED.findall(text.split(":", 1)[1]) if noun in truth.counts]
-    return all(truth.counts[noun] == n for n, noun in said) if said else None
+def _counted(cited: Sequence[Finding], truth: Truth) -> bool | None:
+    """Whether all counts are right; None where no part of a known noun is counted."""
+    counts = {
+        e.part: 0 if e.topic == "presence" else e.facts.get("found")
+        for e in cited
+        if e.part in truth.counts and (e.topic == "count" or (e.topic == "presence" and e.status == "broken"))
+    }
+    return all(str(truth.counts[part]) == str(found) for part, found in counts.items() if part) if counts else None
 
 
-def _placed(sentence: SentenceOut, report: InspectionReport, truth: Truth) -> bool | None:
+def _placed(cited: Sequence[Finding], truth: Truth) -> bool:
     """Whether what a sentence blames is, in part, where a defect is; without a place, whether there is a defect."""
     if not truth.anomalous:
         return False
-    boxes = [e.box for e in report.evidence if e.id in sentence.cites and e.box is not None]
+    boxes = [e.box for e in cited if e.box is not None]
     if truth.mask is None or not boxes:
-        return True if truth.anomalous else None
+        return True
     return any(_touches(box, truth.mask) for box in boxes)
 
 

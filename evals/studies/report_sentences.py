@@ -1,8 +1,9 @@
-"""Every sentence that reports on a folder of real photos say, as a list to go through with the photos beside it.
+"""Every sentence that reports on a folder of real photos say, held against labels and masks where there are any.
 
 `python -m evals.studies.report_sentences ROOT --looks 0 --out told.md` inspects the products under ROOT, a folder each,
 and writes for each photo its score and its sentences, and after them each distinct sentence once, numbers, names of
-parts and places left out, with how often it was said. What is true the eye decides: nobody else knows these products.
+parts and places left out, with how often it was said. A sentence that is stated as a fact is false where it contradicts
+the photo's folder, or blames a place that no mask touches; it is marked. What only the eye can tell is not counted.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from agent import InspectionReport, Inspector
+from evals.datasets.base import read_mask
+from evals.run.ground_truth import Truth, judged
 from tools.documents import parse_json
 from tools.errors import InputError
 from tools.files import read_text, write_atomic
-from tools.images import find_images
+from tools.images import find_images, load_sample
 
 REFERENCES = 8
 """Good photos that are compared with, the first by name."""
@@ -119,11 +124,26 @@ def inspected(inspector: Inspector, shown: PhotoFolder) -> Iterator[tuple[Path, 
         yield photo, inspector.inspect(photo, product=product)
 
 
+def truth_of(photo: Path) -> Truth | None:
+    """What the folders of a data set say of a photo; None for a pair, whose defect they do not show."""
+    kind = photo.parent.name
+    if kind in ("good", "normal"):
+        return Truth(False, None, {})
+    if kind == "abnormal":
+        return Truth(True, None, {})
+    if photo.parent.parent.name != "test":
+        return None
+    folder = photo.parent.parent.parent / "ground_truth" / kind
+    masks = find_images(folder) if folder.is_dir() else []
+    found = [path for path in masks if path.stem in (photo.stem, f"{photo.stem}_mask")]
+    return Truth(True, read_mask(found[0], lambda: load_sample(photo))() if found else None, {})
+
+
 def frame(text: str) -> str:
     """A sentence without its numbers, names and places, so that the same words are one sentence.
 
-    >>> frame("'bolt': the part finder counts 1, expected 2; it is not sure of that.")
-    "'...': the part finder counts #, expected #; it is not sure of that."
+    >>> frame("Possibly: a darker spot, lower left, about 12 x 9 px.")
+    'Possibly: a darker spot, PLACE, about # x # px.'
     """
     return _NUMBER.sub("#", _PLACE.sub("PLACE", _QUOTED.sub("'...'", text)))
 
@@ -131,11 +151,45 @@ def frame(text: str) -> str:
 def written(shown: PhotoFolder, reports: Sequence[tuple[Path, InspectionReport]]) -> Iterator[str]:
     """Markdown: a heading and a list for each photo."""
     for photo, report in reports:
-        verdict = report.verdict
+        verdict, truth = report.verdict, truth_of(photo)
+        false = [] if truth is None else [j.text for j in judged(report, truth) if not j.true]
         yield f"**{shown.name}, {photo.parent.name}/{photo.name}.** Score {verdict.score:.2f}."
         yield ""
-        yield from (f"- {sentence.text}" for sentence in report.explanation)
+        yield from (f"- {s.text}{' (false)' if s.text in false else ''}" for s in report.explanation)
         yield ""
+
+
+@dataclass
+class Totals:
+    """Sentences over all photos."""
+
+    said: Counter[str] = field(default_factory=Counter)
+    """By frame."""
+    words: list[int] = field(default_factory=list)
+    """Of each report."""
+    true: int = 0
+    checked: int = 0
+
+    def add(self, photo: Path, report: InspectionReport) -> None:
+        """Counts the sentences of one report."""
+        texts = [sentence.text for sentence in report.explanation]
+        self.said.update(frame(text) for text in texts)
+        self.words.append(sum(len(text.split()) for text in texts))
+        truth = truth_of(photo)
+        checked = [] if truth is None else list(judged(report, truth))
+        self.checked += len(checked)
+        self.true += sum(j.true for j in checked)
+
+    def lines(self) -> Iterator[str]:
+        """Markdown."""
+        share = f", {self.true / self.checked:.3f}" if self.checked else ""
+        yield f"{self.true} of {self.checked} sentences that are stated as facts are true{share}."
+        middle, most = np.percentile(self.words, [50, 95])
+        yield f"A report has {middle:.0f} words in the median, {most:.0f} at the 95th percentile."
+        yield ""
+        yield f"{self.said.total()} sentences on {len(self.words)} photos, {len(self.said)} of them distinct:"
+        yield ""
+        yield from (f"- {count} x {text}" for text, count in self.said.most_common())
 
 
 def main() -> None:
@@ -149,17 +203,16 @@ def main() -> None:
     options = parser.parse_args()
     inspector = Inspector(options.profile, looks=options.looks)
     lines: list[str] = []
-    said, photos = Counter[str](), 0
+    totals = Totals()
     for shown in products(options.root, options.each):
         reports = list(inspected(inspector, shown))
-        photos += len(reports)
         lines += written(shown, reports)
-        said.update(frame(sentence.text) for _, report in reports for sentence in report.explanation)
-    lines += [f"{said.total()} sentences on {photos} photos, {len(said)} of them distinct:", ""]
-    lines += [f"- {count} x {text}" for text, count in said.most_common()]
+        for photo, report in reports:
+            totals.add(photo, report)
+    lines += totals.lines()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(options.out, "\n".join(lines) + "\n")
-    sys.stdout.write(f"{said.total()} sentences, {len(said)} distinct, on {photos} photos: {options.out}\n")
+    sys.stdout.write("\n".join([*list(totals.lines())[:2], str(options.out)]) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,19 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.crops import crop_box, crop_pair
 from looktwice.page.widgets import map_uri, mask_uri, photo_uri, square_uri
 from looktwice.page.words import Words
 from prompts import render
 from tools.drawing import PALETTE
 from tools.mask_encoding import Rle, decode_rle
-from tools.types import Box
 
 if TYPE_CHECKING:
     from agent.report.model import Finding, InspectionReport
 
-CITED = 4
-"""Citations that stand behind a sentence; the others fold away."""
 CROP = 360
 """Side of a close-up, in pixels."""
 
@@ -50,6 +46,8 @@ class Group:
     ids: str
     colour: str
     findings: tuple[Finding, ...]
+    told: str
+    """The sentence that tells of it."""
     score: float
     crop: str | None
     reference: str | None
@@ -74,7 +72,7 @@ def report_html(report: InspectionReport, words: Words) -> str:
         map=map_uri(report.glance.map),
         marks=marks_of(report, groups),
         groups=groups,
-        sentences=[(s.text, s.cites[:CITED], s.cites[CITED:]) for s in report.explanation],
+        sentences=[(s.text, s.cites) for s in report.explanation],
     )
 
 
@@ -89,12 +87,14 @@ def _groups(report: InspectionReport) -> tuple[Group, ...]:
 def _group(report: InspectionReport, number: int, found: tuple[Finding, ...]) -> Group:
     box, crop, reference, name = found[0].box, None, None, None
     if box is not None:
-        pair = crop_pair(report.sample, crop_box(Box(*box), report.sample), report.good)
+        pair = report.beside_reference(found[0])
         crop = square_uri(pair.crop, CROP)
         reference = None if pair.reference is None else square_uri(pair.reference, CROP)
         name = pair.reference_name
     ids = " ".join(f.id for f in found)
-    return Group(ids, _hex(PALETTE[number % len(PALETTE)]), found, max(f.score for f in found), crop, reference, name)
+    told = next((t for f in found if (t := report.told(f)) != f.what), found[0].what)
+    colour = _hex(PALETTE[number % len(PALETTE)])
+    return Group(ids, colour, found, told, max(f.score for f in found), crop, reference, name)
 
 
 def marks_of(report: InspectionReport, groups: Sequence[Group]) -> tuple[Mark, ...]:

@@ -8,7 +8,7 @@ from functools import cache
 from prompts import strings
 from tools.errors import InputError
 
-LANGUAGES = ("en", "zh")
+LANGUAGES = ("en", "zh", "de")
 """Languages with a file in prompts/strings/."""
 
 

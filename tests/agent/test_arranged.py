@@ -50,18 +50,18 @@ def test_a_missing_part_is_named_and_placed_on_the_photo_at_its_own_size():
     assert found.llr > 1
     assert found.kind == "logical"
     assert found.region.box == Box(64, 0, 96, 32)
-    assert say_briefly(found.claim) == "'part B' missing, upper middle"
+    assert say_briefly(found.claim) == "the part B missing, upper middle"
 
 
 @pytest.mark.parametrize(
     ("kind", "most", "words"),
     [
-        ("extra", "", "stands for nothing"),
-        ("differs", "place", "The place of 'part C'"),
-        ("differs", "area", "The size of"),
-        ("differs", "solidity", "The shape of"),
-        ("differs", "chroma contrast", "The colour of"),
-        ("differs", "edge", "The look of"),
+        ("extra", "", "that does not belong"),
+        ("differs", "place", "Out of place, compared with"),
+        ("differs", "area", "Of another size"),
+        ("differs", "solidity", "Of another shape"),
+        ("differs", "chroma contrast", "Of another colour"),
+        ("differs", "edge", "Different from"),
     ],
 )
 def test_each_way_to_misfit_has_its_sentence(kind, most, words):

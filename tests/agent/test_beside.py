@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from langgraph.runtime import Runtime
 from scripted import Toolbox, context, parts, photo
 
 from agent.calibration.maps import MatcherMap
@@ -11,6 +12,7 @@ from agent.evidence.types import SURE
 from agent.graph import build_graph
 from agent.products.learn import learn
 from agent.state import InspectionState, Request
+from agent.steps.conclusion import explain
 from tools.types import Box
 
 SPOT = Box(8, 40, 16, 48)
@@ -42,7 +44,7 @@ def test_parts_laid_out_unlike_the_good_ones_are_a_logical_anomaly_told_with_its
     assert (whole.claim.key, whole.source, whole.region.box) == ("layout_differs", "differ", SPOT)
     assert state.verdict.confidence > SURE
     assert told(state).startswith("Probably anomalous")
-    assert "Measured, but not sure: laid out unlike the good photos, most so lower left" in told(state)
+    assert "Possibly: layout unlike the references, most so lower left." in told(state)
     assert "(inferred)" not in told(state)
     assert "most so lower left" in told(state)
 
@@ -53,7 +55,10 @@ def test_parts_laid_out_as_on_the_good_ones_speak_for_good_and_count_as_a_rule_t
     assert whole.claim.key == "layout_as_expected"
     assert whole.llr < 0
     assert not state.verdict.anomalous
-    assert any("hold by measurement" in s.text and whole.id in s.cites for s in state.explanation)
+    sure = replace(state, verdict=replace(state.verdict, score=0.01, confidence=0.99))
+    said = explain(sure, Runtime(context=context(beside(differs=(-3.0, 0.0)), looks=0)))["explanation"]
+    assert said[1].text == "No defect found; surface and parts match the 3 reference photos."
+    assert whole.id in said[1].cites
 
 
 def test_a_surface_unlike_the_good_ones_is_a_structural_anomaly_where_it_is():
@@ -62,14 +67,14 @@ def test_a_surface_unlike_the_good_ones_is_a_structural_anomaly_where_it_is():
     assert state.verdict.kinds == ("structural",)
     assert not like.verdict.anomalous
     assert (unlike.kind, unlike.source, unlike.region.box) == ("structural", "differ", SPOT)
-    assert "above what the good photos are to one another" in told(state)
+    assert "None of the 3 reference photos shows this." in told(state)
     assert of_layout(state)[0].claim.key == "layout_as_expected"
 
 
 def test_of_one_good_photo_it_is_not_said_what_good_photos_are_to_one_another():
     state = inspect(Toolbox(traced=(-4.0, 4.0), differs=(4.0, 60.0)), references=1)
     assert {"surface_unlike", "layout_differs"} <= {e.claim.key for e in state.evidence}
-    assert "above what good photos usually are to one another" in told(state)
+    assert "reference photos" not in told(state)
     assert "the good photos are to one another" not in told(state)
     assert "1 good photos" not in told(state)
 

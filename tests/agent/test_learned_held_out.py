@@ -1,5 +1,6 @@
 """A product that no embedded model has seen: learned as the documents show it, and judged by what a person edits."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,5 +52,5 @@ def test_one_number_edited_in_its_file_changes_the_verdict_on_a_good_board(inspe
     assert bad.verdict.anomalous
     assert bad.verdict.score > good.verdict.score + 0.3
     said = " ".join(sentence.text for sentence in bad.explanation)
-    assert "counts 3, expected 4" in said
-    assert "counts 3, expected 4" not in " ".join(sentence.text for sentence in good.explanation)
+    assert re.search(r"3 [a-z ]*parts?( \d)?, expected 4|are 3 [a-z ]*parts?( \d)?; there should be 4", said)
+    assert "expected 4" not in " ".join(sentence.text for sentence in good.explanation)

@@ -1,4 +1,4 @@
-"""Sentences are held against the truth: what is asserted can be false, what is told as a reading cannot."""
+"""Sentences are held against the truth: what is stated as a fact can be false, what is only possible cannot."""
 
 from types import SimpleNamespace
 
@@ -14,48 +14,45 @@ GOOD = Truth(False, np.zeros((64, 64), dtype=bool), {"bolt": 2, "nut": 3})
 AT, ELSEWHERE = (8.0, 8.0, 22.0, 22.0), (40.0, 40.0, 50.0, 50.0)
 
 
-def one(text, truth, box=AT):
-    report = SimpleNamespace(
-        explanation=[SimpleNamespace(text=text, cites=("E1",))], evidence=[SimpleNamespace(id="E1", box=box)]
-    )
-    return [j.true for j in judged(report, truth)]
+def evidence(part=None, found=None, topic=None, status="broken", box=AT):
+    return SimpleNamespace(id="E1", part=part, facts={"found": found}, topic=topic, status=status, box=box)
+
+
+PLACE = evidence(topic="patch", status=None)
+BOLTS = evidence("bolt", 1, "count")
+NO_NUT = evidence("nut", topic="presence")
+
+
+def one(role, cited, truth, *, certain=True, anomalous=True):
+    sentence = SimpleNamespace(text="", cites=("E1",), role=role, certain=certain)
+    verdict = SimpleNamespace(anomalous=anomalous)
+    return [j.true for j in judged(SimpleNamespace(explanation=[sentence], evidence=[cited], verdict=verdict), truth)]
 
 
 @pytest.mark.parametrize(
-    ("text", "truth", "holds"),
+    ("role", "cited", "truth", "holds"),
     [
-        ("Anomalous, 0.95 (sure).", BAD, True),
-        ("Anomalous, 0.95 (sure).", GOOD, False),
-        ("Good, anomaly score 0.05 (sure).", BAD, False),
-        ("1 of the part 'bolt' found where 2 belong. Place: centre.", BAD, True),
-        ("1 of the part 'bolt' found where 2 belong. Place: centre.", GOOD, False),
-        ("The part 'nut' was not found.", BAD, False),
-        ("As on the good ones by measurement: 3 nut and bolt in place.", BAD, True),
-        ("As on the good ones by measurement: 2 bolt, 3 nut, and further rules (4).", BAD, False),
-        ("A region of 14 x 14 px, upper left, stands out: 4.0 above the damage tracer's usual.", BAD, True),
-        ("A region of 14 x 14 px, upper left, stands out: 4.0 above the damage tracer's usual.", GOOD, False),
-        ("A part 'part A' is red where the good ones are blue.", GOOD, False),
+        ("verdict", PLACE, BAD, True),
+        ("verdict", PLACE, GOOD, False),
+        ("finding", BOLTS, BAD, True),
+        ("finding", BOLTS, GOOD, False),
+        ("finding", NO_NUT, BAD, False),
+        ("finding", PLACE, BAD, True),
+        ("finding", PLACE, GOOD, False),
+        ("finding", evidence("part A", topic="colour"), GOOD, False),
+        ("fine", evidence("nut", 3, "count", "holds"), BAD, True),
+        ("fine", evidence("bolt", 2, "count", "holds"), BAD, False),
+        ("finding", evidence(topic="patch", box=ELSEWHERE), BAD, False),
     ],
 )
-def test_what_says_something_about_the_product_is_true_or_false(text, truth, holds):
-    assert one(text, truth) == [holds]
+def test_what_says_something_about_the_product_is_true_or_false(role, cited, truth, holds):
+    assert one(role, cited, truth) == [holds]
 
 
-def test_a_place_that_is_not_the_defects_is_false():
-    assert one("A region of 10 x 10 px, centre, stands out: 4.0 above the usual.", BAD, ELSEWHERE) == [False]
+def test_a_good_verdict_on_a_bad_part_is_false():
+    assert one("verdict", PLACE, BAD, anomalous=False) == [False]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Probably anomalous, 0.79.",
-        "Unsure, 0.58: what was measured does not decide between good and anomalous.",
-        "'bolt': the part finder counts 4, expected 2; it is not sure of that.",
-        "Measured, but not sure: no bolt (centre).",
-        "A region of 9 x 9 px, centre, stands out slightly: 1.9 above the usual.",
-        "*Likely cause (inferred):* a part was left out.",
-        "What would settle it: 4 more good photos.",
-    ],
-)
-def test_a_reading_and_an_inference_are_not_counted(text):
-    assert one(text, GOOD) == one(text, BAD) == []
+@pytest.mark.parametrize("role", ["verdict", "finding", "comparison", "limit", "settle", "cause", "advice"])
+def test_what_is_only_possible_and_what_is_inferred_is_not_counted(role):
+    assert one(role, BOLTS, GOOD, certain=False) == one(role, BOLTS, BAD, certain=False) == []

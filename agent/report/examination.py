@@ -1,0 +1,41 @@
+"""Examines the places that a report tells of: bounds them tightly, and measures what they look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.evidence.fusion import WeighedHypothesis
+from agent.products.spec import Product
+from agent.state import Context, Glance
+from tools.describe import DescribedRegion, RegionDescriber
+from tools.types import Sample
+
+
+def examine(
+    found: Sequence[WeighedHypothesis], sample: Sample, product: Product, glance: Glance, context: Context
+) -> dict[str, DescribedRegion]:
+    """What the places of hypotheses look like, by hypothesis; of rules nothing is measured.
+
+    Args:
+        found: the hypotheses that are told.
+        sample: the photo.
+        product: its references are compared with.
+        glance: maps and parts of the first look.
+        context: gives the segmenter and the scale.
+    """
+    places = {
+        w.name: next(e.region for e in w.evidence if e.region is not None)
+        for w in found
+        if any(e.claim.topic == "patch" for e in w.evidence)
+    }
+    if not places:
+        return {}
+    describer = RegionDescriber(product.references)
+    named = {part.label for part in product.spec.parts if part.phrase is not None}
+    parts = [part for part in glance.measured.parts if part.label in named]
+    return {
+        name: describer.describe(
+            sample, region, glance.maps, mm_per_px=context.mm_per_px, parts=parts, segmenter=context.toolbox.segmenter
+        )
+        for name, region in places.items()
+    }
