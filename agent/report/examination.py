@@ -34,8 +34,6 @@ def examine(
     named = {part.label for part in product.spec.parts if part.phrase is not None}
     parts = [part for part in glance.measured.parts if part.label in named]
     return {
-        name: describer.describe(
-            sample, region, glance.maps, mm_per_px=context.mm_per_px, parts=parts, segmenter=context.toolbox.segmenter
-        )
+        name: describer.describe(sample, region, glance.maps, mm_per_px=context.mm_per_px, parts=parts)
         for name, region in places.items()
     }
