@@ -22,8 +22,27 @@ from tools.parts import Explanation, Misfit
 from tools.types import AnomalyMap, Box, Measures, Part, Region, Sample
 
 TYPES: tuple[type, ...] = (
-    Alignment, AnomalyMap, Attribute, Box, Claim, DescribedRegion, Evidence, Explanation, Glance, Hypothesis, Look,
-    MeasuredParts, Measures, Misfit, Option, Part, Region, RegionDescription, Request, Sentence, Verdict,
+    Alignment,
+    AnomalyMap,
+    Attribute,
+    Box,
+    Claim,
+    DescribedRegion,
+    Evidence,
+    Explanation,
+    Glance,
+    Hypothesis,
+    Look,
+    MeasuredParts,
+    Measures,
+    Misfit,
+    Option,
+    Part,
+    Region,
+    RegionDescription,
+    Request,
+    Sentence,
+    Verdict,
 )
 """What a state is made of."""
 DTYPES = ("|b1", "|u1", "<i8", "<f4", "<f8")

@@ -93,9 +93,16 @@ def place(llr=3.0, source="reference"):
 
 def test_a_place_is_described_by_its_look_its_place_on_the_product_and_its_size():
     described = RegionDescription(
-        20.4, 10.0, 3.4, "reference", shape=Attribute("spot", 0.9), brightness=Attribute("much_darker", 0.9),
-        edge=Attribute("sharp", 0.9), position=Attribute("upper_left", 0.9), border=Attribute("rim", 0.8),
-    )  # fmt: skip
+        20.4,
+        10.0,
+        3.4,
+        "reference",
+        shape=Attribute("spot", 0.9),
+        brightness=Attribute("much_darker", 0.9),
+        edge=Attribute("sharp", 0.9),
+        position=Attribute("upper_left", 0.9),
+        border=Attribute("rim", 0.8),
+    )
     examined = {"region 1": DescribedRegion(Region(Box(4, 4, 24, 14), 0.9), described, None, None)}
     said = tell_hypothesis(place(), photo(0), examined, "en", certain=True)
     assert said.text == (
@@ -120,9 +127,12 @@ def test_what_no_reference_shows_is_said_so_only_where_it_is_clear():
 def test_an_explanation_that_is_too_long_loses_what_is_needed_least():
     first, second = (Sentence(f"{word} " * 20, ("E1",), "finding") for word in ("one", "two"))
     sentences = [
-        Sentence("Anomalous (sure).", ("E1",), "verdict", True), first, second,
-        Sentence("fine " * 20, ("E1",), "fine"), Sentence("consequence " * 20, ("E1",), "consequence"),
-    ]  # fmt: skip
+        Sentence("Anomalous (sure).", ("E1",), "verdict", True),
+        first,
+        second,
+        Sentence("fine " * 20, ("E1",), "fine"),
+        Sentence("consequence " * 20, ("E1",), "consequence"),
+    ]
     assert [s.role for s in shortened(sentences, 70)] == ["verdict", "finding", "finding", "fine"]
     assert [s.role for s in shortened(sentences, 50)] == ["verdict", "finding", "finding"]
     assert shortened(sentences, 30) == (sentences[0], first)
