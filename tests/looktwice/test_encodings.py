@@ -40,14 +40,23 @@ def wood(tmp_path):
     return next(e for e in examples() if e.name == "wood").photos[0].read_bytes()
 
 
+def in_a_process(*arguments, encoding):
+    """The command line in a process whose locale has no other characters than ASCII."""
+    result = looktwice(*arguments, LC_ALL="C", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    return result.returncode, result.stdout.decode(encoding), result.stderr.decode(encoding)
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_name_that_is_not_utf_8_gives_whole_reports_and_json(tmp_path, wood, folder):
     inside, out = tmp_path / "in", tmp_path / "out"
     inside.mkdir()
     (inside / RAW).write_bytes(wood)
-    result = looktwice("inspect", inside if folder else inside / RAW, "--out", out, "--json", "--profile", "nano")
-    assert result.returncode in (0, 1), result.stderr
-    (line,) = result.stdout.decode("utf-8").splitlines()
+    call = here if folder else in_a_process
+    status, said, complaints, *_ = call(
+        "inspect", inside if folder else inside / RAW, "--out", out, "--json", "--profile", "nano", encoding="utf-8"
+    )
+    assert status in (0, 1), complaints
+    (line,) = said.splitlines()
     assert json.loads(line)["image"].endswith(shown_name(f"{inside}/{RAW}")[-16:])
     (written,) = out.glob("*/report.json")
     assert json.loads(written.read_bytes().decode("utf-8"))["image"] == json.loads(line)["image"]
@@ -56,19 +65,16 @@ def test_a_name_that_is_not_utf_8_gives_whole_reports_and_json(tmp_path, wood, f
     (written.parent / "report.html").read_bytes().decode("utf-8")
 
 
-def in_a_process(*arguments, encoding):
-    """The command line in a process whose locale has no other characters than ASCII."""
-    result = looktwice(*arguments, LC_ALL="C", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
-    return result.returncode, result.stdout.decode(encoding), result.stderr.decode(encoding)
-
-
-@pytest.mark.parametrize(("encoding", "call"), [("ascii", in_a_process), ("cp1252", here), ("utf-8", here)])
-def test_a_terminal_of_another_encoding_does_not_end_the_run(tmp_path, wood, encoding, call):
+@pytest.mark.parametrize(
+    ("encoding", "call", "ways"),
+    [("ascii", in_a_process, 1), ("ascii", here, 3), ("cp1252", here, 3), ("utf-8", here, 3)],
+)
+def test_a_terminal_of_another_encoding_does_not_end_the_run(tmp_path, wood, encoding, call, ways):
     (tmp_path / "\u00e9\u4e2d.png").write_bytes(wood)
     (tmp_path / RAW).write_text("no photo")
     (tmp_path / "\u4e2d-text.png").write_text("no photo")
     photos = sorted(tmp_path.iterdir())
-    for more in ((), ("--json",), ("--out", tmp_path / "out")):
+    for more in (("--json",), (), ("--out", tmp_path / "out"))[:ways]:
         status, told, complaints = call("inspect", *photos, *more, "--profile", "nano", encoding=encoding)
         assert status == 2, complaints
         assert "Traceback" not in complaints
