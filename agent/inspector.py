@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +48,7 @@ class Inspector:
         debias: bool = True,
         language: str = "en",
         store: Path | str | None = None,
+        mm_per_px: float | None = None,
     ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
 
@@ -65,10 +67,11 @@ class Inspector:
             store: SQLite file that keeps the latest 100 inspections. One that was stopped goes on after its last step
                 when it is called again with the same photo, product and options, also by another process; a finished
                 one is read. Weights, profile and calibration must be the same.
+            mm_per_px: millimetres that a pixel of the photos shows, such as 0.05; sizes are then told in millimetres.
 
         Raises:
-            tools.errors.InputError: prior, false_alarm, looks, policy or language out of range, or the store cannot be
-                used.
+            tools.errors.InputError: prior, false_alarm, looks, policy, language or mm_per_px out of range, or the store
+                cannot be used.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
         from agent.calibration.maps import Calibration
@@ -78,12 +81,7 @@ class Inspector:
         from tools.profiles import resolve_profile
         from tools.toolbox import Toolbox
 
-        if not 0 < prior < 1:
-            raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
-        if false_alarm is not None and not 0 < false_alarm < 1:
-            raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
-        if looks < 0:
-            raise InputError(f"looks is {looks}; give 0 or more second looks.")
+        _check_numbers(prior, false_alarm, looks, mm_per_px)
         if policy not in POLICIES:
             raise InputError(f"the policy is '{policy}'; give one of: {', '.join(POLICIES)}.")
         if language not in languages():
@@ -101,6 +99,7 @@ class Inspector:
             debias,
             language,
             chosen.name,
+            mm_per_px,
         )
         self._graph = build_graph()
         self._made_with = {
@@ -114,6 +113,7 @@ class Inspector:
             "debias": debias,
             "language": language,
             "store": store,
+            "mm_per_px": mm_per_px,
         }
         self._store = None if store is None else self._opened_store(store, chosen)
 
@@ -324,6 +324,18 @@ class Inspector:
             self._report,
         )
         return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
+
+
+def _check_numbers(prior: float, false_alarm: float | None, looks: int, mm_per_px: float | None) -> None:
+    """Refuse options of an inspector that are out of range."""
+    if not 0 < prior < 1:
+        raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
+    if false_alarm is not None and not 0 < false_alarm < 1:
+        raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
+    if mm_per_px is not None and not (math.isfinite(mm_per_px) and mm_per_px > 0):
+        raise InputError(f"mm_per_px is {mm_per_px}; give millimetres for each pixel, such as 0.05.")
+    if looks < 0:
+        raise InputError(f"looks is {looks}; give 0 or more second looks.")
 
 
 def _opened(made_with: dict[str, Any]) -> Inspector:

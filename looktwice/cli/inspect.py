@@ -69,6 +69,9 @@ class DecisionOptions:
         "fixed"
     )
     language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en"
+    mm_per_px: Annotated[
+        float | None, typer.Option(help="Millimetres that a pixel shows, such as 0.05: sizes are told in millimetres.")
+    ] = None
     store: Annotated[
         Path | None,
         typer.Option(help="SQLite file of inspections: one that was stopped resumes, a finished one is read."),
@@ -104,6 +107,7 @@ def inspect(
         policy=policed(decision.policy),
         language=decision.language,
         store=decision.store,
+        mm_per_px=decision.mm_per_px,
     )
     if many and out is not None:
         from looktwice.batch.command import inspect_many

@@ -8,6 +8,7 @@ import pytest
 from langgraph.runtime import Runtime
 from scripted import GOOD, Toolbox, context, parts, photo
 
+from agent import Inspector
 from agent.evidence.claims import Sentence, languages, say, say_verdict, sentence_templates, tell
 from agent.evidence.fusion import WeighedHypothesis
 from agent.evidence.types import Claim, Evidence, Verdict, appended
@@ -16,11 +17,13 @@ from agent.products.spec import PartSpec, Product, ProductSpec
 from agent.report.files import page
 from agent.report.inference import kind_of, story_of
 from agent.report.model import InspectionReport
+from agent.report.regions import region_in_words
 from agent.report.statements import LISTED, borne_out, tell_compared, tell_held, tell_hypothesis
 from agent.state import InspectionState, Request
 from agent.steps.conclusion import explain, shortened
 from prompts import load_yaml
 from tools.describe import Attribute, DescribedRegion, RegionDescription
+from tools.errors import InputError
 from tools.types import Box, Region
 
 NAMED = Product(
@@ -286,3 +289,24 @@ def test_what_is_said_twice_is_said_once_and_cites_both():
     assert len(texts) == len(set(texts))
     (count,) = (s for s in told if "1 bolt" in s.text)
     assert len(count.cites) == 2
+
+
+def test_with_a_scale_sizes_are_told_in_millimetres():
+    described = RegionDescription(
+        40.0, 10.0, 3.4, "reference", length_mm=2.0, width_mm=0.5, shape=Attribute("spot", 0.9)
+    )
+    assert region_in_words(described, "left side") == "A spot, left side, about 2 x 0.5 mm (3 % of the product)."
+    state = InspectionState(
+        **build_graph().invoke(
+            Request(photo(99), references=(photo(0), photo(1))),
+            context=replace(context(Toolbox(distance=8 * GOOD), looks=0), mm_per_px=0.05),
+        )
+    )
+    (found,) = (s.text for s in state.explanation if s.role == "finding")
+    assert " mm" in found and " px" not in found
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
+def test_a_scale_that_is_none_is_refused(scale):
+    with pytest.raises(InputError, match="mm_per_px is"):
+        Inspector("nano", mm_per_px=scale)
