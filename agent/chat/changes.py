@@ -10,7 +10,7 @@ from agent.chat.case import BlindError, Case
 from agent.chat.records import line, worded
 from agent.chat.report_answers import verdict_word
 from agent.chat.understanding import Subject, called, names, plain
-from agent.evidence.claims import Sentence, in_words, say_briefly
+from agent.evidence.claims import Sentence, in_words, renamed, say_briefly
 from agent.evidence.fusion import by_hypothesis
 from agent.evidence.types import Claim, Evidence
 from agent.products.description import read_words
@@ -181,7 +181,9 @@ def remember(case: Case, clause: str) -> ChangeAnswer:
 
 def _differences(before: ProductSpec, after: ProductSpec) -> list[str]:
     """What differs between the rules of two specifications, in a few words each."""
-    old, new = ({rule.name: say_briefly(rule.claim) for rule in spec.rules} for spec in (before, after))
+    old, new = (
+        {rule.name: say_briefly(renamed(rule.claim, spec.called)) for rule in spec.rules} for spec in (before, after)
+    )
     said = [worded("rule_changed", old=old[n], new=told) for n, told in new.items() if n in old and old[n] != told]
     said += [worded("rule_added", new=told) for n, told in new.items() if n not in old]
     return said + [worded("rule_dropped", old=told) for n, told in old.items() if n not in new]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from agent.chat.case import Case
 from agent.chat.records import likely, line, worded
 from agent.chat.understanding import Intent, Subject, called, strongest, where
-from agent.evidence.claims import Sentence, SentenceRole, in_words, say_briefly
+from agent.evidence.claims import Sentence, SentenceRole, in_words, renamed, say_briefly
 from agent.report.model import Finding
 from tools.types import Box
 
@@ -177,14 +177,16 @@ def rules(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """What a good product obeys."""
     del focus
     known = case.product.spec.rules if case.product is not None else ()
-    if not known:
+    if case.product is None or not known:
         return [line("rules_none")]
+    names = case.product.spec.called
     about = [r for r in known if set(r.named) & set(subject.parts)]
     if about:
-        told = "; ".join(say_briefly(r.claim) for r in about[: 2 * SHOWN])
+        told = "; ".join(say_briefly(renamed(r.claim, names)) for r in about[: 2 * SHOWN])
         return [line("rules_part", part=called(case, subject.parts[0]), rules=told)]
     first = sorted(known, key=lambda r: r.kind not in ("count", "presence"))[:SHOWN]
-    return [line("rules_head", count=len(known), rules="; ".join(say_briefly(r.claim) for r in first))]
+    told = "; ".join(say_briefly(renamed(r.claim, names)) for r in first)
+    return [line("rules_head", count=len(known), rules=told)]
 
 
 def no_part(case: Case, asked: str) -> Sentence:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from agent import Inspector, Product
-from agent.evidence.claims import say_briefly
+from agent.evidence.claims import renamed, say_briefly
 from agent.products.revision import changes
 from agent.products.spec import ProductSpec
 from agent.text_limits import DESCRIPTION, NAME, checked_text
@@ -137,7 +137,7 @@ def _summarise(product: Product, target: Path) -> None:
     for rule in spec.rules:
         proof = "told" if rule.origin == "told" else rule.origin
         held = f", held on {rule.support} references" if product.references else ""
-        lines.append(f"  {say_briefly(rule.claim)} ({proof}{held})")
+        lines.append(f"  {say_briefly(renamed(rule.claim, spec.called))} ({proof}{held})")
     _say([*lines, *(f"  note: {note}" for note in product.notes)])
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import api as gradio_api
 
-from agent.evidence.claims import say_briefly
+from agent.evidence.claims import renamed, say_briefly
 from agent.text_limits import QUESTION, checked_text
 from looktwice.page.context import PageContext
 from looktwice.page.security import upload_folder
@@ -129,7 +129,7 @@ class Api:
         with tempfile.TemporaryDirectory() as folder:
             photos = [self._kept(r, Path(folder), f"good-{n}") for n, r in enumerate(self._few(references), start=1)]
             product = self._page.engine.learn(name, photos, normal=normal)
-        rules = [say_briefly(rule.claim) for rule in product.spec.rules]
+        rules = [say_briefly(renamed(rule.claim, product.spec.called)) for rule in product.spec.rules]
         return {"product": product.name, "rules": rules, "references": len(photos), "notes": list(product.notes)}
 
     def _few(self, references: list[str] | None) -> list[str]:
