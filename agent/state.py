@@ -35,8 +35,8 @@ class Budget:
 
     looks: int = 3
     """Second looks at most."""
-    seconds: float = 30.0
-    """No second look starts after so many seconds of inspecting."""
+    seconds: float | None = None
+    """No second look starts once choosing and taking them has cost so many seconds; None sets no limit."""
     decided: float = 4.0
     """A log-odds this far from the threshold is not worth another look."""
 
@@ -134,6 +134,8 @@ class InspectionState(Request):
     evidence: Annotated[list[Evidence], add] = field(default_factory=list)
     looks: Annotated[list[Look], add] = field(default_factory=list)
     hypothesis: Hypothesis | None = None
+    looks_ended: bool = False
+    """Whether a second look was worth its time and the budget of seconds was spent."""
     verdict: Verdict | None = None
     explanation: tuple[Sentence, ...] = ()
     examined: dict[str, DescribedRegion] = field(default_factory=dict)
@@ -163,6 +165,7 @@ class Update(TypedDict, total=False):
     evidence: list[Evidence]
     looks: list[Look]
     hypothesis: Hypothesis | None
+    looks_ended: bool
     verdict: Verdict
     explanation: tuple[Sentence, ...]
     examined: dict[str, DescribedRegion]

@@ -40,7 +40,7 @@ def strongest(evidence: Iterable[Evidence]) -> tuple[str, ...]:
 
 
 Templates = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""By language, then by claim: `short` for lists and details, `long` for the main text."""
+"""By language, then by claim: `short` for lists and details, `long` for the main text, `about` what a rule is on."""
 _ADDED: dict[str, Templates] = {}
 """Sentences by who added them."""
 
@@ -83,6 +83,12 @@ def say(claim: Claim, language: str = "en") -> str:
 def say_briefly(claim: Claim, language: str = "en") -> str:
     """The claim in a few words, for a list of findings; raises like `say`."""
     return sentence_templates(language)[claim.key]["short"].format(**_filling(claim.facts, language))
+
+
+def say_subject(claim: Claim, language: str = "en") -> str:
+    """What the claim of a rule is about, as a noun phrase without an article: "number of bolts"; raises like `say`."""
+    texts = sentence_templates(language)[claim.key]
+    return texts.get("about", texts["short"]).format(**_filling({"found": "", **claim.facts}, language))
 
 
 def _filling(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
@@ -163,8 +169,10 @@ def renamed(claim: Claim, called: Mapping[str, str]) -> Claim:
 
 
 def say_verdict(verdict: Verdict, language: str = "en") -> str:
-    """The verdict: as a fact where it is sure, else as what is probable, or as open with the side that it is on."""
+    """The verdict: as a fact, as probable, or as open with its side; of a good part also that not all was checked."""
     side = ("_anomalous" if verdict.anomalous else "_good") if verdict.told == "unsure" else ""
+    if verdict.word == "good" and verdict.unchecked:
+        side = "_unchecked"
     return tell(f"verdict_{verdict.told}{side}", language=language)
 
 

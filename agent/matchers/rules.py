@@ -27,11 +27,12 @@ class Rules(Matcher):
 
         What a rule says is set against what the most surprising rule of its sort says of good ones (leave-one-out over
         the references), so that many rules do not make a good product look bad. A rule that references proved and that
-        most of them break is one that a person edited: what they say of the others tells nothing of it.
+        most of them break is one that a person edited: what they say of the others tells nothing of it. A rule on parts
+        that the part finder may not know yields no evidence: the report names it as not checked.
         """
         product, measured = match.product, match.glance.measured
         for rule in product.spec.rules:
-            outcome = evaluate(rule, measured)
+            outcome = None if _unknown(rule, measured, product) else evaluate(rule, measured)
             if outcome is None:
                 continue
             short = outcome.missing and missing_place(rule.part, measured, product, match.sample)
@@ -41,11 +42,10 @@ class Rules(Matcher):
             lone = proved and len(product.references) == 1 and not edited
             worth = match.calibration.lone if lone else self.map_in(match.calibration)
             deviation = worth.standardise(outcome.log_odds, () if edited else product.spec.usual(rule))
-            llr = worth.llr(deviation)
             yield Evidence(
                 "logical",
                 outcome.claim,
-                min(llr, 0.0) if _unknown(rule, measured, product) else llr,
+                worth.llr(deviation),
                 self.source,
                 rule.name,
                 part=rule.part,

@@ -78,7 +78,7 @@ def write_spec(spec: ProductSpec, path: Path) -> None:
 
 def in_yaml(spec: ProductSpec) -> str:
     """The text of a product file; what has its default is left out, and reading it gives the same specification."""
-    whole = spec.model_dump(mode="json", exclude_defaults=True, exclude={"rules"})
+    whole = spec.model_dump(mode="json", exclude_defaults=True, exclude={"rules", "unchecked"})
     order = (
         "version",
         "name",
@@ -88,6 +88,7 @@ def in_yaml(spec: ProductSpec) -> str:
         "parts",
         "defects",
         "rules",
+        "unchecked",
         "references",
         "good_scores",
         "named_scores",
@@ -95,8 +96,9 @@ def in_yaml(spec: ProductSpec) -> str:
     whole["version"] = spec.version
     texts = []
     for key in order:
-        if key == "rules" and spec.rules:
-            texts.append("rules:\n" + "".join(_rules(spec.rules)))
+        rules = {"rules": spec.rules, "unchecked": spec.unchecked}.get(key)
+        if rules:
+            texts.append(f"{key}:\n" + "".join(_rules(rules)))
         elif key in whole:
             texts.append(_dumped({key: whole[key]}))
     return "".join(texts)

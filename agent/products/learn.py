@@ -70,10 +70,11 @@ def learn(
     ideas = ideas_on(toolbox, seen.spec, references, told.left)
     left = tuple(clause for clause in told.left if clause not in ideas.read)
     notes = [f"not turned into a rule: '{clause}'" for clause in left]
-    rules, dropped = _rules(seen, told, ideas.rules, measuring)
+    found = _rules(seen, told, ideas.rules, measuring)
     spec = seen.spec.model_copy(update={"references": _paths(references), "unruled": left})
-    spec = _with_rules(spec, rules, seen.measured, measuring)
-    return remember(toolbox, spec, references, seen.measured, (*notes, *ideas.notes, *odd, *dropped), types=seen.types)
+    spec = _with_rules(spec, found, seen.measured, measuring)
+    notes += [*ideas.notes, *odd, *found.notes]
+    return remember(toolbox, spec, references, seen.measured, tuple(notes), types=seen.types)
 
 
 def remember(
@@ -129,13 +130,13 @@ def reproved(product: Product, measuring: Measuring | None = None) -> tuple[Prod
     """The specification with its induced rules learned anew from the references, and notes; told rules stay told.
 
     For references that were added: tolerances, support and the scores of good ones change with them. What was proposed
-    is proved anew, and dropped where they no longer bear it out.
+    is proved anew, and dropped where they no longer bear it out; so is what a person stated and could not be checked.
     """
-    told = Description(rules=tuple(r for r in product.spec.rules if r.origin == "told"))
+    told = Description(rules=(*(r for r in product.spec.rules if r.origin == "told"), *product.spec.unchecked))
     proposed = [r for r in product.spec.rules if r.origin == "proposed"]
     seen = _DiscoveredParts(product.spec, product.parts, product.types)
-    rules, notes = _rules(seen, told, proposed, measuring)
-    return _with_rules(product.spec, rules, product.parts, measuring), notes
+    found = _rules(seen, told, proposed, measuring)
+    return _with_rules(product.spec, found, product.parts, measuring), found.notes
 
 
 def _paths(references: Sequence[Sample]) -> tuple:  # type: ignore[type-arg]
@@ -239,16 +240,25 @@ def _without_odd_one(
     return replace(seen, measured=measured, types=None), rest, (note,)
 
 
+@dataclass(frozen=True)
+class _ValidatedRules:
+    """Rules that photos are judged by, those that a person stated and the references do not bear out, and notes."""
+
+    kept: tuple[Rule, ...]
+    unchecked: tuple[Rule, ...]
+    notes: tuple[str, ...]
+
+
 def _rules(
     seen: _DiscoveredParts, told: Description, proposed: Sequence[Rule], measuring: Measuring | None
-) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+) -> _ValidatedRules:
     """Told and proposed rules that the references bear out, then whatever else they share; notes on what was dropped.
 
     A part of which another number was told than was found is not measured rightly, or not at all: no rule speaks of it.
     """
     labels = {part.label for part in seen.spec.parts} | {ANY}
     blind = [rule for rule in told.rules if seen.measured and not labels.issuperset(rule.named)]
-    kept, notes = kept_told([rule for rule in told.rules if rule not in blind], seen.measured)
+    kept, dropped, notes = kept_told([rule for rule in told.rules if rule not in blind], seen.measured)
     notes = (*notes, *(f"'{rule.name}' was not kept as a rule: no photo shows where that is." for rule in blind))
     if contradiction(kept) is not None:
         raise_contradiction(kept)
@@ -262,7 +272,8 @@ def _rules(
             induced.append(rule)
     borne, more = kept_proposed(proposed, believed, measuring, told=kept, induced=induced, called=seen.spec.called)
     names = {rule.name for rule in borne}
-    return (*kept, *borne, *(rule for rule in induced if rule.name not in names)), (*notes, *more)
+    rules = (*kept, *borne, *(rule for rule in induced if rule.name not in names))
+    return _ValidatedRules(rules, (*dropped, *blind), (*notes, *more))
 
 
 def raise_contradiction(rules: Sequence[Rule]) -> None:
@@ -277,16 +288,17 @@ def raise_contradiction(rules: Sequence[Rule]) -> None:
 
 
 def _with_rules(
-    spec: ProductSpec, rules: tuple[Rule, ...], measured: tuple[MeasuredParts, ...], measuring: Measuring | None
+    spec: ProductSpec, found: _ValidatedRules, measured: tuple[MeasuredParts, ...], measuring: Measuring | None
 ) -> ProductSpec:
     """The specification with its rules, the parts they speak of, and what good ones score by leave-one-out."""
+    rules = found.kept
     named = {label for rule in rules for label in rule.named} - {ANY}
     parts = tuple(p for p in spec.parts if p.label in named)
     told = {r.name for r in rules if r.origin == "told"}
     fixed = tuple(r for r in rules if r.origin != "induced")
-    checked = ProductSpec.model_validate(
-        {**spec.model_dump(), "parts": [p.model_dump() for p in parts], "rules": [r.model_dump() for r in rules]}
-    )
+    listed = {"parts": parts, "rules": rules, "unchecked": found.unchecked}
+    dumped = {key: [item.model_dump() for item in items] for key, items in listed.items()}
+    checked = ProductSpec.model_validate({**spec.model_dump(), **dumped})
     named_too = len({checked.by_words(r) for r in rules}) > 1
 
     def usual(by_words: bool | None) -> tuple[float, ...]:

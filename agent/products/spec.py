@@ -60,6 +60,8 @@ class ProductSpec(BaseModel):
     rules: tuple[Rule, ...] = Field(default=(), max_length=MOST_RULES)
     unruled: tuple[Text, ...] = Field(default=(), max_length=200)
     """What was said of good ones and no rule checks."""
+    unchecked: tuple[Rule, ...] = Field(default=(), max_length=MOST_RULES)
+    """Rules that a person stated and the references do not bear out; reports name them as not checked."""
     references: tuple[Path, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """Photos of good ones, relative to the folder of this file where they lie below it."""
     good_scores: tuple[FiniteFloat, ...] = Field(default=(), max_length=MOST_REFERENCES)

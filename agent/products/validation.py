@@ -21,14 +21,17 @@ TRUSTED = 0.75
 """A told rule must hold on at least this share of the references, or it cannot be measured, or is not so."""
 
 
-def kept_told(rules: Sequence[Rule], references: Sequence[MeasuredParts]) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """The rules that the references bear out, with their support, and a note on each other one.
+def kept_told(
+    rules: Sequence[Rule], references: Sequence[MeasuredParts]
+) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[str, ...]]:
+    """The rules that the references bear out, with their support, the other ones, and a note on each of those.
 
     Without references all are kept: nothing speaks against them yet.
     """
     if not references:
-        return tuple(rules), ()
+        return tuple(rules), (), ()
     kept: list[Rule] = []
+    denied: list[Rule] = []
     notes: list[str] = []
     for rule in rules:
         if isinstance(rule, AskRule):
@@ -38,8 +41,9 @@ def kept_told(rules: Sequence[Rule], references: Sequence[MeasuredParts]) -> tup
         if obey >= TRUSTED * len(references):
             kept.append(settled_on(rule, references).model_copy(update={"support": obey}))
         else:
+            denied.append(rule)
             notes.append(f"'{say_briefly(rule.claim)}' was not kept as a rule: {why_not(rule, references)}.")
-    return tuple(kept), tuple(notes)
+    return tuple(kept), tuple(denied), tuple(notes)
 
 
 def settled_on(rule: Rule, references: Sequence[MeasuredParts]) -> Rule:

@@ -50,6 +50,8 @@ class VerdictOut(_Frozen):
     """The verdict in a word; "unsure" where the evidence is thin, `anomalous` says on which side it is even then."""
     told: Told | None = None
     """The same as the explanation tells it, such as "probably_good"; None in reports of before it was recorded."""
+    unchecked: tuple[str, ...] = ()
+    """What a person stated of good parts and this inspection did not check, such as "number of screws"."""
 
     @classmethod
     def of(cls, verdict: Verdict) -> VerdictOut:
@@ -62,6 +64,7 @@ class VerdictOut(_Frozen):
             threshold=verdict.threshold,
             word=verdict.word,
             told=verdict.told,
+            unchecked=verdict.unchecked,
         )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from agent.evidence.claims import (
     MOST_CITED,
     Sentence,
     in_words,
     place_in_words,
+    renamed,
     say,
     say_briefly,
+    say_subject,
     strongest,
     tell,
     translated,
@@ -20,6 +24,7 @@ from agent.evidence.types import Evidence, Fact, Verdict
 from agent.matchers.registry import matcher_of
 from agent.products.spec import Product
 from agent.report.regions import plain_region_in_words, region_in_words
+from agent.rules import Rule
 from agent.state import Context
 from tools.describe import DescribedRegion
 from tools.types import Sample
@@ -31,7 +36,7 @@ FAR = 2.0
 MOST = 3
 """Findings that are told; the others stand in the evidence."""
 LISTED = 3
-"""So many of the rules that hold are named."""
+"""So many of the rules that hold, and of what was not checked, are named."""
 TOLD_FIRST = ("count", "total", "presence")
 """Topics of claims that come before others."""
 COMPARED = 2
@@ -199,6 +204,58 @@ def holds(evidence: Evidence) -> bool:
     """Whether a rule is kept, as far as was measured."""
     matcher = matcher_of(evidence.source, evidence.hypothesis)
     return evidence.claim.holds and matcher is not None and matcher.checks
+
+
+LONGEST_CLAUSE = 60
+"""Characters of a person's clause that are quoted."""
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """What a person stated of good parts and an inspection did not check."""
+
+    denied: tuple[Rule, ...]
+    """Rules that the references do not bear out."""
+    unmeasured: tuple[Rule, ...]
+    """Rules that this photo gave nothing to measure by."""
+    clauses: tuple[str, ...]
+    """What no rule says, in the person's words."""
+    called: Mapping[str, str]
+    """What people call parts that have another label."""
+
+    @classmethod
+    def of(cls, product: Product, evidence: Sequence[Evidence]) -> Unchecked:
+        """What an inspection of a product that found this evidence left unchecked."""
+        spec = product.spec
+        measured = {item.hypothesis for item in evidence if item.source != "user"}
+        told = tuple(rule for rule in spec.rules if rule.origin == "told" and rule.name not in measured)
+        # What stands in brackets says why there is no rule.
+        clauses = (clause.partition(" (")[0] for clause in spec.unruled)
+        quoted = tuple(textwrap.shorten(clause, LONGEST_CLAUSE, placeholder=" ...") for clause in clauses)
+        return cls(spec.unchecked, told, quoted, spec.called)
+
+    def rules(self, language: str) -> tuple[str, ...]:
+        """What the rules are about, each once."""
+        claims = (renamed(rule.claim, self.called) for rule in (*self.denied, *self.unmeasured))
+        return tuple(dict.fromkeys(say_subject(claim, language) for claim in claims))
+
+    def phrases(self, language: str) -> tuple[str, ...]:
+        """All of it, in a few words each."""
+        return (*self.rules(language), *self.clauses)
+
+
+def tell_unchecked(unchecked: Unchecked, evidence: Sequence[Evidence], language: str) -> Sentence | None:
+    """One sentence on what was not checked; cites what the verdict rests on instead. None where all was checked."""
+    items = [tell("unchecked_rule", {"about": about}, language) for about in unchecked.rules(language)]
+    items += [tell("unchecked_words", {"words": clause}, language) for clause in unchecked.clauses]
+    if not items:
+        return None
+    more = len(items) - LISTED
+    listed = [*items[:LISTED], *([tell("unchecked_more", {"more": more}, language)] if more > 0 else [])]
+    frame = "unchecked"
+    if not unchecked.clauses and not (unchecked.denied and unchecked.unmeasured):
+        frame = "unchecked_on_references" if unchecked.denied else "unchecked_on_photo"
+    return Sentence(tell(frame, {"items": in_words(listed, language)}, language), strongest(evidence)[:1], "limit")
 
 
 ENOUGH = 8

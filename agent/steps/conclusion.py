@@ -18,6 +18,7 @@ from agent.products.spec import Product
 from agent.report.examination import examine
 from agent.report.inference import Inference, kind_of, name_of, story_in_words, story_of, tell_inferred
 from agent.report.statements import (
+    Unchecked,
     holds,
     in_question,
     may_be_stated,
@@ -26,6 +27,7 @@ from agent.report.statements import (
     tell_hypothesis,
     tell_nothing,
     tell_settling,
+    tell_unchecked,
 )
 from agent.state import Context, InspectionState, OutOfOrderError, Update, need_glance, need_product, need_sample
 from tools.describe import DescribedRegion
@@ -51,7 +53,8 @@ def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     kinds = _kinds(state.evidence) if anomalous else ()
     confidence, threshold = score if anomalous else 1 - score, probability(line)
     stated = not anomalous or any(may_be_stated(w, product) for w in by_hypothesis(state.evidence))
-    return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated))
+    unchecked = Unchecked.of(product, state.evidence).phrases(context.language)
+    return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated, unchecked))
 
 
 def _kinds(evidence: list[Evidence]) -> tuple[Kind, ...]:
@@ -73,7 +76,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     named, story = _inferred(state, state.verdict, examined, context)
     evidence = [*state.evidence, *named]
     sentences = _told(state, state.verdict, evidence, examined, context)
-    sentences += _maybe(_limit(evidence, need_product(state), context))
+    sentences += _limits(state, evidence, context)
     leading = _leading(evidence, need_product(state))
     if state.verdict.word == "anomalous" and may_be_stated(leading, need_product(state)):
         sentences += tell_inferred(leading, story, context.language)
@@ -88,7 +91,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
 
 
 def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]:
-    """The sentences without the least needed ones, until at most `limit` words remain.
+    """The sentences without the least needed ones, until at most `limit` words remain beside those on limits.
 
     Args:
         sentences: of a report, in order.
@@ -98,7 +101,7 @@ def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]
     for role in SPARED:
         for sentence in [s for s in reversed(kept) if s.role == role]:
             first = next(s for s in kept if s.role == role)
-            if sum(len(s.text.split()) for s in kept) <= limit:
+            if sum(len(s.text.split()) for s in kept if s.role != "limit") <= limit:
                 return tuple(kept)
             if role != "finding" or sentence is not first:
                 kept.remove(sentence)
@@ -156,6 +159,7 @@ def _told(
     cited = [e for w in found or weighed for e in w.evidence]
     certain = verdict.told in ("good", "anomalous")
     sentences = [Sentence(say_verdict(verdict, language), strongest(cited), "verdict", certain)]
+    sentences += _maybe(tell_unchecked(Unchecked.of(product, state.evidence), evidence, language))
     facts = {w.name for w in found if verdict.told == "anomalous" and may_be_stated(w, product)}
     for hypothesis in sorted(found, key=lambda w: w.name not in facts):
         open_verdict = verdict.word == "unsure"
@@ -179,11 +183,15 @@ def _not_counted(product: Product, context: Context) -> str | None:
     return "single_reference" if is_single(product, context.calibration) else None
 
 
-def _limit(evidence: list[Evidence], product: Product, context: Context) -> Sentence | None:
-    """That parts and layout hardly count on this product; cites what the verdict rests on instead."""
-    frame = _not_counted(product, context)
-    cites = tuple(item.id for item in evidence if item.source == "reference")[:1]
-    return None if frame is None else Sentence(tell(frame, language=context.language), cites, "limit")
+def _limits(state: InspectionState, evidence: list[Evidence], context: Context) -> Iterator[Sentence]:
+    """That parts and layout hardly count on this product, and that time ended the looks; cite what counted instead."""
+    frame, budget = _not_counted(need_product(state), context), context.budget
+    if frame is not None:
+        cites = tuple(item.id for item in evidence if item.source == "reference")[:1]
+        yield Sentence(tell(frame, language=context.language), cites, "limit")
+    if state.looks_ended and budget.seconds is not None:
+        said = tell("looks_ended", {"seconds": f"{budget.seconds:g}"}, context.language)
+        yield Sentence(said, strongest(evidence)[:1], "limit")
 
 
 def _maybe(sentence: Sentence | None) -> Iterator[Sentence]:

@@ -23,15 +23,21 @@ WORTH = 0.01
 """Below this expected change of the verdict's probability a look is not taken, however quick it is."""
 
 
+TIMED = ("suspect", "look_again")
+"""Steps whose seconds the budget counts: learning and the first look are not among them."""
+
+
 def suspect(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """The hypothesis to look at again and how, or none when the verdict is decided or the budget is spent."""
     context, budget = runtime.context, runtime.context.budget
-    spent = len(state.looks) >= budget.looks or sum(state.seconds.values()) > budget.seconds
     product, sample = need_product(state), need_sample(state)
-    if spent or context.policy == "none" or _decided(state.evidence, product, context):
+    if len(state.looks) >= budget.looks or context.policy == "none" or _decided(state.evidence, product, context):
         return Update(hypothesis=None)
     open_ones = list(_hypotheses(state.evidence, state.looks, product, sample, context))
     best = max(open_ones, key=lambda h: h.value, default=None)
+    spent = sum(state.seconds.get(step, 0.0) for step in TIMED)
+    if best is not None and budget.seconds is not None and spent >= budget.seconds:
+        return Update(hypothesis=None, looks_ended=True)
     if best is not None and context.policy == "chosen":
         best = choose(context.toolbox.narrator, best, sample, product.spec.product)
     return Update(hypothesis=best)

@@ -67,6 +67,7 @@ def report_html(report: InspectionReport, words: Words) -> str:
         report=report,
         photo_name=Path(report.image).name,
         state=state_of(report),
+        colour="unsure" if report.verdict.unchecked and state_of(report) == "good" else state_of(report),
         words=words,
         photo=photo_uri(report.sample.image),
         map=map_uri(report.glance.map),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from langgraph.runtime import Runtime
 from scripted import GOOD, SIZE, Toolbox, context, photo
 
 from agent.calibration.maps import LookMap, Looks
@@ -14,6 +15,7 @@ from agent.evidence.types import Hypothesis, Option
 from agent.graph import build_first_look, build_graph, build_loop, run_steps
 from agent.looks import choose
 from agent.state import InspectionState, Request
+from agent.steps.second_look import suspect
 from tools.images import sample_from_array
 from tools.types import Box, Region
 
@@ -125,3 +127,35 @@ def test_a_narrator_that_does_not_know_the_product_is_not_asked_about_it():
     for named, asked in (('["product"]', 1), ('["cable"]', 0), ("[]", 0)):
         toolbox = Toolbox(distance=1.8 * GOOD, named=named)
         assert len(run(toolbox, context(toolbox, looks=1)).looks) == asked
+
+
+def test_no_second_look_is_refused_for_time_unless_a_budget_was_asked_for():
+    toolbox = Toolbox(distance=2.1 * GOOD, says_yes=0.5)
+    free = inspected_after(toolbox, {"glance": 1e6, "propose": 1e6, "look_again": 1e6})
+    assert free["hypothesis"] is not None and not free.get("looks_ended")
+
+
+def test_a_budget_of_seconds_counts_looks_alone_and_the_report_says_that_it_ended_them():
+    toolbox = Toolbox(distance=2.1 * GOOD, says_yes=0.5)
+    assert inspected_after(toolbox, {"glance": 1e6, "propose": 1e6}, seconds=5)["hypothesis"] is not None
+    ended = inspected_after(toolbox, {"look_again": 6.0}, seconds=5)
+    assert ended["hypothesis"] is None and ended["looks_ended"]
+    state = InspectionState(
+        **build_graph().invoke(
+            Request(photo(99), references=tuple(photo(n) for n in range(3))), context=context(toolbox, seconds=0.0)
+        )
+    )
+    assert [s.text for s in state.explanation if s.role == "limit"] == ["Second looks ended after 0 seconds, as asked."]
+
+
+def test_a_decided_verdict_is_not_said_to_have_been_ended_by_time():
+    state = inspected_after(Toolbox(distance=2.1 * GOOD), {"look_again": 6.0}, seconds=5, decided=0.0)
+    assert not state.get("looks_ended")
+
+
+def inspected_after(toolbox, taken, **budget):
+    """What `suspect` decides after a first look, when steps have taken so many seconds."""
+    shared = context(toolbox, **budget)
+    request = Request(photo(99), references=tuple(photo(n) for n in range(3)))
+    state = InspectionState(**build_first_look().invoke(request, context=shared))
+    return suspect(replace(state, seconds=taken), Runtime(context=shared))
