@@ -13,7 +13,7 @@ from agent import InspectionReport, Inspector, Product
 from agent.products.spec import ProductSpec
 from looktwice.batch.manifest import describe_run, product_digest
 from looktwice.batch.observers import Counters, EventLog, Observer, Several, Spans
-from looktwice.batch.records import BatchOptions
+from looktwice.batch.records import BatchOptions, count_in_words
 from looktwice.batch.run import BatchPlan, SignalStop, Tally, run_batch
 from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
 from looktwice.batch.workers import Work
@@ -111,9 +111,9 @@ def _tell(speaker: Speaker, outcome: PhotoOutcome) -> None:
 def _summarise(tally: Tally, out: Path, workers: int) -> None:
     """What was done, and where the time went."""
     total = tally.kinds + tally.before
-    inspected, before = total["good"] + total["anomalous"], sum(tally.before.values())
+    before = sum(tally.before.values())
     _say(
-        f"{inspected} inspected, {total['anomalous']} anomalous, {total['refused']} refused, {total['failed']} failed"
+        f"{count_in_words(total)}, {total['refused']} refused, {total['failed']} failed"
         + (f" ({before} of them before)" if before else "")
         + f"; results in {out}"
     )

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from looktwice.batch.records import kind_of
+from looktwice.batch.records import KINDS, kind_of
 from tools.display_text import display_text
 from tools.errors import InputError
 
@@ -147,7 +147,7 @@ class Counters:
         )
         self._seconds = Counter("looktwice_stage_seconds", "Seconds, by stage.", ["stage"], registry=registry)
         self._pending = Gauge("looktwice_pending", "Photos on their way.", registry=registry)
-        for kind in ("good", "anomalous", "refused", "failed"):
+        for kind in KINDS:
             self._photos.labels(kind)
         try:
             self._server, _ = start_http_server(port, addr=address, registry=registry)

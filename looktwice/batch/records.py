@@ -6,15 +6,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.report.files import replaceable
+from agent.report.model import VerdictOut
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import cut_torn_line
@@ -184,15 +185,52 @@ RESULTS = "results.jsonl"
 FAILURES = "failures.jsonl"
 
 
-Kind = Literal["good", "anomalous", "refused", "failed"]
-"""What a photo was found to be, as far as counting goes."""
+Kind = Literal["good", "unchecked", "unsure", "anomalous", "refused", "failed"]
+"""What a photo was found to be, as far as counting goes; "unchecked" is good, but not fully checked."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def kind_of(status: Status, report: dict[str, Any] | None) -> Kind:
     """What an outcome or line counts as."""
     if status != "inspected" or report is None:
         return "failed" if status == "failed" else "refused"
-    return "anomalous" if report["verdict"]["anomalous"] else "good"
+    return verdict_kind(VerdictOut.model_validate(report["verdict"]))
+
+
+def verdict_kind(verdict: VerdictOut) -> Kind:
+    """What the photo of a verdict counts as."""
+    return "unchecked" if verdict.word == "good" and verdict.unchecked else verdict.word
+
+
+def exit_status(photos: Mapping[Kind, int]) -> int:
+    """Exit status of an inspection of several photos.
+
+    2 where a photo was not inspected; else 1 where one is anomalous, 3 where one is undecided or good but not fully
+    checked, and 0 where all are good.
+
+    Args:
+        photos: how many were found to be what.
+
+    >>> exit_status({"good": 5}), exit_status({"good": 5, "unsure": 1}), exit_status({"anomalous": 1, "unsure": 1})
+    (0, 3, 1)
+    """
+    if photos.get("refused") or photos.get("failed"):
+        return 2
+    if photos.get("anomalous"):
+        return 1
+    return 3 if photos.get("unsure") or photos.get("unchecked") else 0
+
+
+def count_in_words(photos: Mapping[Kind, int]) -> str:
+    """How many photos were inspected, and how many of them were not found good.
+
+    >>> count_in_words({"good": 2, "anomalous": 1, "unsure": 1})
+    '4 inspected, 1 anomalous, 1 undecided or not fully checked'
+    """
+    inspected = sum(photos.get(kind, 0) for kind in ("good", "unchecked", "unsure", "anomalous"))
+    undecided = photos.get("unsure", 0) + photos.get("unchecked", 0)
+    said = f"{inspected} inspected, {photos.get('anomalous', 0)} anomalous"
+    return said + (f", {undecided} undecided or not fully checked" if undecided else "")
 
 
 class Journal:

@@ -29,6 +29,7 @@ from looktwice.batch.records import (
     Names,
     PhotoOutcome,
     ResultLine,
+    exit_status,
     file_digest,
     kind_of,
 )
@@ -124,11 +125,8 @@ class Tally:
 
     @property
     def status(self) -> int:
-        """Exit status: of the signal; else 2 where a photo was not inspected, 1 where one is anomalous, 0."""
-        total = self.kinds + self.before
-        if self.signal_status is not None:
-            return self.signal_status
-        return 2 if total["refused"] + total["failed"] else 1 if total["anomalous"] else 0
+        """Exit status: of the signal, else of all photos."""
+        return exit_status(self.kinds + self.before) if self.signal_status is None else self.signal_status
 
 
 def run_batch(

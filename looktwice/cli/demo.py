@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent import Inspector
+from looktwice.batch.records import Kind, verdict_kind
 from looktwice.cli.options import Device, Profile
 from looktwice.cli.output import Speaker, writable_folder
 from looktwice.examples import examples
@@ -22,13 +24,12 @@ def demo(
     writable_folder(out)
     speaker = Speaker(json=False)
     inspector = Inspector(profile, device=device)
-    inspected = anomalous = 0
+    found: Counter[Kind] = Counter()
     for example in examples():
         product = inspector.learn(example.name, example.references, describe=example.normal, product=example.product)
         for photo in example.photos:
             report = inspector.inspect(photo, product=product)
             report.save(out / f"{example.name}-{photo.stem}")
             speaker.report(report)
-            inspected += 1
-            anomalous += report.verdict.anomalous
-    speaker.summary(inspected, anomalous, 0, out)
+            found[verdict_kind(report.verdict)] += 1
+    speaker.summary(found, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ import typer
 from agent import InspectionReport, Inspector, Product
 from agent.text_limits import DESCRIPTION, QUESTION
 from looktwice.batch.inputs import listed
-from looktwice.batch.records import BatchOptions, Names, shown_name
+from looktwice.batch.records import BatchOptions, Kind, Names, exit_status, shown_name, verdict_kind
 from looktwice.cli.learn import load_product, product_file
 from looktwice.cli.options import FalseAlarm, ModelOptions
 from looktwice.cli.output import Speaker, StepPrinter, given_text, policed, refuse_nested, writable_folder
@@ -86,7 +87,11 @@ def inspect(
     decision: DecisionOptions,
     batch: BatchOptions,
 ) -> None:
-    """Inspect photos: good or not, where, why, how sure. Exit status 0 good, 1 anomalous, 2 wrong input."""
+    """Inspect photos: good or not, where, why, how sure.
+
+    Exit status 0 good, 1 anomalous, 2 wrong input, 3 undecided, or good but not fully checked. Of several photos the
+    most serious counts: 2 before 1 before 3 before 0.
+    """
     asked, out = asked.checked(), output.out
     if batch.asked and output.traced:
         raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")
@@ -134,20 +139,20 @@ def _inspect_each(photos: Sequence[Path], inspector: Inspector, asked: ProductOp
     tracer = StepPrinter(printed=output.trace, file=output.trace_out)
     known = _known(inspector, asked)
     names = Names(set(), output.out)
-    refused = anomalous = 0
+    found: Counter[Kind] = Counter()
     for photo in photos:
         try:
             report = _inspect(inspector, photo, known, asked, tracer.of(photo))
         except InputError as error:
-            refused += 1
+            found["refused"] += 1
             speaker.refuse(error)
             continue
-        anomalous += report.verdict.anomalous
+        found[verdict_kind(report.verdict)] += 1
         speaker.report(report)
         if output.out is not None:
             report.save(output.out / names.fresh(photo))
-    speaker.summary(len(photos) - refused, anomalous, refused, output.out)
-    return 2 if refused else 1 if anomalous else 0
+    speaker.summary(found, output.out)
+    return exit_status(found)
 
 
 def _inspect(

@@ -20,10 +20,10 @@ GOOD, WRONG, FAULT, INTERRUPTED, CLOSED = 0, 2, 70, 130, 141
 def main() -> None:
     """Run the command line and end the process.
 
-    The exit status is 0 for good, 1 for anomalous, 2 for a wrong call or an input that cannot be used, 70 for a fault
-    of the program itself, 130 or 143 when a signal ended it, and 141 when nobody reads its output any more. A fault is
-    told in one sentence; its traceback is kept in a file in the user's cache or temporary folder, and is printed only
-    where neither can be written.
+    The exit status is 0 for good, 1 for anomalous, 2 for a wrong call or an input that cannot be used, 3 for undecided
+    or good but not fully checked, 70 for a fault of the program itself, 130 or 143 when a signal ended it, and 141 when
+    nobody reads its output any more. A fault is told in one sentence; its traceback is kept in a file in the user's
+    cache or temporary folder, and is printed only where neither can be written.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     for stream in (sys.stdout, sys.stderr):

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from rich.markup import escape
 from agent.events import StepEvent
 from agent.state import POLICIES, Policy, Update
 from agent.text_limits import checked_text
+from looktwice.batch.records import Kind, count_in_words
 from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
 from tools.profiles import available_profiles, load_profile, readiness
@@ -45,6 +47,8 @@ class Speaker:
         side = "anomalous" if verdict.anomalous else "good"
         colour = "yellow" if verdict.word == "unsure" else "red" if verdict.anomalous else "green"
         word = f"unsure, on the {side} side" if verdict.word == "unsure" else side
+        if verdict.word == "good" and verdict.unchecked:
+            colour, word = "yellow", "good, but not fully checked"
         kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
         name = display_text(Path(report.image).name)
         self._out.print(
@@ -60,12 +64,13 @@ class Speaker:
         """One input that could not be inspected."""
         self._err.print(f"looktwice: {escape(display_text(str(error)))}")
 
-    def summary(self, inspected: int, anomalous: int, refused: int, out: Path | None) -> None:
-        """The last line of a batch, on standard error."""
-        if inspected + refused < 2 and out is None:
+    def summary(self, photos: Counter[Kind], out: Path | None) -> None:
+        """The last line of several photos, on standard error."""
+        refused = photos["refused"]
+        if photos.total() < 2 and out is None:
             return
-        where = f"; reports in {out}" if out is not None and inspected else ""
-        self._err.print(f"{inspected} inspected, {anomalous} anomalous, {refused} refused{escape(where)}")
+        where = f"; reports in {out}" if out is not None and photos.total() > refused else ""
+        self._err.print(f"{count_in_words(photos)}, {refused} refused{escape(where)}")
 
 
 def _printable(document: str) -> str:

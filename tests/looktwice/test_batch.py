@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,17 @@ from looktwice.batch.benchmark import bench_batch
 from looktwice.batch.inputs import Watch
 from looktwice.batch.manifest import product_digest
 from looktwice.batch.observers import Counters
-from looktwice.batch.records import InspectionJob, Journal, Names, PhotoOutcome, ResultLine
-from looktwice.batch.run import SignalStop
+from looktwice.batch.records import (
+    InspectionJob,
+    Journal,
+    Names,
+    PhotoOutcome,
+    ResultLine,
+    count_in_words,
+    exit_status,
+    kind_of,
+)
+from looktwice.batch.run import SignalStop, Tally
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.workers import keeping_freed_memory
 from tools.errors import InputError
@@ -57,6 +67,20 @@ def test_exit_status_is_one_with_an_anomalous_photo_and_zero_without(folder, tmp
     assert run(batch(folder, tmp_path / "a")).status == 1
     (folder / "deep" / "dark.png").unlink()
     assert run(batch(folder, tmp_path / "b")).status == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [({"word": "unsure"}, "unsure"), ({"word": "good", "unchecked": ["number of screws"]}, "unchecked")],
+)
+def test_exit_status_is_three_where_a_photo_is_undecided_or_not_fully_checked(changes, kind):
+    verdict = {"anomalous": False, "score": 0.4, "confidence": 0.6, "kinds": [], **changes}
+    assert kind_of("inspected", {"verdict": verdict}) == kind
+    assert exit_status({"good": 9, kind: 1}) == 3
+    assert exit_status({kind: 9, "anomalous": 1}) == 1
+    assert exit_status({kind: 1, "anomalous": 1, "failed": 1}) == 2
+    assert Tally(before=Counter({kind: 1})).status == 3
+    assert count_in_words({"good": 9, kind: 1}) == "10 inspected, 0 anomalous, 1 undecided or not fully checked"
 
 
 @pytest.mark.parametrize("workers", [1, 2])

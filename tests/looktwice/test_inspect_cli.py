@@ -112,15 +112,29 @@ def test_two_photos_of_one_name_get_two_reports(example, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "part.png").write_bytes(Path(example.photos[0]).read_bytes())
     result = looktwice("inspect", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "out", "--profile", "nano")
-    assert result.returncode in (0, 1), result.stderr
+    assert result.returncode in (0, 1, 3), result.stderr
     assert len(list((tmp_path / "out").rglob("report.json"))) == 2
+
+
+def test_the_exit_status_says_that_a_stated_rule_was_not_checked(example):
+    called = ["--ref", *example.references, "--normal", "two screws", "--profile", "nano", "--looks", "0"]
+    result = looktwice("inspect", example.photos[0], *called, "--json")
+    verdict = json.loads(result.stdout)["verdict"]
+    assert verdict["unchecked"] == ["number of screws"]
+    assert result.returncode == (1 if verdict["word"] == "anomalous" else 3)
+    told = looktwice("inspect", example.photos[0], *called)
+    assert told.returncode == result.returncode
+    assert (
+        "Not checked: the number of screws, because the models do not find them on the reference photos." in told.stdout
+    )
+    assert "not fully checked" in told.stdout
 
 
 def test_a_reference_of_another_size_is_compared(example, tmp_path):
     large = tmp_path / "large.png"
     Image.open(example.references[0]).resize((400, 300)).save(large)
     result = looktwice("inspect", example.photos[0], "--ref", large, "--json", "--profile", "nano")
-    assert result.returncode in (0, 1), result.stderr
+    assert result.returncode in (0, 1, 3), result.stderr
     assert len(json.loads(result.stdout)["references"]) == 1
 
 

@@ -209,6 +209,21 @@ def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_heigh
     assert [row.state(0.8) for row in rows] == ["good", "refused"]
 
 
+def test_a_batch_shows_unsure_as_unsure_and_says_what_was_not_checked():
+    open_one, partly = _report("x", 0.6), _report("y", 0.1)
+    open_one["verdict"]["word"] = "unsure"
+    partly["verdict"] |= {"word": "good", "unchecked": ["number of screws", "=HYPERLINK(1)"]}
+    rows = [BatchRow("a.png", None, open_one), BatchRow("b.png", None, partly)]
+    lines = list(csv.DictReader(io.StringIO(as_csv(rows, 0.5))))
+    assert [line["verdict"] for line in lines] == ["unsure", "good"]
+    assert [line["unchecked"] for line in lines] == ["", "number of screws; =HYPERLINK(1)"]
+    assert [row.state(0.9) for row in rows] == ["unsure", "good"]
+    table = table_html(rows, WORDS, threshold=0.5, shown="all")
+    assert "is-good" not in table and "is-anomalous" not in table
+    assert "Not fully checked: number of screws" in table
+    assert "b.png" not in table_html(rows, WORDS, threshold=0.5, shown="unsure")
+
+
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 @pytest.mark.parametrize("before", ["", " ", "\n", "\r", "\r\n", "\t", "\u00a0 ", "\u2028"])
 def test_no_cell_of_a_batch_is_a_formula_or_breaks_its_line(before, sign):

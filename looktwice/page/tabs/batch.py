@@ -55,10 +55,17 @@ class BatchRow:
         findings = self.report["findings"] if self.report is not None else []
         return str(findings[0]["what"]) if findings else ""
 
+    @property
+    def unchecked(self) -> str:
+        """What a person stated and was not checked; empty where all was."""
+        return "; ".join(self.report["verdict"].get("unchecked", ())) if self.report is not None else ""
+
     def state(self, threshold: float) -> str:
-        """ "good" or "anomalous" at a threshold, or "refused"."""
-        if self.score is None:
+        """ "unsure" where the verdict is, else "good" or "anomalous" at a threshold; or "refused"."""
+        if self.report is None or self.score is None:
             return "refused"
+        if self.report["verdict"].get("word") == "unsure":
+            return "unsure"
         return "anomalous" if self.score >= threshold else "good"
 
 
@@ -83,7 +90,7 @@ def unique(names: Sequence[str]) -> list[str]:
 def table_html(rows: Sequence[BatchRow], words: Words, *, threshold: float, shown: str, told: str = "") -> str:
     """The rows as a table, every value escaped; `shown` is "all" or a state."""
     states = [row.state(threshold) for row in rows]
-    counts = {state: states.count(state) for state in ("anomalous", "good", "refused")}
+    counts = {state: states.count(state) for state in ("anomalous", "unsure", "good", "refused")}
     kept = [(row, s) for row, s in zip(rows, states, strict=True) if shown in ("all", s)]
     kept.sort(key=lambda pair: -1.0 if pair[0].score is None else -pair[0].score)
     return render("page/batch.html.jinja", rows=kept, counts=counts, words=words, told=told)
@@ -93,7 +100,7 @@ def as_csv(rows: Sequence[BatchRow], threshold: float) -> str:
     """A line a photo; no value is a formula to a spreadsheet, or breaks a line."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("photo", "verdict", "score", "confidence", "kinds", "top_finding", "refused"))
+    writer.writerow(("photo", "verdict", "score", "confidence", "kinds", "top_finding", "refused", "unchecked"))
     for row in rows:
         verdict = row.report["verdict"] if row.report is not None else {}
         cells = (
@@ -104,6 +111,7 @@ def as_csv(rows: Sequence[BatchRow], threshold: float) -> str:
             "+".join(verdict.get("kinds", [])),
             row.finding,
             row.refused,
+            row.unchecked,
         )
         writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells])
     return stream.getvalue()
@@ -254,6 +262,7 @@ class _BatchTab:
             choices = [
                 (words["all"], "all"),
                 (words["only_anomalous"], "anomalous"),
+                (words["unsure"], "unsure"),
                 (words["only_good"], "good"),
                 (words["only_refused"], "refused"),
             ]
