@@ -151,6 +151,8 @@ class AnomalyMap:
     """The matcher's own image score, in the unit of `raw`; None where `image_score` is that."""
     of_worst: float = 1.0
     """By how much the matcher's own image score falls when its worst place does, in [0, 1]."""
+    median_distance: float | None = None
+    """Median distance of the photo's patches from the nearest ones of the references; None where it is not measured."""
 
     @property
     def own_score(self) -> float:

@@ -86,6 +86,23 @@ class MatcherMap(ScoreScale):
         return max(abs(self.llr(FAR)), abs(self.llr(-FAR)))
 
 
+class ProductDistance(BaseModel):
+    """Median distances of patches from the references above which a photo does not show the product."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    least: float = Field(gt=0)
+    """With several references, however alike they are."""
+    factor: float = Field(ge=1)
+    """Of the largest distance of a reference from the others."""
+    alone: float = Field(gt=0)
+    """With a single reference."""
+
+    def limit(self, references: Sequence[float]) -> float:
+        """The limit for references with these median distances from each other; none for a single one."""
+        return max(self.least, self.factor * max(references)) if references else self.alone
+
+
 class ScoreLevels(BaseModel):
     """Scores of reference photos of products on which a model is reliable: those that its calibration was fitted on."""
 
@@ -278,6 +295,8 @@ class Calibration(BaseModel):
     """Of a product without references, where other matchers speak; `fused` where nothing else says so."""
     tracer_levels: ScoreLevels | None = None
     """Of the tracer, by which parts are found and damage is seen; None where nobody has fitted them."""
+    product_distance: ProductDistance | None = None
+    """What photos of something else are told by; None where nobody has fitted it."""
     measuring: Measuring = Measuring()
     """How well parts can be measured with this profile's tools, and how often what looks fixed is not."""
     near: ScoreScale = ScoreScale(spread=0.4)

@@ -45,9 +45,17 @@ def by_hypothesis(evidence: Iterable[Evidence]) -> tuple[WeighedHypothesis, ...]
 
 
 def carrying(evidence: Iterable[Evidence]) -> tuple[WeighedHypothesis, ...]:
-    """The hypotheses that speak for an anomaly: the notable ones, or at least the strongest."""
+    """The hypotheses that speak for an anomaly: the notable ones, or at least the strongest.
+
+    Of a photo that does not show the product nothing else is told.
+    """
     weighed = by_hypothesis(evidence)
-    return tuple(w for w in weighed if w.llr >= NOTABLE) or weighed[:1]
+    return not_product(weighed) or tuple(w for w in weighed if w.llr >= NOTABLE) or weighed[:1]
+
+
+def not_product(weighed: Iterable[WeighedHypothesis]) -> tuple[WeighedHypothesis, ...]:
+    """The hypotheses that say that the photo does not show the product."""
+    return tuple(w for w in weighed if w.evidence[0].claim.topic == "photo" and w.llr >= NOTABLE)
 
 
 def anomaly_llr(evidence: Sequence[Evidence]) -> float:

@@ -33,13 +33,14 @@ Topic = Literal[
     "layout",
     "patch",
     "defect_name",
+    "photo",
 ]
 Aspect = Literal["missing", "extra", "place", "size", "shape", "colour", "turn", "look"]
 Fact = str | int | float
 Action = Literal["zoom", "compare", "ask", "recount"]
 """Ways to look again: turned and mirrored views, beside a good part, a question, parts found again."""
 Word = Literal["good", "unsure", "anomalous"]
-Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous"]
+Told = Literal["good", "probably_good", "unsure", "probably_anomalous", "anomalous", "not_product"]
 _PROBABLY: dict[Literal["good", "anomalous"], Told] = {"good": "probably_good", "anomalous": "probably_anomalous"}
 PROBABLE, SURE = 0.7, 0.95
 """A verdict that is right with less probability than the first is told as "unsure"; from the second on, as a fact."""
@@ -170,6 +171,8 @@ class Verdict:
     """Whether anything that an anomaly rests on may itself be stated as a fact; always of a good part."""
     unchecked: tuple[str, ...] = ()
     """What a person stated of good parts and this inspection did not check, in a few words each: "number of screws"."""
+    not_product: bool = False
+    """Whether the photo does not show the product: it has no content, or is unlike all references."""
 
     @property
     def word(self) -> Word:
@@ -181,6 +184,8 @@ class Verdict:
     @property
     def told(self) -> Told:
         """The verdict as it is told: what is but probable is not stated as a fact."""
+        if self.not_product:
+            return "not_product"
         word = self.word
         sure = self.confidence >= SURE and self.stated
         return word if word == "unsure" or sure else _PROBABLY[word]

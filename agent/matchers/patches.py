@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from agent.calibration.maps import Calibration, log_of_excess
 from agent.evidence.fusion import log_odds
@@ -10,6 +11,18 @@ from agent.matchers.base import PhotoInputs, ReferenceInputs, is_single
 from agent.matchers.places import PlaceMatcher
 from agent.products.spec import MatcherState, Product
 from tools.types import AnomalyMap
+
+
+def reference_bank(references: ReferenceInputs) -> Any:
+    """The memory bank of the references."""
+    return references.once("bank", lambda: references.toolbox.reference_matcher.bank(references.samples))
+
+
+def reference_map(photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:
+    """The photo compared with the memory bank of `ReferencePatches`; None without one."""
+    if state is None:
+        return None
+    return photo.once("reference", lambda: photo.toolbox.reference_matcher.score(photo.sample, state.data))
 
 
 class ReferencePatches(PlaceMatcher):
@@ -21,13 +34,12 @@ class ReferencePatches(PlaceMatcher):
 
     def fit(self, references: ReferenceInputs) -> MatcherState:
         """Keeps the memory bank."""
-        matcher = references.toolbox.reference_matcher
-        bank = matcher.bank(references.samples)
-        return MatcherState(tuple(matcher.leave_one_out(bank)), bank)
+        bank = reference_bank(references)
+        return MatcherState(tuple(references.toolbox.reference_matcher.leave_one_out(bank)), bank)
 
     def score(self, photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:
         """Distances to the memory bank; None without references."""
-        return None if state is None else photo.toolbox.reference_matcher.score(photo.sample, state.data)
+        return reference_map(photo, state)
 
     def standardised_unit(self, score: float, references: Sequence[float]) -> float:
         """Distances are compared as ratios: the logarithm is standardised."""

@@ -14,6 +14,7 @@ from agent.matchers.comparison import LayoutMatcher, Surfaces
 from agent.matchers.damage import Damage
 from agent.matchers.patches import ReferencePatches, TextPatches
 from agent.matchers.places import PlaceMatcher
+from agent.matchers.product import PhotoContent, ProductMatch
 from agent.matchers.questions import Questions
 from agent.matchers.rules import Rules
 from agent.products.spec import Product
@@ -27,6 +28,8 @@ _MATCHERS: list[Matcher] = [
     ArrangementMatcher(),
     LayoutMatcher(),
     Questions(),
+    PhotoContent(),
+    ProductMatch(),
 ]
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from langgraph.runtime import Runtime
 
 from agent.crops import crop_box, crop_pair
-from agent.evidence.claims import MOST_CITED, Sentence, SentenceRole, backed, say_verdict, strongest, tell
-from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, probability
+from agent.evidence.claims import MOST_CITED, Sentence, SentenceRole, backed, say, say_verdict, strongest, tell
+from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, not_product, probability
 from agent.evidence.types import Evidence, Kind, Verdict, appended
 from agent.matchers.base import is_single, tracer_share
 from agent.matchers.questions import familiar_with
@@ -49,12 +49,13 @@ def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     product = need_product(state)
     log_odds, line = context.log_odds(state.evidence, product), context.threshold(product)
     score = probability(log_odds)
-    anomalous = log_odds > line
+    other = bool(not_product(by_hypothesis(state.evidence)))
+    anomalous = log_odds > line or other
     kinds = _kinds(state.evidence) if anomalous else ()
     confidence, threshold = score if anomalous else 1 - score, probability(line)
     stated = not anomalous or any(may_be_stated(w, product) for w in by_hypothesis(state.evidence))
     unchecked = Unchecked.of(product, state.evidence).phrases(context.language)
-    return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated, unchecked))
+    return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated, unchecked, other))
 
 
 def _kinds(evidence: list[Evidence]) -> tuple[Kind, ...]:
@@ -71,6 +72,10 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if state.verdict is None:
         raise OutOfOrderError("`explain` needs `judge` to have run")
     context = runtime.context
+    if state.verdict.not_product:
+        return Update(
+            explanation=tuple(_tell_not_product(state.evidence, context.language)), **_answered(state, context)
+        )
     told = in_question(state.evidence, state.verdict) if state.verdict.word != "good" else ()
     examined = examine(told, need_sample(state), need_product(state), need_glance(state), context)
     named, story = _inferred(state, state.verdict, examined, context)
@@ -83,11 +88,23 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     elif state.verdict.word != "good":
         sentences.append(tell_settling(told, need_product(state), need_sample(state), context))
     limit = LONGEST_GOOD if state.verdict.word == "good" else LONGEST
-    update = Update(explanation=shortened(backed(_once(sentences), evidence), limit), evidence=named, examined=examined)
-    if state.question and state.answer is None:
-        turns = [Turn("user", state.question, images=1)]
-        update["answer"] = context.toolbox.narrator.answer([need_sample(state).image], turns)
-    return update
+    told_in_full = shortened(backed(_once(sentences), evidence), limit)
+    return Update(explanation=told_in_full, evidence=named, examined=examined, **_answered(state, context))
+
+
+def _answered(state: InspectionState, context: Context) -> Update:
+    """The narrator's answer to a question that is open."""
+    if not state.question or state.answer is not None:
+        return Update()
+    turns = [Turn("user", state.question, images=1)]
+    return Update(answer=context.toolbox.narrator.answer([need_sample(state).image], turns))
+
+
+def _tell_not_product(evidence: list[Evidence], language: str) -> Iterator[Sentence]:
+    """That the photo does not show the product, and why."""
+    found = [w.evidence[0] for w in not_product(by_hypothesis(evidence))]
+    yield Sentence(tell("verdict_not_product", language=language), strongest(found), "verdict", certain=True)
+    yield from (Sentence(say(item.claim, language), (item.id,), "finding", certain=True) for item in found)
 
 
 def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]:

@@ -50,6 +50,8 @@ class Speaker:
         if verdict.word == "good" and verdict.unchecked:
             colour, word = "yellow", "good, but not fully checked"
         kinds = f" ({' + '.join(verdict.kinds)})" if verdict.kinds else ""
+        if verdict.told == "not_product":
+            word, kinds = "not this product", ""
         name = display_text(Path(report.image).name)
         self._out.print(
             f"[bold]{escape(name)}[/]: [{colour}]{word}{kinds}[/], score {verdict.score:.3f}, "

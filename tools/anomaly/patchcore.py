@@ -51,6 +51,9 @@ class ReferenceMatcher(Protocol):
     def leave_one_out(self, bank: Any) -> list[float]:
         """Score of each reference against the others."""
 
+    def median_distances(self, bank: Any) -> list[float]:
+        """Median distance of each reference's patches from those of the others; empty where it is not measured."""
+
 
 @dataclass(frozen=True)
 class MemoryOptions:
@@ -183,6 +186,11 @@ class PatchMemory:
         Of a single reference: the largest score of its copies against it, as one number.
         """
         return list(bank.left_out)
+
+    def median_distances(self, bank: Bank) -> list[float]:
+        """None: its scores leave a photo's own level out."""
+        del bank
+        return []
 
     def _views(self, images: Sequence[RGB]) -> list[list[RGB]]:
         """Each photo, laid in the ways of the options; of a single one its copies too."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,6 +72,11 @@ class Distances(NamedTuple):
         largest = self.fine.topk(max(1, round(TOP_SHARE * len(self.fine)))).values
         return float(self.coarse.max() + largest.mean())
 
+    @property
+    def median(self) -> float:
+        """The median coarse distance: high where most of a photo is unlike the references."""
+        return float(self.coarse.median())
+
 
 @dataclass(frozen=True, eq=False)
 class TwoScaleBank:
@@ -87,6 +92,8 @@ class TwoScaleBank:
     """Digest of the backbone."""
     left_out: tuple[float, ...] = ()
     """Score of each reference against the others, in the order given; of a single one, `TYPICAL_SCORE`."""
+    medians: tuple[float, ...] = ()
+    """Median distance of each reference from the others, in the order given; empty for a single one."""
 
     @property
     def rotates(self) -> bool:
@@ -142,10 +149,13 @@ class TwoScaleMatcher:
         if len(images) > 1 and _rotation_gain(coarse) >= ROTATION_GAIN:
             coarse, fine = coarse[:, :1].contiguous(), fine[:, :1].contiguous()
         bank = TwoScaleBank(coarse, fine, grid, self._loaded.digest)
-        scores = self._left_out(bank, images)
-        unique = dict(zip(dict.fromkeys(s.digest for s in samples), scores, strict=False))
-        left_out = tuple(unique[s.digest] for s in samples) if len(images) > 1 else tuple(scores)
-        return TwoScaleBank(coarse, fine, grid, self._loaded.digest, left_out)
+        if len(images) == 1:
+            return replace(bank, left_out=(TYPICAL_SCORE,))
+        apart = [bank.without(k).distances(coarse[k, 0], fine[k, 0]) for k in range(len(images))]
+        unique = dict(zip(dict.fromkeys(s.digest for s in samples), apart, strict=True))
+        by_sample = [unique[s.digest] for s in samples]
+        scores, medians = tuple(d.pred_score for d in by_sample), tuple(d.median for d in by_sample)
+        return replace(bank, left_out=scores, medians=medians)
 
     def score(self, sample: Sample, bank: TwoScaleBank) -> AnomalyMap:
         """Compare one photo of any size with a memory bank.
@@ -173,18 +183,15 @@ class TwoScaleMatcher:
         raw, score = large[0], found.pred_score
         values = (large[1] / (large[1] + bank.level**2 / 4)).astype(np.float32)
         pred_score = score / (score + bank.level)
-        return AnomalyMap(values, pred_score, "reference", raw=raw, raw_score=score)
+        return AnomalyMap(values, pred_score, "reference", raw=raw, raw_score=score, median_distance=found.median)
 
     def leave_one_out(self, bank: TwoScaleBank) -> list[float]:
         """Score of each reference against the others; of a single one, `TYPICAL_SCORE`."""
         return list(bank.left_out)
 
-    def _left_out(self, bank: TwoScaleBank, images: Sequence[RGB]) -> list[float]:
-        if len(images) > 1:
-            return [
-                bank.without(k).distances(bank.coarse[k, 0], bank.fine[k, 0]).pred_score for k in range(len(images))
-            ]
-        return [TYPICAL_SCORE]
+    def median_distances(self, bank: TwoScaleBank) -> list[float]:
+        """Median coarse distance of each reference from the others; empty for a single one."""
+        return list(bank.medians)
 
     def _grid(self, image: RGB) -> tuple[int, int]:
         """Rows and columns of the fine map, for photos shaped like this one."""
