@@ -10,11 +10,13 @@ from agent.chat.case import BlindError, Case
 from agent.chat.records import line, worded
 from agent.chat.report_answers import verdict_word
 from agent.chat.understanding import Subject, called, names, plain
-from agent.evidence.claims import Sentence, in_words, renamed, say_briefly
+from agent.evidence.claims import Sentence, in_words, plural, renamed, say_briefly
 from agent.evidence.fusion import by_hypothesis
 from agent.evidence.types import Claim, Evidence
 from agent.products.description import read_words
+from agent.products.measurement import find_parts, trusted
 from agent.products.spec import PartSpec, ProductSpec
+from agent.products.validation import kept_told
 from agent.rules import ANY, Rule, contradiction
 from agent.rules.base import count_of
 
@@ -167,16 +169,40 @@ def remember(case: Case, clause: str) -> ChangeAnswer:
         return ChangeAnswer((line("remember_contradiction", fault=fault),))
     known = {p.label for p in spec.parts}
     fresh = sorted({label for rule in stated for label in rule.named} - known - {ANY})
-    parts = (*spec.parts, *(PartSpec(label=n, phrase=n, threshold=case.context.calibration.detection) for n in fresh))
+    added = tuple(PartSpec(label=n, phrase=n, threshold=case.context.calibration.detection) for n in fresh)
+    parts = (*spec.parts, *added)
     after = ProductSpec.model_validate(spec.model_copy(update={"rules": rules, "parts": parts}).model_dump())
+    uncounted = _uncounted(case, spec.model_copy(update={"rules": (), "parts": added}), stated)
     differs = _differences(spec, after)
-    if not differs:
-        return ChangeAnswer((line("remember_same"),))
+    if uncounted or not differs:
+        said = (
+            line("remember_uncountable", parts=in_words(map(plural, uncounted))) if uncounted else line("remember_same")
+        )
+        return ChangeAnswer((said,))
     proposed = "; ".join(differs)
     sentences = [line("remember_left", words=left) for left in told.left]
     sentences += [line("remember_unknown", part=label) for label in fresh]
     sentences += _on_references(case, [rule.part for rule in stated if rule.kind == "count"])
     return ChangeAnswer((*sentences, line("remember_ask", changes=proposed)), proposed, after)
+
+
+def _uncounted(case: Case, added: ProductSpec, stated: Sequence[Rule]) -> list[str]:
+    """Parts that were never learned and that the references do not show in the stated number.
+
+    Args:
+        case: its product is meant.
+        added: specification of those parts alone.
+        stated: rules that a person stated.
+    """
+    labels = {part.label for part in added.parts}
+    rules = [rule for rule in stated if rule.kind == "count" and rule.part in labels]
+    if not rules or case.product is None:
+        return []
+    if not case.product.references:
+        return [] if case.context.calibration.measuring.words else [rule.part for rule in rules]
+    photos = case.product.references
+    measured = [trusted(find_parts(case.context.toolbox, photo, added), added) for photo in photos]
+    return [rule.part for rule in kept_told(rules, measured)[1]]
 
 
 def _differences(before: ProductSpec, after: ProductSpec) -> list[str]:

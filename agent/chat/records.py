@@ -38,6 +38,7 @@ UNCITED = frozenset(
         "remember_contradiction",
         "remember_references",
         "remember_unknown",
+        "remember_uncountable",
         "call_ask",
         "call_taken",
         "confirmed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from agent.calibration.maps import Calibration
 from agent.evidence.types import Evidence
@@ -31,8 +32,9 @@ class Rules(Matcher):
         that the part finder may not know yields no evidence: the report names it as not checked.
         """
         product, measured = match.product, match.glance.measured
+        unproved = partial(_unproved, product=product, calibration=match.calibration)
         for rule in product.spec.rules:
-            outcome = None if _unknown(rule, measured, product) else evaluate(rule, measured)
+            outcome = None if unproved(rule) or _unknown(rule, measured, product) else evaluate(rule, measured)
             if outcome is None:
                 continue
             short = outcome.missing and missing_place(rule.part, measured, product, match.sample)
@@ -58,6 +60,11 @@ class Rules(Matcher):
         if any(rule.name == hypothesis and rule.origin == "told" for rule in product.spec.rules):
             return 1.0
         return comparison_share(product, calibration)
+
+
+def _unproved(rule: Rule, product: Product, calibration: Calibration) -> bool:
+    """Whether a rule speaks of parts by words that these models may not know, and no reference shows that they do."""
+    return not calibration.measuring.words and not product.references and product.spec.by_words(rule)
 
 
 def _unknown(rule: Rule, measured: MeasuredParts, product: Product) -> bool:

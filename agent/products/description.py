@@ -27,6 +27,12 @@ _AFTER = (
     r"lies?|is|are|has|have|sits?|stands?|holds?|shows?|joins?|connects?|touch\w*)\b)"
 )
 _COUNTED = re.compile(rf"(?<!for )(?<!than )\b({_NUMBER})\s+((?:{_WORD}\s+){{0,2}}?{_WORD}){_AFTER}", re.IGNORECASE)
+_FILLER = (
+    r"\b(?:please|kindly|thanks?|always|exactly|precisely|only|just|whole|complete|entire|intact|clean|undamaged|unbroken|"
+    r"perfect|good|proper|nice|normal|fresh|sound|flawless|faultless)\b(?!-)"
+)
+_FILLERS = re.compile(rf"{_FILLER}(?:\s*,(?=\s*{_FILLER}))?", re.IGNORECASE)
+"""Words of politeness and quality; they are no part of what a part is called."""
 _IRREGULAR = {"batteries": "battery", "knives": "knife", "leaves": "leaf", "cherries": "cherry", "berries": "berry"}
 _LAYOUT = ("compartment", "row", "column", "side", "half", "cell", "pocket", "corner", "edge", "place", "way", "of")
 """Nouns that say where things are; they are counted in words and are no parts."""
@@ -291,9 +297,11 @@ def counted_parts(sentence: str) -> dict[str, int]:
 
     >>> counted_parts("A box with two bolts, three red nuts and one washer.")
     {'bolt': 2, 'red nut': 3, 'washer': 1}
+    >>> counted_parts("One whole hazelnut please.")
+    {'hazelnut': 1}
     """
     found: dict[str, int] = {}
-    for count, phrase in _COUNTED.findall(sentence):
+    for count, phrase in _COUNTED.findall(_FILLERS.sub(" ", sentence)):
         *adjectives, noun = phrase.lower().split()
         found[" ".join([*adjectives, singular(noun)])] = number(count)
     return found

@@ -227,6 +227,15 @@ def test_a_part_is_called_by_the_name_that_it_was_given(chat):
     assert {r.name: r for r in chat.product.spec.rules}["count of nut"].low == 2
 
 
+def test_a_part_that_the_references_do_not_show_in_the_stated_number_becomes_no_rule():
+    world = World()
+    chat = world.chat()
+    reply = chat.ask("remember: two washers")
+    assert reply.proposal is None and "cannot count washers on the reference photos" in reply.text
+    world.toolbox.usual += parts("washer", 0.9, 0.9)
+    assert "'2 washer'" in chat.ask("remember: two washers").proposal.words
+
+
 def test_words_that_make_no_rule_are_said_back(chat):
     reply = chat.ask("remember: it should feel nice")
     assert reply.proposal is None

@@ -71,6 +71,8 @@ def test_nothing_said_is_nothing_told():
             {"long bolt": 2, "nut": 3, "washer": 2},
         ),
         ("filled to the shoulder", {}),
+        ("one whole hazelnut please", {"hazelnut": 1}),
+        ("always exactly two intact red bolts, and one clean, undamaged washer please", {"red bolt": 2, "washer": 1}),
     ],
 )
 def test_counts_are_read_from_a_sentence(sentence, counts):

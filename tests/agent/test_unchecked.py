@@ -6,6 +6,7 @@ import pytest
 from langgraph.runtime import Runtime
 from scripted import Toolbox, context, parts, photo
 
+from agent.calibration.maps import Calibration
 from agent.evidence.claims import languages
 from agent.graph import build_graph
 from agent.products.files import read_spec
@@ -117,3 +118,16 @@ def test_the_report_and_its_page_name_what_was_not_checked():
     report = InspectionReport.of_state(state, models={}, profile="scripted")
     assert InspectionReport.model_validate_json(report.to_json()).verdict.unchecked == state.verdict.unchecked
     assert "Not fully checked: number of screws; length of the screws" in page(report, report.sample.image)
+
+
+def test_a_stated_count_without_references_is_no_evidence_where_the_models_know_few_words():
+    shared = context(Toolbox(usual=LID), looks=0)
+    product = learn(shared.toolbox, "bag", [], describe="one hazelnut")
+    request = Request(photo(99), product)
+    known = InspectionState(**build_graph().invoke(request, context=shared))
+    measuring = shared.calibration.measuring.model_copy(update={"words": False})
+    few = replace(shared, calibration=shared.calibration.model_copy(update={"measuring": measuring}))
+    state = InspectionState(**build_graph().invoke(request, context=few))
+    assert "rule" in {e.source for e in known.evidence} and "rule" not in {e.source for e in state.evidence}
+    assert state.verdict.unchecked == ("number of hazelnuts",)
+    assert not Calibration.of_profile("nano").measuring.words

@@ -55,6 +55,8 @@ class Measuring(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    words: bool = True
+    """Whether parts are counted by words alone, without a reference photo that shows that the words find them."""
     place: float = Field(default=0.03, gt=0)
     """In units of the root of the product's area."""
     length: float = Field(default=0.05, gt=0)
