@@ -49,6 +49,10 @@ def shown_name(name: str) -> str:
     return f"{stem}~{digest}{suffix}"
 
 
+HEAD = 10_000
+"""Characters at the start of a report in which it names its photo."""
+
+
 class Names:
     """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder.
 
@@ -64,8 +68,12 @@ class Names:
         """
         self._taken, self._out = taken, out
 
-    def fresh(self, photo: Path) -> str:
+    def fresh(self, photo: Path, image: str | None = None) -> str:
         """A name not given before, made of the photo's own.
+
+        Args:
+            photo: its file.
+            image: what its report calls it; a folder with a report on another photo is then passed over.
 
         >>> names = Names(set())
         >>> names.fresh(Path("a/part.png")), names.fresh(Path("b/part.png")), names.fresh(Path("a/...png"))
@@ -74,11 +82,22 @@ class Names:
         stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in photo.stem)
         stem = stem.lstrip(".").encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore").rstrip(". ") or "_"
         name, n = stem, 1
-        while name in self._taken or name in _TAKEN or self._is_foreign(name):
+        while name in self._taken or name in _TAKEN or self._is_foreign(name) or self._is_of_another(name, image):
             n += 1
             name = f"{stem}-{n}"
         self._taken.add(name)
         return name
+
+    def _is_of_another(self, name: str, image: str | None) -> bool:
+        """Whether a report on another photo lies in the folder of that name."""
+        if image is None or self._out is None:
+            return False
+        try:
+            with (self._out / name / "report.json").open(encoding="utf-8", errors="replace") as stream:
+                found = re.search(r'"image": ("(?:[^"\\\\]|\\\\.)*")', stream.read(HEAD))
+            return found is not None and json.loads(found[1]) != image
+        except (OSError, ValueError):
+            return False
 
     def _is_foreign(self, name: str) -> bool:
         """Whether something bears the name that may not be replaced."""

@@ -150,7 +150,7 @@ def _inspect_each(photos: Sequence[Path], inspector: Inspector, asked: ProductOp
         found[verdict_kind(report.verdict)] += 1
         speaker.report(report)
         if output.out is not None:
-            report.save(output.out / names.fresh(photo))
+            report.save(output.out / names.fresh(photo, report.image))
     speaker.summary(found, output.out)
     return exit_status(found)
 

@@ -119,9 +119,18 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
     """
     if target.exists() and not force:
         raise InputError(
-            f"{target}: exists already; learn under another name, add photos to it with --add, or give --force to "
-            f"replace it (the old file is then kept as {target.name}.bak)."
+            f"{target}: exists already, {_contents(target)}, which would be lost; learn under another name, add photos "
+            f"to it with --add, or give --force to replace it (the old file is then kept as {target.name}.bak)."
         )
+
+
+def _contents(target: Path) -> str:
+    """What a product file holds, in a few words."""
+    try:
+        spec = ProductSpec.load(target)
+    except InputError:
+        return "with content that cannot be read as a product"
+    return f"with {len(spec.rules)} rules from {len(spec.references)} references and what was edited in it"
 
 
 def _found(paths: list[Path]) -> list[Path]:

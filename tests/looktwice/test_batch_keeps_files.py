@@ -1,5 +1,6 @@
 """A batch removes nothing that this program did not write, whatever its output folder holds."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_a_folder_is_replaced_only_if_it_is_a_report_and_nothing_else(tmp_path, 
     assert remove_report(folder) is ours
     assert ours or sorted(p.name for p in folder.iterdir()) == sorted(names)
     assert Names(set(), tmp_path).fresh(Path("part.png")) == ("part" if ours else "part-2")
+
+
+def test_a_report_on_another_photo_of_that_name_is_kept(tmp_path):
+    for name in ("hole/000.png", "good/000.png"):
+        folder = Names(set(), tmp_path).fresh(Path(name), name)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "report.json").write_text(json.dumps({"schema": "looktwice/1", "image": name}))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["000", "000-2"]
+    again = [Names(set(), tmp_path).fresh(Path(name), name) for name in ("hole/000.png", "good/000.png")]
+    assert again == ["000", "000-2"]
 
 
 def test_a_report_is_not_saved_over_foreign_files_or_through_links(tmp_path):

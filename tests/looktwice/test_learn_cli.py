@@ -81,6 +81,7 @@ def test_a_product_is_replaced_only_with_force_and_then_kept_as_a_copy(kit):
     again = ("learn", "kit", "--describe", "three nuts", "--profile", "nano")
     refused = looktwice(*again, cwd=folder)
     assert refused.returncode == 2 and "--force" in refused.stderr
+    assert "rules from 0 references" in refused.stderr and "kit.yaml.bak" in refused.stderr
     assert file.read_bytes() == before
     assert looktwice(*again, "--force", cwd=folder).returncode == 0
     assert file.read_bytes() != before
