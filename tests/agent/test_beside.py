@@ -110,7 +110,7 @@ def test_without_references_there_is_nothing_to_lay_a_photo_beside():
 def test_a_profile_without_a_tracer_learns_and_inspects():
     toolbox = Toolbox(differs=(12.0, 12.0))
     product = learn(toolbox, "tray", [photo(0), photo(1)])
-    assert set(product.states) == {"reference", "text"}
+    assert set(product.states) == {"content", "reference", "text"}
     state = inspect(toolbox)
     assert "layout" not in state.glance.scores
     assert {e.source for e in state.evidence} == {"text", "reference"}
