@@ -108,7 +108,7 @@ def _tell_not_product(evidence: list[Evidence], language: str) -> Iterator[Sente
 
 
 def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]:
-    """The sentences without the least needed ones, until at most `limit` words remain beside those on limits.
+    """The sentences without the least needed ones, until at most `limit` words remain.
 
     Args:
         sentences: of a report, in order.
@@ -118,7 +118,7 @@ def shortened(sentences: Sequence[Sentence], limit: int) -> tuple[Sentence, ...]
     for role in SPARED:
         for sentence in [s for s in reversed(kept) if s.role == role]:
             first = next(s for s in kept if s.role == role)
-            if sum(len(s.text.split()) for s in kept if s.role != "limit") <= limit:
+            if sum(len(s.text.split()) for s in kept) <= limit:
                 return tuple(kept)
             if role != "finding" or sentence is not first:
                 kept.remove(sentence)
