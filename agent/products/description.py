@@ -18,6 +18,7 @@ from agent.rules import (
     SameRule,
     Zone,
 )
+from prompts import load_yaml
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _NUMBER = r"(?:\d{1,3}|" + "|".join(_NUMBERS) + r")\b"
@@ -69,6 +70,11 @@ _COLOUR_OF = re.compile(
 )
 
 
+_DENIED = re.compile(r"\b(?:without|no|free (?:of|from))\s+(.+)$", re.IGNORECASE)
+"""What follows says what is not there."""
+_BETWEEN = frozenset({"a", "an", "any", "visible", "other", "or", "and", "nor", "surface", "defect", "damage"})
+
+
 @dataclass(frozen=True)
 class Description:
     """What a description says."""
@@ -109,7 +115,7 @@ def read_words(text: str) -> Description:
     """
     draft = _Draft()
     clauses = [" ".join(c.split()).strip(" ,") for c in _CLAUSE.split(" ".join(text.split()))]
-    clauses = [_plain(c) for c in clauses if c]
+    clauses = [plain for c in clauses if (plain := _plain(_without_denials(c)))]
     counted = [_count(draft, clause) for clause in clauses]
     _merge_lengths(draft)
     for clause, found in zip(clauses, counted, strict=True):
@@ -127,6 +133,25 @@ def _plain(clause: str) -> str:
     """The clause as a plain statement: "should be" is "is"."""
     clause = re.sub(r"\b(?:should|must|shall|has to|have to|needs to)\s+be\b", "is", clause, flags=re.IGNORECASE)
     return re.sub(r"\b(?:should|must|shall|has to|have to|needs to)\s+(?=[a-z])", "", clause, flags=re.IGNORECASE)
+
+
+def _without_denials(clause: str) -> str:
+    """A clause without its words that there is no damage, for which surfaces are checked anyway.
+
+    What is left is empty where it only names the product.
+
+    >>> _without_denials("an even board without scratches, holes or stains"), _without_denials("two bolts, no dents")
+    ('', 'two bolts')
+    >>> _without_denials("a bottle without a cap")
+    'a bottle without a cap'
+    """
+    denied = _DENIED.search(clause)
+    words = () if denied is None else re.findall(r"[a-z]+", denied[1].lower())
+    kinds = {singular(word) for word in words} - _BETWEEN
+    if denied is None or not words or not kinds <= load_yaml("damage").keys():
+        return clause
+    rest = clause[: denied.start()].strip(" ,")
+    return rest if re.search(rf"\b{_NUMBER}", rest, re.IGNORECASE) else ""
 
 
 def _says(draft: _Draft, part: str) -> bool:

@@ -228,7 +228,14 @@ class Unchecked:
         """What an inspection of a product that found this evidence left unchecked."""
         spec = product.spec
         measured = {item.hypothesis for item in evidence if item.source != "user"}
-        told = tuple(rule for rule in spec.rules if rule.origin == "told" and rule.name not in measured)
+        # Of a part that is missing nothing else can be checked, and that it is missing is told.
+        missing = {
+            item.part
+            for item in evidence
+            if item.claim.status == "broken" and (item.claim.topic == "presence" or item.claim.facts.get("found") == 0)
+        }
+        open_rules = (rule for rule in spec.rules if rule.origin == "told" and rule.name not in measured)
+        told = tuple(rule for rule in open_rules if rule.part not in missing)
         # What stands in brackets says why there is no rule.
         clauses = (clause.partition(" (")[0] for clause in spec.unruled)
         quoted = tuple(textwrap.shorten(clause, LONGEST_CLAUSE, placeholder=" ...") for clause in clauses)

@@ -77,3 +77,18 @@ def test_nothing_said_is_nothing_told():
 )
 def test_counts_are_read_from_a_sentence(sentence, counts):
     assert counted_parts(sentence) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "left"),
+    [
+        ("An even wooden board without scratches, holes or stains", {}, ()),
+        ("Two bolts, no dents; it looks even", {"bolt": 2}, ("it looks even",)),
+        ("A bottle without a cap", {}, ("A bottle without a cap",)),
+        ("No visible defects", {}, ()),
+    ],
+)
+def test_that_there_is_no_damage_is_no_rule_and_is_not_left_unchecked(text, counts, left):
+    told = read_words(text)
+    assert {rule.part: rule.low for rule in told.rules} == counts
+    assert told.left == left
