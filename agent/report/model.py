@@ -29,9 +29,6 @@ from tools.describe import DescribedRegion
 from tools.mask_encoding import encode_rle
 from tools.types import Box, Region, Sample
 
-ALIKE = 0.6
-"""Correlation with the aligned reference, about a place, from which on that alignment is shown."""
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -339,10 +336,10 @@ class InspectionReport(_Frozen):
         box = crop_box(Box(*(finding.box or (0.0, 0.0, *self.size))), self.sample)
         pair = crop_pair(self.sample, box, self.good)
         examined = None if self._state is None else self._state.examined.get(finding.hypothesis)
-        if examined is None or examined.alignment is None or examined.alignment.likeness < ALIKE:
+        counterpart = None if examined is None else examined.counterpart(box)
+        if examined is None or examined.reference is None or counterpart is None:
             return pair
-        name = None if examined.reference is None else examined.reference.name
-        return replace(pair, reference=examined.counterpart(box), reference_name=name)
+        return replace(pair, reference=counterpart, reference_name=examined.reference.name)
 
     @property
     def state(self) -> InspectionState | None:

@@ -322,8 +322,7 @@ NOTES = """## Notes
 - Parameters were chosen on rendered photos of another seed and on defects pasted on good photos
   (`evals.fit.pasted_defects`), never on these masks.
 - On those photos the difference to an aligned reference bounds regions no better than the colour of the surroundings,
-  since good products differ from each other. It is not used. The masks of the embedded segmenter did not help either;
-  a segmenter may be passed in.
+  since good products differ from each other. It is not used. The masks of the embedded segmenter did not help either.
 - A description cannot be better than its region: where the strongest region lies elsewhere (crumbs beside a cookie), it
   describes that.
 - An attribute that the true mask leaves open is no contradiction: annotated masks often reach beyond what differs.

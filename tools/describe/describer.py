@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from tools.describe.shape import MeasuredShape, measure_shape
 from tools.errors import InputError
 from tools.parts.pose import find_mask
 from tools.types import RGB, AnomalyMap, Box, Mask, Part, Region, Sample
-
-if TYPE_CHECKING:
-    from tools.parts import Segmenter
 
 ALIKE = 0.6
 """A reference is compared with where its surroundings correlate with the photo's at least so much once aligned."""
@@ -41,8 +37,11 @@ class DescribedRegion:
     """The best matching reference; None likewise."""
 
     def counterpart(self, box: Box) -> RGB | None:
-        """A place of the photo on the best matching reference, turned and scaled as the photo; None without one."""
-        if self.alignment is None or self.reference is None:
+        """A place of the photo on the best matching reference, turned and scaled as the photo.
+
+        None without a reference, and where the two are unlike about the region even when they are aligned.
+        """
+        if self.alignment is None or self.reference is None or self.alignment.likeness < ALIKE:
             return None
         return self.alignment.crop(self.reference, box)
 
@@ -67,7 +66,6 @@ class RegionDescriber:
         *,
         mm_per_px: float | None = None,
         parts: Sequence[Part] = (),
-        segmenter: Segmenter | None = None,
     ) -> DescribedRegion:
         """Bound a region tightly, align the best matching reference with it, and describe it.
 
@@ -77,12 +75,11 @@ class RegionDescriber:
             maps: of all matchers.
             mm_per_px: scale of the photo, where it is known.
             parts: named parts of the photo, with masks.
-            segmenter: adds its masks to the candidates for the region's.
 
         Raises:
             InputError: the region lies outside of the photo, or the scale is not above 0.
         """
-        refined = refine_region(sample, region, maps, self._aligner.usual_notch, segmenter)
+        refined = refine_region(sample, region, maps, self._aligner.usual_notch)
         alignment = self._aligner.align(sample, refined)
         reference = None if alignment is None else self._references[alignment.reference]
         found = describe(sample, refined, reference, alignment, mm_per_px=mm_per_px, parts=parts)

@@ -2,16 +2,15 @@
 
 The maps and the distance of each pixel's colour to the surroundings are brought to one scale and averaged
 geometrically, so that what is high on all of them stays. Seeds where this mean is highest and lowest tell the colours
-of the defect from those around it (as GrabCut does, Rother et al. 2004, by nearest neighbours). Thresholds of the sum,
-and masks of a segmenter where one is given, are candidates; the one that the others agree with most is taken. Notches
-in the product's outline are a candidate of their own, since they show the background and nothing else.
+of the defect from those around it (as GrabCut does, Rother et al. 2004, by nearest neighbours). Thresholds of the sum
+are candidates; the one that the others agree with most is taken. Notches in the product's outline are a candidate of
+their own, since they show the background and nothing else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
@@ -21,10 +20,7 @@ from PIL import Image
 
 from tools.describe.outline import notch_at, product_about
 from tools.parts.masks import Window, box_of, window_of
-from tools.types import AnomalyMap, Box, FloatMap, Mask, Region, Sample
-
-if TYPE_CHECKING:
-    from tools.parts import Segmenter
+from tools.types import AnomalyMap, FloatMap, Mask, Region, Sample
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Thresholds of the candidates, as shares of the largest mean."""
@@ -57,7 +53,6 @@ def refine_region(
     region: Region,
     maps: Sequence[AnomalyMap],
     usual_notch: float = 0.0,
-    segmenter: Segmenter | None = None,
 ) -> Region:
     """Bound a region by what stands out in it.
 
@@ -66,7 +61,6 @@ def refine_region(
         region: a place that stands out on one of the maps.
         maps: of all matchers; those of words are left out, since they are coarse.
         usual_notch: depth of the deepest notch in the outline of any reference, see `tools.describe.notch_depth`.
-        segmenter: adds its masks to the candidates.
 
     Returns:
         The region with a mask and its box; the region as it was where nothing in it is set off.
@@ -88,8 +82,6 @@ def refine_region(
     mean = _mean(lab, inside, near, reach, [_scaled(values, whole, product, window) for values in detailed])
     score = _smoothed(mean + COLOUR * _colour_likeness(lab, mean, reach)) * reach
     candidates = [_highest(score > level, score) for level in LEVELS]
-    if segmenter is not None:
-        candidates += [mask[window] for mask in _segmented(sample, segmenter, candidates, score, window)]
     mask = _most_agreed(candidates)
     if np.count_nonzero(mask) < LEAST_PIXELS:
         return region
@@ -189,22 +181,6 @@ def _highest(mask: Mask, score: FloatMap) -> Mask:
     summits = np.asarray(scipy.ndimage.maximum(score, pieces, range(1, count + 1)))
     kept: Mask = np.isin(pieces, 1 + np.flatnonzero(summits >= PEAK * float(score.max())))
     return kept
-
-
-def _segmented(
-    sample: Sample, segmenter: Segmenter, candidates: Sequence[Mask], score: FloatMap, window: Window
-) -> list[Mask]:
-    """The segmenter's mask of a middle candidate's box with the highest pixel as a point."""
-    middle = candidates[len(LEVELS) // 2]
-    if not middle.any():
-        return []
-    top, left, step = window[0].start, window[1].start, window[0].step
-    row, column = np.unravel_index(int(score.argmax()), score.shape)
-    x0, y0, x1, y1 = (side * step for side in box_of(middle))
-    box = Box(x0 + left, y0 + top, x1 + left, y1 + top)
-    peak = float(column * step + left), float(row * step + top)
-    found = segmenter.segment(segmenter.encode(sample), [box], [peak])
-    return [result.mask for result in found if result.mask.any()]
 
 
 def _most_agreed(candidates: Sequence[Mask]) -> Mask:
