@@ -83,10 +83,7 @@ def test_its_evidence_sentence_and_weight_stand_in_the_report_of_an_inspection()
     assert found.llr > 1
     assert found.what == f"mean colour {deviation:.1f} sd from the references"
     told = [s.text for s in report.explanation if found.id in s.cites and "mean colour" in s.text]
-    assert told[0] in (
-        f"Possibly: {found.what}.",
-        MeanColour.sentences["en"]["mean_colour"]["long"].format(**found.facts),
-    )
+    assert told == [f"Possibly: {found.what}."]
     assert said == [f"平均颜色与参考照片相差 {deviation:.1f} 个标准差。"]
     assert report.verdict.score > without.verdict.score
     assert {e.source for e in report.evidence} - {e.source for e in without.evidence} == {"mean_colour"}
