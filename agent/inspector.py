@@ -61,8 +61,9 @@ class Inspector:
                 is anomalous when that is likelier than not.
             calibration: what each matcher's score is worth; the profile's own maps by default.
             policy: how second looks are chosen: "fixed" takes what is worth most for its time, "chosen" lets the
-                narrator pick from what is worth its time, "none" takes none.
-            debias: whether the narrator's leaning is taken out of its yes and no; off only to measure what that gives.
+                language model pick from what is worth its time, "none" takes none.
+            debias: whether the language model's leaning is taken out of its yes and no; off only to measure what that
+                gives.
             language: of the explanation, such as "en"; `agent.evidence.claims.languages()` lists them.
             store: SQLite file that keeps the latest 100 inspections. One that was stopped goes on after its last step
                 when it is called again with the same photo, product and options, also by another process; a finished
@@ -142,7 +143,7 @@ class Inspector:
             tools.errors.ModelError: a checkpoint is damaged, or of the wrong class.
         """
         tools = self._context.toolbox
-        for tool in ("scorer", "reference_matcher", "grounder", "segmenter", "discoverer", "narrator", "tracer"):
+        for tool in ("scorer", "reference_matcher", "grounder", "segmenter", "discoverer", "vlm", "tracer"):
             getattr(tools, tool)
 
     @property
@@ -323,7 +324,7 @@ class Inspector:
             lambda sample, known: self.inspect(sample, product=known),
             self._report,
         )
-        return Chat(case, lambda: self._context.toolbox.narrator, store=store, thread=thread)
+        return Chat(case, lambda: self._context.toolbox.vlm, store=store, thread=thread)
 
 
 def _check_numbers(prior: float, false_alarm: float | None, looks: int, mm_per_px: float | None) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.toolbox import Toolbox
 
 Policy = Literal["none", "fixed", "chosen"]
-"""No second look; the one worth most; or what the narrator chooses, by likelihood, of those worth their time."""
+"""No second look; the one worth most; or what the language model chooses, by likelihood, of those worth their time."""
 POLICIES: tuple[Policy, ...] = ("none", "fixed", "chosen")
 
 
@@ -55,7 +55,8 @@ class Context:
     policy: Policy = "fixed"
     """How second looks are chosen."""
     debias: bool = True
-    """Whether the narrator's leaning is taken out of its yes and no; only measuring what that is worth turns it off."""
+    """Whether the language model's leaning is taken out of its yes and no; only measuring what that is worth turns it
+    off."""
     language: str = "en"
     """Of the explanation."""
     profile: str = ""
@@ -141,7 +142,7 @@ class InspectionState(Request):
     examined: dict[str, DescribedRegion] = field(default_factory=dict)
     """What the places that the explanation tells of look like, by hypothesis."""
     answer: str | None = None
-    """The narrator's words on the question, or None where nothing was asked."""
+    """The language model's words on the question, or None where nothing was asked."""
     seconds: Annotated[dict[str, float], add_seconds] = field(default_factory=dict)
     models: Annotated[dict[str, dict[str, str]], or_] = field(default_factory=dict)
     """The models that took part, by role, as `Toolbox.describe` tells them."""

@@ -43,7 +43,7 @@ def languages_of(name: str) -> tuple[str, ...]:
 
 
 def questions() -> dict[str, str]:
-    """Questions to the narrator by name; placeholders are in `str.format` braces."""
+    """Questions to the language model by name; placeholders are in `str.format` braces."""
     data: dict[str, str] = load_yaml("questions")
     return data
 

@@ -38,7 +38,7 @@ class Inspector:
 class Respondent:
     """Says what a function of the question says; refuses photos that it cannot read."""
 
-    name = "narrator"
+    name = "vlm"
 
     def __init__(self, says):
         self.says, self.met = says, []

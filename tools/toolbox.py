@@ -9,7 +9,7 @@ from tools import anomaly, models, parts, vlm
 from tools.errors import ModelError
 from tools.parts.descriptors import CROP
 from tools.profiles.catalog import Profile, readiness
-from tools.profiles.specification import FeaturesSpec, NarratorSpec, Proposes, Role
+from tools.profiles.specification import FeaturesSpec, Proposes, Role, VLMSpec
 
 if TYPE_CHECKING:
     from tools.anomaly import PatchMemory, PatchScorer, PhotoTracer, ReferenceMatcher
@@ -100,19 +100,19 @@ class Toolbox:
         return parts.Discoverer(parts.Proposer(self.segmenter, self.tracer), looks, self._part_parameters)
 
     @cached_property
-    def narrator(self) -> LocalVLM:
+    def vlm(self) -> LocalVLM:
         """Answers in words."""
-        spec: NarratorSpec = self._profile.roles.narrator
+        spec: VLMSpec = self._profile.roles.vlm
         if spec.served is not None:
             self._served = vlm.ServerVLM(spec.served, image_size=spec.image_size)
             return self._served
-        loaded = self.model("narrator")
+        loaded = self.model("vlm")
         return vlm.MemoryFallbackVLM(loaded, self._lighter, image_size=spec.image_size, told=self._replaced)
 
     @property
     def proposes(self) -> Proposes:
-        """What the narrator is asked for when a product is learned."""
-        return self._profile.roles.narrator.proposes
+        """What the language model is asked for when a product is learned."""
+        return self._profile.roles.vlm.proposes
 
     @cached_property
     def tracer(self) -> PhotoTracer | None:
@@ -133,7 +133,7 @@ class Toolbox:
             for role, loaded in self._models.items()
         }
         if self._served is not None:
-            described["narrator"] = self._served.describe()
+            described["vlm"] = self._served.describe()
         return described
 
     def model(self, role: Role) -> Loaded:
@@ -145,16 +145,16 @@ class Toolbox:
         if role not in self._models:
             rungs = models.ladder(self._profile.role(role), role, models.resolve_device(self._device))
             self._models[role], left = models.load_lightest_needed(rungs, role)
-            if role == "narrator":
+            if role == "vlm":
                 self._lighter = left
         return self._models[role]
 
     def _replaced(self, loaded: Loaded | None) -> None:
-        """Gives the narrator's model up, or takes the one in its place."""
+        """Gives the language model's model up, or takes the one in its place."""
         if loaded is None:
-            self._models.pop("narrator", None)
+            self._models.pop("vlm", None)
         else:
-            self._models["narrator"] = loaded
+            self._models["vlm"] = loaded
 
 
 def _side(spec: FeaturesSpec) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from agent.evidence.types import Action, Kind
 from agent.rules.induction.sizes import Measuring
@@ -176,20 +176,20 @@ class LookMap(BaseModel):
 
 
 class Leaning(BaseModel):
-    """How a narrator's leaning is taken out of its yes and no, as log-odds of a defect."""
+    """How a language model's leaning is taken out of its yes and no, as log-odds of a defect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     weight: float = Field(default=1.0, ge=0, le=1)
-    """Share that is taken off of what it says where its answer should carry no news: all of it of a narrator of which
-    nothing is known; none where one such answer tells of its own noise alone, and then it is not asked for."""
+    """Share that is taken off of what it says where its answer should carry no news: all of it of a language model of
+    which nothing is known; none where one such answer tells of its own noise alone, and then it is not asked for."""
     alone: float = 0.0
     """What it usually says of an image without content."""
     beside: float = 0.0
     """What it usually says of a good part beside a good part."""
 
     def taken_out(self, said: float, empty: float, *, beside: bool) -> float:
-        """The log-odds without the leaning, at the level that the narrator usually speaks at.
+        """The log-odds without the leaning, at the level that the language model usually speaks at.
 
         >>> Leaning().taken_out(1.5, 1.0, beside=True), Leaning(weight=0.5, beside=1.0).taken_out(1.5, 1.0, beside=True)
         (0.5, 1.5)
@@ -207,14 +207,14 @@ class Looks(BaseModel):
     near: LookMap = LookMap()
     """Standard deviations of the enlarged place above the differences among good ones there."""
     compare: LookMap = LookMap()
-    """The narrator's log-odds of a defect beside a good part, debiased."""
+    """The language model's log-odds of a defect beside a good part, debiased."""
     ask: LookMap = LookMap()
     """The same on the crop alone."""
     recount: LookMap = LookMap()
     """Change of a rule's log-odds of "broken" when the parts are found anew."""
 
-    def without_narrator(self) -> Looks:
-        """The same, with answers of the narrator worth nothing."""
+    def without_vlm(self) -> Looks:
+        """The same, with answers of the language model worth nothing."""
         return self.model_copy(update={"compare": LookMap(), "ask": LookMap()})
 
     def used(self, action: Action, kind: Kind) -> tuple[LookMap, ...]:
@@ -271,7 +271,7 @@ class Fused(BaseModel):
 class Calibration(BaseModel):
     """The maps of all matchers for one profile."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     text: MatcherMap = MatcherMap()
     reference: MatcherMap = MatcherMap()
@@ -285,7 +285,7 @@ class Calibration(BaseModel):
     """Of rules that a single reference gave: how far good ones depart from them it cannot say, so that they are worth
     nothing where no fit says otherwise."""
     parts: MatcherMap = MatcherMap(slope=0.0)
-    narrator: MatcherMap = MatcherMap()
+    vlm: MatcherMap = Field(default=MatcherMap(), validation_alias=AliasChoices("vlm", "narrator"))
     matchers: dict[str, MatcherMap] = Field(default_factory=dict)
     """Of further matchers, by name."""
     leaning: Leaning = Leaning()
@@ -302,7 +302,7 @@ class Calibration(BaseModel):
     near: ScoreScale = ScoreScale(spread=0.4)
     """Of the logarithms of an enlarged place's scores beside the same place on the references."""
     prose: bool = True
-    """Whether the narrator's own sentences on cause, consequence and advice are told, or the usual ones."""
+    """Whether the language model's own sentences on cause, consequence and advice are told, or the usual ones."""
     detection: float = Field(default=0.5, gt=0, lt=1)
     """The grounder's score that is worth one half, for parts that no reference has shown."""
     reference_share: float = Field(default=1.0, gt=0, le=1)

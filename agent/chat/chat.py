@@ -41,7 +41,7 @@ class Chat:
     """Questions about a report, answered from its evidence or by looking again; one question at a time."""
 
     def __init__(
-        self, case: Case, narrator: Callable[[], LocalVLM], *, store: Path | str | None = None, thread: str = "chat"
+        self, case: Case, vlm: Callable[[], LocalVLM], *, store: Path | str | None = None, thread: str = "chat"
     ) -> None:
         """Prefer `Inspector.chat`.
 
@@ -49,7 +49,7 @@ class Chat:
             tools.errors.InputError: the store cannot be used, or the thread is about another photo.
         """
         self._case = case
-        self._context = ChatContext(case, narrator)
+        self._context = ChatContext(case, vlm)
         self.thread = checked_thread(thread)
         self._saver = open_store(store)
         self._graph = build_chat_graph(self._saver)

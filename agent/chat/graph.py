@@ -58,7 +58,7 @@ def understand(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
         pending=state.pending is not None,
         on_topic=on_topic(state.question, case),
         product=product,
-        narrator=runtime.context.narrator,
+        vlm=runtime.context.vlm,
     )
     update = ChatUpdate(tasks=[[t.intent, t.clause] for t in tasks], sentences=[])
     update["intent"] = " ".join(t.intent for t in tasks)
@@ -85,7 +85,7 @@ def look(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
     task, case = _task(state), runtime.context.case
     subject = subject_of(task.clause, case)
     if task.intent == "ask":
-        return _said(state, looks.ask(case, task.clause, runtime.context.narrator))
+        return _said(state, looks.ask(case, task.clause, runtime.context.vlm))
     looked = looks.compare if task.intent == "compare" else looks.zoom
     return _said(state, looked(case, subject, state.focus))
 

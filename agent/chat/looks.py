@@ -1,4 +1,4 @@
-"""Looks again because somebody asked: nearer, beside a good part, or with a question to the narrator."""
+"""Looks again because somebody asked: nearer, beside a good part, or with a question to the vlm."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _apart(a: RGB, b: RGB) -> float:
     return float(np.abs(one - other).mean())
 
 
-def ask(case: Case, clause: str, narrator: Callable[[], LocalVLM]) -> list[Sentence]:
+def ask(case: Case, clause: str, vlm: Callable[[], LocalVLM]) -> list[Sentence]:
     """A free yes/no question, by likelihood, beside what is said of a good photo; the answer weighs nothing.
 
     Only yes or no is read from the model, so that words written on the photo cannot speak through it.
@@ -141,10 +141,10 @@ def ask(case: Case, clause: str, narrator: Callable[[], LocalVLM]) -> list[Sente
         return [line("asked_open")]
     sample, good = case.sample(), case.good()
     turns = [Turn("user", str(load_yaml("chat_menu")["yes_no"]).format(question=clause), images=1)]
-    p = narrator().yes_no([sample.image], turns)
-    usual = narrator().yes_no([good[0].image], turns) if good else 0.5
+    p = vlm().yes_no([sample.image], turns)
+    usual = vlm().yes_no([good[0].image], turns) if good else 0.5
     told = worded("asked_usual", p=f"{usual:.2f}") if good else ""
-    noted = case.note(f"narrator, P(yes) {p:.2f}: {clause.strip()[:120]}", source="narrator")
+    noted = case.note(f"language model, P(yes) {p:.2f}: {clause.strip()[:120]}", source="vlm")
     clear = abs(p - 0.5) >= CLEAR and abs(p - usual if good else p - 0.5) >= CLEAR
     if not clear:
         return [line("asked_undecided", (noted,), p=f"{p:.2f}", usual=told)]

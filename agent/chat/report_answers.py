@@ -155,7 +155,7 @@ def consequence(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sent
 
 
 def kind(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """Structural or logical, and what it was taken for where the narrator was sure."""
+    """Structural or logical, and what it was taken for where the language model was sure."""
     if not case.report.findings:
         best = strongest(case)
         return [line("nothing_found", (best.id,), what=best.what)] if best is not None else [line("kind_none")]

@@ -72,5 +72,5 @@ class ChatContext:
     """What a conversation works with, apart from what it remembers."""
 
     case: Case
-    narrator: Callable[[], LocalVLM]
+    vlm: Callable[[], LocalVLM]
     """Loaded when first needed."""

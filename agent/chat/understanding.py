@@ -49,7 +49,7 @@ Intent = Literal[
 ]
 INTENTS: tuple[Intent, ...] = get_args(Intent)
 CHOSEN = 0.5
-"""The narrator's choice counts from this probability on; below it, it is asked back what was meant."""
+"""The language model's choice counts from this probability on; below it, it is asked back what was meant."""
 WHOLE: tuple[Intent, ...] = ("remember", "ignore", "restore", "same", "compare", "help", "off_topic")
 """Intents of which "and" does not make two."""
 _SEAM = re.compile(r"[?;!]\s+|\.\s+(?=[a-z])|,?\s+and\s+(?=how|what|where|why|which|is|are|zoom|compare|count|show)")
@@ -100,7 +100,7 @@ def by_words(question: str) -> tuple[Intent | None, tuple[Intent, ...]]:
 
 
 def read(
-    question: str, *, pending: bool, on_topic: bool, product: str, narrator: Callable[[], LocalVLM]
+    question: str, *, pending: bool, on_topic: bool, product: str, vlm: Callable[[], LocalVLM]
 ) -> tuple[Task, ...]:
     """What a question wants, in order.
 
@@ -108,8 +108,8 @@ def read(
         question: as the person wrote it; nothing else is ever read for instructions.
         pending: whether a proposal waits for a yes or a no.
         on_topic: whether it names a part, a place or anything else that belongs to the photo.
-        product: noun for the narrator.
-        narrator: asked only where words do not decide.
+        product: noun for the vlm.
+        vlm: asked only where words do not decide.
     """
     answer = _answer(question, pending)
     if answer is not None:
@@ -127,7 +127,7 @@ def read(
         return (Task(hints[0], question),)
     if not on_topic:
         return (Task("off_topic", question),)
-    return (Task(by_narrator(narrator(), question, product, hints), question),)
+    return (Task(by_vlm(vlm(), question, product, hints), question),)
 
 
 def _answer(question: str, pending: bool) -> Intent | None:
@@ -139,11 +139,12 @@ def _answer(question: str, pending: bool) -> Intent | None:
     return None
 
 
-def by_narrator(narrator: LocalVLM, question: str, product: str, hints: Sequence[Intent] = ()) -> Intent:
-    """The narrator's choice from the closed menu by likelihood, its leaning taken out by a question without words.
+def by_vlm(vlm: LocalVLM, question: str, product: str, hints: Sequence[Intent] = ()) -> Intent:
+    """The language model's choice from the closed menu by likelihood, its leaning taken out by a question without
+    words.
 
     Args:
-        narrator: who chooses; no photo is shown, so that nothing written on one can steer the choice.
+        vlm: who chooses; no photo is shown, so that nothing written on one can steer the choice.
         question: as the person wrote it.
         product: noun of the product.
         hints: intents that the words hint at; the menu is these and "off_topic", or all of them without hints.
@@ -152,7 +153,7 @@ def by_narrator(narrator: LocalVLM, question: str, product: str, hints: Sequence
     menu = [name for name in words if name in hints or not hints or name == "off_topic"]
     meanings = {words[name]["meaning"]: cast("Intent", name) for name in menu}
     said, empty = (
-        narrator.choose([], [Turn("user", _asked(k, question, product, [*meanings]))], [*meanings], per_token=True)
+        vlm.choose([], [Turn("user", _asked(k, question, product, [*meanings]))], [*meanings], per_token=True)
         for k in ("question", "empty")
     )
     odds = {meaning: (p := debias(said[meaning], empty[meaning])) / (1 - p) for meaning in meanings}

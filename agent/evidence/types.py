@@ -80,8 +80,8 @@ class Evidence:
     llr: float
     """Calibrated log-likelihood ratio, natural log: above 0 speaks for an anomaly."""
     source: str
-    """The tool it comes from: "text", "reference", "tracer", "differ", "narrator", "rule" or "parts"; or "user", who
-    asked that the hypothesis be ignored, or counted again."""
+    """The tool it comes from: "text", "reference", "tracer", "differ", "language model", "rule" or "parts"; or
+    "user", who asked that the hypothesis be ignored, or counted again."""
     hypothesis: str
     """What it speaks about ("region 1", "count of bolt"); evidence of one hypothesis adds up."""
     part: str | None = None
@@ -107,7 +107,7 @@ class Option:
     value: float
     """Expected change of the verdict's probability per second of compute."""
     p: float | None = None
-    """How likely the narrator was to choose it, its leaning taken out; None where it was not asked."""
+    """How likely the language model was to choose it, its leaning taken out; None where it was not asked."""
 
 
 @dataclass(frozen=True)

@@ -100,11 +100,12 @@ def able(
     )
 
 
-def choose(narrator: LocalVLM, hypothesis: Hypothesis, sample: Sample, product: str) -> Hypothesis:
-    """The hypothesis with the action that the narrator is likeliest to choose, beside what it says of a grey image.
+def choose(vlm: LocalVLM, hypothesis: Hypothesis, sample: Sample, product: str) -> Hypothesis:
+    """The hypothesis with the action that the language model is likeliest to choose, beside what it says of a grey
+    image.
 
     Args:
-        narrator: who chooses; two questions.
+        vlm: who chooses; two questions.
         hypothesis: with the menu of what is possible.
         sample: the photo; the crop of the place is shown.
         product: noun for the question.
@@ -119,7 +120,7 @@ def choose(narrator: LocalVLM, hypothesis: Hypothesis, sample: Sample, product: 
     turns = [Turn("user", question, images=1)]
     crop = np.ascontiguousarray(cut(sample, crop_box(hypothesis.region.box, sample)))
     said, empty = (
-        narrator.choose([image], turns, [words[o.action] for o in options], per_token=True)
+        vlm.choose([image], turns, [words[o.action] for o in options], per_token=True)
         for image in (crop, np.full_like(crop, 128))
     )
     odds = [said[words[o.action]] / max(empty[words[o.action]], 1e-9) for o in options]

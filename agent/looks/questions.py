@@ -48,20 +48,18 @@ Both = tuple[float, float]
 """Log-odds of a defect, as they are said in the plain phrasing and in the opposite one."""
 
 
-def asked(narrator: LocalVLM, pair: CropPair, product: str) -> Both:
+def asked(vlm: LocalVLM, pair: CropPair, product: str) -> Both:
     """Asks of a place whether it has a defect, and whether it is good: beside a good part where the pair has one.
 
     Args:
-        narrator: who is asked; two questions.
+        vlm: who is asked; two questions.
         pair: the place, and the same place on a good part where there is one.
         product: noun for the question.
     """
     shown = [pair.crop] if pair.reference is None else [pair.crop, pair.reference]
     key: Literal["compare", "detect"] = "detect" if pair.reference is None else "compare"
     plain, opposite = (
-        log_odds(
-            narrator.yes_no(shown, [Turn("user", questions()[k].format(product=product), images=len(shown))]), CERTAIN
-        )
+        log_odds(vlm.yes_no(shown, [Turn("user", questions()[k].format(product=product), images=len(shown))]), CERTAIN)
         for k in (key, f"{key}_good")
     )
     return plain, -opposite
@@ -73,22 +71,22 @@ def without_content(pair: CropPair) -> CropPair:
     return replace(pair, crop=np.full_like(pair.crop, GREY), reference=reference)
 
 
-def p_defect(narrator: LocalVLM, pair: CropPair, product: str, leaning: Leaning) -> Answer:
+def p_defect(vlm: LocalVLM, pair: CropPair, product: str, leaning: Leaning) -> Answer:
     """Asks in two phrasings of opposite polarity, of the place and, if that is worth it, of one that carries no news.
 
     Contextual calibration (Zhao et al. 2021, section 5) with a good part beside a good part in the place of the
     content-free text.
 
     Args:
-        narrator: who is asked; two or four questions.
+        vlm: who is asked; two or four questions.
         pair: the place, and the same place on good parts where there are any.
         product: noun for the question.
-        leaning: how much of what the narrator says of what carries no news is taken off.
+        leaning: how much of what the language model says of what carries no news is taken off.
     """
-    said = sum(asked(narrator, pair, product)) / 2
+    said = sum(asked(vlm, pair, product)) / 2
     if not leaning.weight:
         return Answer(probability(said), probability(said), SAID_ALONE)
-    empty = sum(asked(narrator, pair.beside or without_content(pair), product)) / 2
+    empty = sum(asked(vlm, pair.beside or without_content(pair), product)) / 2
     return Answer(
         probability(said), probability(leaning.taken_out(said, empty, beside=pair.beside is not None)), 2 * SAID_ALONE
     )
@@ -101,7 +99,7 @@ def ask(again: LookInput) -> LookResult:
 
 
 def answered(again: LookInput, pair: CropPair, more: Sequence[Evidence], answer: float) -> LookResult:
-    """The narrator's answer on a place as a look, beside what else the look measured.
+    """The language model's answer on a place as a look, beside what else the look measured.
 
     Args:
         again: what is known.
@@ -113,16 +111,12 @@ def answered(again: LookInput, pair: CropPair, more: Sequence[Evidence], answer:
     which = looks.compare if pair.reference is not None else looks.ask
     found, raw, debiased, calls = list(more), probability(aimed.llr), probability(aimed.llr), 0
     if which.gain > 0:
-        said = p_defect(
-            again.context.toolbox.narrator, pair, again.product.spec.product, again.context.calibration.leaning
-        )
+        said = p_defect(again.context.toolbox.vlm, pair, again.product.spec.product, again.context.calibration.leaning)
         raw, debiased, calls = said.raw, said.debiased, said.calls
         llr = which.llr(log_odds(said.used(again.context.debias)))
         region = Region(aimed.region.box, said.debiased, aimed.region.mask)
         claim = _claim(again, pair, said, llr)
-        found.append(
-            Evidence(aimed.kind, claim, llr, "narrator", aimed.name, part=aimed.part, region=region, look=again.id)
-        )
+        found.append(Evidence(aimed.kind, claim, llr, "vlm", aimed.name, part=aimed.part, region=region, look=again.id))
         answer = answer if more else log_odds(said.used(again.context.debias))
     if not calls:
         debiased = probability(aimed.llr + sum(e.llr for e in found))

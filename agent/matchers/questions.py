@@ -33,10 +33,11 @@ def answer_to(
     sample: Sample,
     measured: MeasuredParts,
     product: Product,
-    narrator: LocalVLM,
+    vlm: LocalVLM,
     worth: MatcherMap,
 ) -> Evidence:
-    """What the narrator says of the photo, against what it says of a good one (of a grey photo where none is known)."""
+    """What the language model says of the photo, against what it says of a good one (of a grey photo where none is
+    known)."""
     region = _region(rule, measured)
     shown = _shown(sample, region)
     good: RGB = np.full_like(shown, 128)
@@ -44,7 +45,7 @@ def answer_to(
         known = product.parts[0] if product.parts else MeasuredParts(())
         good = _shown(product.references[0], _region(rule, known))
     turns = [Turn("user", questions()["ask"].format(question=rule.question), images=1)]
-    said, usual = (narrator.yes_no([image], turns) for image in (shown, good))
+    said, usual = (vlm.yes_no([image], turns) for image in (shown, good))
     # Of a good one the expected answer is right, so that its own answer, not evenness, is what even odds would be.
     sign = -1.0 if rule.expected == "yes" else 1.0
     broken = probability(sign * log_odds(debias(said, usual)))
@@ -58,7 +59,7 @@ def answer_to(
     claim = Claim.check("ask", facts, holds=broken <= 0.5)
     llr = worth.llr(log_odds(broken))
     part = None if rule.part == ANY else rule.part
-    return Evidence("logical", claim, llr, "narrator", rule.name, part=part, region=region)
+    return Evidence("logical", claim, llr, "vlm", rule.name, part=part, region=region)
 
 
 def _region(rule: AskRule, measured: MeasuredParts) -> Region | None:
@@ -74,26 +75,27 @@ def _shown(sample: Sample, region: Region | None) -> RGB:
 class Questions(Matcher):
     """Asks the vision-language model what cannot be measured."""
 
-    name = "narrator"
+    name = "vlm"
     kind = "logical"
 
     def evidence(self, match: MatchInput) -> Iterator[Evidence]:
         """Evidence of the rules that are questions."""
         for rule in match.product.spec.rules:
             if isinstance(rule, AskRule):
-                narrator = match.context.toolbox.narrator
+                vlm = match.context.toolbox.vlm
                 yield answer_to(
-                    rule, match.sample, match.glance.measured, match.product, narrator, self.map_in(match.calibration)
+                    rule, match.sample, match.glance.measured, match.product, vlm, self.map_in(match.calibration)
                 )
 
 
 STRANGE = 0.5
-"""A narrator does not know a product when at least this share of the parts that it lists is nothing that is known."""
+"""A language model does not know a product when at least this share of the parts that it lists is nothing that is
+known."""
 
 
 @dataclass(frozen=True)
 class Familiar:
-    """Whether the narrator knows a product, and what told so."""
+    """Whether the language model knows a product, and what told so."""
 
     known: bool
     strange: tuple[str, ...] = ()
@@ -101,17 +103,17 @@ class Familiar:
 
 
 def familiar_with(context: Context, product: Product, sample: Sample) -> Familiar:
-    """What the narrator's list of parts says of a product; asked once for the same references and words.
+    """What the language model's list of parts says of a product; asked once for the same references and words.
 
     Args:
-        context: holds the narrator, and the cache of what was found out before.
+        context: holds the language model, and the cache of what was found out before.
         product: its words, its named parts and its first reference.
         sample: shown where there is no reference.
     """
     shown = product.references[0] if product.references else sample
 
     def asked() -> Familiar:
-        listed = [part.label for part in proposed_parts(context.toolbox.narrator, [shown], product.spec.product)]
+        listed = [part.label for part in proposed_parts(context.toolbox.vlm, [shown], product.spec.product)]
         labels = " ".join(part.label for part in product.spec.parts)
         told = f"{product.spec.product} {product.spec.normal} {labels}".lower()
         strange = tuple(label for label in listed if label.split()[-1] not in told)
@@ -121,8 +123,8 @@ def familiar_with(context: Context, product: Product, sample: Sample) -> Familia
 
 
 def looks_for(context: Context, product: Product, sample: Sample) -> Looks:
-    """What second looks are worth on a product: the narrator's answers nothing where it does not know it."""
+    """What second looks are worth on a product: the language model's answers nothing where it does not know it."""
     looks = context.calibration.looks
     if looks.compare.gain == looks.ask.gain == 0 or familiar_with(context, product, sample).known:
         return looks
-    return looks.without_narrator()
+    return looks.without_vlm()

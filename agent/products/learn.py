@@ -62,7 +62,7 @@ def learn(
     noun = (product or name.replace("_", " ").replace("-", " ")).lower()
     told = read_words(describe)
     known = {label.split()[-1] for label in told.parts}
-    listed = proposed_parts(toolbox.narrator, references[:2], noun, described=toolbox.proposes == "rules")
+    listed = proposed_parts(toolbox.vlm, references[:2], noun, described=toolbox.proposes == "rules")
     proposed = [part for part in listed if part.label.split()[-1] not in known]
     draft = ProductSpec(name=name, product=noun, normal=describe, references=_paths(references))
     seen = _seen(toolbox, draft, references, told, proposed, detection)
@@ -154,7 +154,7 @@ def _seen(
     """Parts that were discovered, and named ones that the detector can be trusted with.
 
     What words ground must be borne out by the references: of a told part its number, where parts were discovered. The
-    narrator's own names are parts where nothing was discovered; elsewhere they name what was.
+    language model's own names are parts where nothing was discovered; elsewhere they name what was.
     """
     parts = _phrased(told, proposed, detection)
     labels = [part.label for part in parts]

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tools.vlm.schema import Schema
 
 TRIES = 2
-"""How often the narrator is asked again with what was wrong."""
+"""How often the language model is asked again with what was wrong."""
 T = TypeVar("T")
 
 
 def asked(
-    narrator: LocalVLM,
+    vlm: LocalVLM,
     images: Sequence[RGB],
     question: str,
     schema: Schema,
@@ -36,7 +36,7 @@ def asked(
     """What can be read of the first answer without a fault; else of the last one, and what is wrong with that.
 
     Args:
-        narrator: held to the schema where it can be.
+        vlm: held to the schema where it can be.
         images: photos that the question is about.
         question: asks for JSON.
         schema: of the answer.
@@ -45,13 +45,13 @@ def asked(
     """
     turns = [Turn("user", question, images=len(images))]
     for _ in range(TRIES):
-        answer = narrator.answer(images, turns, max_new_tokens=tokens, schema=schema)
+        answer = vlm.answer(images, turns, max_new_tokens=tokens, schema=schema)
         found, fault = read(answer)
         if fault is None:
             return found, None
         again = questions()["again"].format(fault=fault)
         turns = [*turns, Turn("assistant", answer), Turn("user", again)]
-    return read(narrator.answer(images, turns, max_new_tokens=tokens, schema=schema))
+    return read(vlm.answer(images, turns, max_new_tokens=tokens, schema=schema))
 
 
 def listed(answer: str, key: str) -> tuple[list[object], str | None]:
@@ -82,14 +82,14 @@ def listed(answer: str, key: str) -> tuple[list[object], str | None]:
 
 
 PART_LIMIT = 12
-"""At most so many kinds of parts are taken from the narrator."""
+"""At most so many kinds of parts are taken from the vlm."""
 TOKENS = {"names": 64, "parts": 512}
 """An answer is cut after so many tokens."""
 Label = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class ProposedPart(BaseModel):
-    """A kind of part as the narrator describes it."""
+    """A kind of part as the language model describes it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -112,12 +112,12 @@ Item = TypeAdapter[str | ProposedPart](Label | ProposedPart)
 
 
 def proposed_parts(
-    narrator: LocalVLM, samples: Sequence[Sample], product: str, *, described: bool = False
+    vlm: LocalVLM, samples: Sequence[Sample], product: str, *, described: bool = False
 ) -> tuple[ProposedPart, ...]:
-    """Kinds of parts that the narrator gives on the photos, in the order of first mention, their labels singular.
+    """Kinds of parts that the language model gives on the photos, in the order of first mention, their labels singular.
 
     Args:
-        narrator: is asked about each photo by itself for names, about all at once for more, which takes it longer.
+        vlm: is asked about each photo by itself for names, about all at once for more, which takes it longer.
         samples: photos of good ones.
         product: what it is called.
         described: ask for words to find each part by and for how it looks, not for names alone.
@@ -127,7 +127,7 @@ def proposed_parts(
     images = [sample.image for sample in samples]
     found: dict[str, ProposedPart] = {}
     for shown in [images] if described and images else [[image] for image in images]:
-        parts, _ = asked(narrator, shown, question, parts_schema(key), read_parts, tokens=TOKENS[key])
+        parts, _ = asked(vlm, shown, question, parts_schema(key), read_parts, tokens=TOKENS[key])
         for part in parts:
             found.setdefault(part.label, part)
     return tuple(found.values())[:PART_LIMIT]
@@ -170,7 +170,7 @@ HERE = 0.5
 LEAST = 2
 """References on which a name must fit; on one alone a name for nothing fits by chance."""
 SEVERAL = 2
-"""Kinds of one product that must bear names, for the narrator to know it."""
+"""Kinds of one product that must bear names, for the language model to know it."""
 FOUND = 0.5
 """How sure a part or a detection must be to count."""
 

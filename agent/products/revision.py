@@ -88,7 +88,7 @@ def reject(
 ) -> tuple[Product, tuple[str, ...]]:
     """The product after misses: told rules where words say what is wrong, firmer rules where one pointed at it.
 
-    What no rule can say becomes a word for a defect, which the narrator may then choose.
+    What no rule can say becomes a word for a defect, which the language model may then choose.
     """
     spec = product.spec
     said: list[str] = []
@@ -126,7 +126,7 @@ def _with_defects(spec: ProductSpec, words: Sequence[str]) -> tuple[ProductSpec,
 
 
 def _from_miss(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[ProductSpec, list[str]]:
-    """Vouches for the rule that pointed at a miss, or takes the narrator's word for what it shows."""
+    """Vouches for the rule that pointed at a miss, or takes the language model's word for what it shows."""
     found = [c for c in check(toolbox, product, sample) if c.log_odds > MISSED and c.claim.status == "broken"]
     if found:
         name = found[0].rule
@@ -135,11 +135,11 @@ def _from_miss(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Prod
         return product.spec.model_copy(update={"rules": rules}), [note]
     options: list[str] = [*load_yaml("defects")["structural"], *product.spec.defects]
     question = questions()["describe_defect"].format(product=product.spec.product)
-    likely = toolbox.narrator.choose([sample.image], [Turn("user", question, images=1)], options)
+    likely = toolbox.vlm.choose([sample.image], [Turn("user", question, images=1)], options)
     word = max(likely, key=lambda option: likely[option])
     spec, _ = _with_defects(product.spec, (word,))
     return spec, [
-        f"{sample.name}: no rule points at what is wrong; the narrator takes it for a {word}. "
+        f"{sample.name}: no rule points at what is wrong; the language model takes it for a {word}. "
         "Say it with --describe to make it a rule."
     ]
 

@@ -34,12 +34,12 @@ LONGEST = 300
 
 
 def proposed_rules(
-    narrator: LocalVLM, images: Sequence[RGB], product: str, names: Mapping[str, str], said: str = ""
+    vlm: LocalVLM, images: Sequence[RGB], product: str, names: Mapping[str, str], said: str = ""
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Rules that the narrator gives for good products, none of them proved, and what was wrong with others.
+    """Rules that the language model gives for good products, none of them proved, and what was wrong with others.
 
     Args:
-        narrator: is asked about all photos at once.
+        vlm: is asked about all photos at once.
         images: photos of good ones, one or more; the first few are shown.
         product: what it is called.
         names: by what people call a part: its label.
@@ -49,16 +49,16 @@ def proposed_rules(
     told = words["good_is"].format(said=said) if said else ""
     question = words["propose_rules"].format(product=product, told=told, form=_form(names))
     rules, fault = asked(
-        narrator, shown, question, rules_schema(list(names)), lambda answer: read_rules(answer, names), tokens=TOKENS
+        vlm, shown, question, rules_schema(list(names)), lambda answer: read_rules(answer, names), tokens=TOKENS
     )
     return rules, (f"proposed, not kept: {fault}.",) if fault else ()
 
 
-def rules_of_clause(narrator: LocalVLM, clause: str, product: str, names: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Rules by which the narrator says what a person has said; none where it finds no way to say it."""
+def rules_of_clause(vlm: LocalVLM, clause: str, product: str, names: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Rules by which the language model says what a person has said; none where it finds no way to say it."""
     question = questions()["rules_of_clause"].format(product=product, clause=clause, form=_form(names))
     schema = rules_schema(list(names))
-    return asked(narrator, [], question, schema, lambda answer: read_rules(answer, names), tokens=TOKENS)[0]
+    return asked(vlm, [], question, schema, lambda answer: read_rules(answer, names), tokens=TOKENS)[0]
 
 
 def _form(names: Mapping[str, str]) -> str:
@@ -134,7 +134,7 @@ def _holes(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
 
 
 MOST = 4
-"""So many clauses are put to the narrator at most."""
+"""So many clauses are put to the language model at most."""
 _DENIES = frozenset(("no", "not", "never", "without", "nor", "none", "neither", "nothing", "cannot", "isn't", "aren't"))
 _EMPTY = frozenset(
     (
@@ -177,11 +177,11 @@ class FromClauses:
     """Rules that say something else, or say it of a part that may not be meant."""
 
 
-def from_clauses(narrator: LocalVLM, clauses: Sequence[str], product: str, names: Mapping[str, str]) -> FromClauses:
-    """The narrator's rules for each clause, told apart by whether they ask for nothing but what the person says.
+def from_clauses(vlm: LocalVLM, clauses: Sequence[str], product: str, names: Mapping[str, str]) -> FromClauses:
+    """The language model's rules for each clause, told apart by whether they ask for nothing but what the person says.
 
     Args:
-        narrator: is shown the words alone.
+        vlm: is shown the words alone.
         clauses: what a person said of good ones; the first few are asked about.
         product: what it is called.
         names: by what people call a part: its label.
@@ -189,7 +189,7 @@ def from_clauses(narrator: LocalVLM, clauses: Sequence[str], product: str, names
     faithful: dict[str, Rule] = {}
     others: list[Rule] = []
     for clause in clauses[:MOST]:
-        for rule in rules_of_clause(narrator, clause, product, names):
+        for rule in rules_of_clause(vlm, clause, product, names):
             if clause not in faithful and asks_for(rule, clause):
                 faithful[clause] = rule
             else:
@@ -233,28 +233,28 @@ class Ideas:
 
 
 def ideas_on(toolbox: Toolbox, spec: ProductSpec, references: Sequence[Sample], left: Sequence[str]) -> Ideas:
-    """Rules that the narrator gives for a product; its questions have been put to every reference.
+    """Rules that the language model gives for a product; its questions have been put to every reference.
 
     Without references only what asks for the person's own words is among them: nothing could bear out the rest.
 
     Args:
-        toolbox: its narrator is asked, where its profile says that it can.
+        toolbox: its language model is asked, where its profile says that it can.
         spec: names the product, its parts, and what a person said of it.
         references: photos of good ones; may be empty.
         left: clauses of what the person said that no pattern reads.
     """
     if toolbox.proposes != "rules" or not (references or left):
         return Ideas()
-    narrator = toolbox.narrator
+    vlm = toolbox.vlm
     names = {p.called or p.label: p.label for p in spec.parts if p.phrase is not None or p.called is not None}
-    clauses = from_clauses(narrator, left, spec.product, names)
+    clauses = from_clauses(vlm, left, spec.product, names)
     if not references:
         unproved = (not_kept(r, "no photo of a good one bears it out", spec.called) for r in clauses.others)
         return Ideas(
             tuple(clauses.faithful.values()), tuple(clauses.faithful), (*_as_asked(clauses.faithful), *unproved)
         )
     images = [reference.image for reference in references]
-    seen, faults = proposed_rules(narrator, images, spec.product, names, spec.normal)
+    seen, faults = proposed_rules(vlm, images, spec.product, names, spec.normal)
     rules, denied = answered(toolbox, (*clauses.faithful.values(), *seen, *clauses.others), references)
     kept = {rule.name for rule in rules}
     read = {clause: rule for clause, rule in clauses.faithful.items() if rule.name in kept}
@@ -262,4 +262,4 @@ def ideas_on(toolbox: Toolbox, spec: ProductSpec, references: Sequence[Sample], 
 
 
 def _as_asked(read: Mapping[str, Rule]) -> tuple[str, ...]:
-    return tuple(f"'{clause}' is put to the narrator: {say_briefly(rule.claim)}" for clause, rule in read.items())
+    return tuple(f"'{clause}' is put to the vlm: {say_briefly(rule.claim)}" for clause, rule in read.items())

@@ -1,4 +1,5 @@
-"""Rules as the narrator is asked to write them: words and whole numbers, which become rules of the product's own kinds.
+"""Rules as the language model is asked to write them: words and whole numbers, which become rules of the product's
+own kinds.
 
 Only what a photo shows plainly can be proposed; tolerances come from measuring the references.
 """
@@ -22,7 +23,7 @@ Words = Mapping[str, Sequence[str]]
 
 
 class _Worded(BaseModel):
-    """What is written in the narrator's words; "part", "other", "place" and "colour" take known words alone."""
+    """What is written in the language model's words; "part", "other", "place" and "colour" take known words alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +38,7 @@ class _Worded(BaseModel):
 
 
 class RuleProposal(_Worded, ABC):
-    """A rule as the narrator writes it."""
+    """A rule as the language model writes it."""
 
     @abstractmethod
     def rule(self) -> Rule:

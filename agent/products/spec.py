@@ -37,7 +37,7 @@ class PartSpec(BaseModel):
     called: str | None = Field(default=None, min_length=1, max_length=40)
     """What it is called, where that is not its label: by what it looks like, until a person names it."""
     look: str | None = Field(default=None, min_length=1, max_length=200)
-    """How a good one looks, in the narrator's words; no rule checks it."""
+    """How a good one looks, in the language model's words; no rule checks it."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Detection score that is worth one half; found on the references."""
 
@@ -54,7 +54,7 @@ class ProductSpec(BaseModel):
     normal: str = Field(default="", max_length=DESCRIPTION)
     """What good means, in the user's words."""
     defects: tuple[Text, ...] = Field(default=(), max_length=200)
-    """What may be wrong with its surface, for the matcher by words and for the narrator's choice of a name: names
+    """What may be wrong with its surface, for the matcher by words and for the language model's choice of a name: names
     ("crack"), or names and how they look ("crack: a dark jagged line"); misses that were rejected are added."""
     parts: tuple[PartSpec, ...] = Field(default=(), max_length=MOST_PARTS)
     rules: tuple[Rule, ...] = Field(default=(), max_length=MOST_RULES)

@@ -66,7 +66,7 @@ def _obeying(rule: Rule, references: Sequence[MeasuredParts]) -> int:
 
 
 EVEN = 0.5
-"""An answer of a higher probability is the narrator's answer."""
+"""An answer of a higher probability is the language model's answer."""
 
 
 def kept_proposed(
@@ -80,7 +80,7 @@ def kept_proposed(
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """The proposed rules that the references bear out, with support and doubt, and a note on each other one.
 
-    What was also induced has the measured numbers, places and tolerances in place of the narrator's words.
+    What was also induced has the measured numbers, places and tolerances in place of the language model's words.
 
     Args:
         proposed: rules, proved or not; questions only those that `answered` has kept.
@@ -140,7 +140,7 @@ def answered(
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """The rules without the proposed questions that good ones are answered wrongly to, and a note on each of those.
 
-    A question is put to the narrator about every reference, as it will be about photos.
+    A question is put to the language model about every reference, as it will be about photos.
     """
     kept: list[Rule] = []
     notes: list[str] = []
@@ -149,7 +149,7 @@ def answered(
             kept.append(rule)
             continue
         turns = [Turn("user", questions()["ask"].format(question=rule.question), images=1)]
-        yes = [toolbox.narrator.yes_no([sample.image], turns) for sample in references]
+        yes = [toolbox.vlm.yes_no([sample.image], turns) for sample in references]
         right = sum((p > EVEN) == (rule.expected == "yes") for p in yes)
         if right >= TRUSTED * len(references):
             kept.append(rule.model_copy(update={"support": right}))

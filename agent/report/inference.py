@@ -96,11 +96,11 @@ SURE = 0.5
 """A name is given from this probability on."""
 
 
-def name_of(narrator: LocalVLM, pair: CropPair, product: Product) -> Claim | None:
-    """What the narrator takes a defect for, or None where it is not sure."""
+def name_of(vlm: LocalVLM, pair: CropPair, product: Product) -> Claim | None:
+    """What the language model takes a defect for, or None where it is not sure."""
     options: list[str] = [*load_yaml("defects")["structural"], *product.spec.defects]
     turns = [Turn("user", questions()["describe_defect"].format(product=product.spec.product), images=1)]
-    ranked = sorted(narrator.choose([pair.crop], turns, options).items(), key=lambda item: -item[1])
+    ranked = sorted(vlm.choose([pair.crop], turns, options).items(), key=lambda item: -item[1])
     (first, p), (second, p_second) = ranked[0], ranked[1]
     if p < SURE:
         return None
@@ -110,7 +110,7 @@ def name_of(narrator: LocalVLM, pair: CropPair, product: Product) -> Claim | Non
 
 
 def story_in_words(
-    narrator: LocalVLM,
+    vlm: LocalVLM,
     product: Product,
     sample: Sample,
     evidence: Sequence[Evidence],
@@ -118,20 +118,20 @@ def story_in_words(
     usual: Inference,
     language: str,
 ) -> Inference:
-    """Cause, consequence and advice in the narrator's words; what fails the check is asked for once more.
+    """Cause, consequence and advice in the language model's words; what fails the check is asked for once more.
 
     Args:
-        narrator: one that knows the product.
+        vlm: one that knows the product.
         product: named in the questions.
         sample: the photo.
         evidence: of the finding; what is said must not go beyond it.
-        found: the finding as a sentence, which the narrator is told.
-        usual: what is said where the narrator fails twice.
+        found: the finding as a sentence, which the language model is told.
+        usual: what is said where the language model fails twice.
         language: the code of the language to answer in.
     """
     usually = {"cause": usual.cause, "consequence": usual.consequence, "advice": usual.advice}
     asked = {
-        key: _checked(narrator, product, sample, evidence, (found, usually[key] or ""), question, language)
+        key: _checked(vlm, product, sample, evidence, (found, usually[key] or ""), question, language)
         for key, question in (("cause", "cause"), ("consequence", "consequence"), ("advice", "advise"))
     }
     return Inference(**{key: text or usually[key] for key, text in asked.items()})
@@ -156,7 +156,7 @@ def _words(text: str) -> set[str]:
 
 
 def _checked(
-    narrator: LocalVLM,
+    vlm: LocalVLM,
     product: Product,
     sample: Sample,
     evidence: Sequence[Evidence],
@@ -173,7 +173,7 @@ def _checked(
     parts = [part.label for part in product.spec.parts]
     names = [product.spec.product, product.name, *parts]
     for _ in range(2):
-        answer = narrator.answer([sample.image], turns, max_new_tokens=40)
+        answer = vlm.answer([sample.image], turns, max_new_tokens=40)
         wrong = faults(answer, evidence, anomalous=True, parts=parts)
         if not wrong and not is_about(answer, f"{found} {usually}", names):
             wrong = ["it is not about what was found"]

@@ -152,7 +152,7 @@ class OptionOut(_Frozen):
     value: float
     """Expected change of the verdict's probability per second."""
     p: float | None
-    """How likely the narrator was to choose it; None where it was not asked."""
+    """How likely the language model was to choose it; None where it was not asked."""
 
     @classmethod
     def of(cls, option: Option) -> OptionOut:

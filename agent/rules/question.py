@@ -1,4 +1,4 @@
-"""The ask rule: what cannot be measured is asked of the narrator, as a question for yes or no."""
+"""The ask rule: what cannot be measured is asked of the language model, as a question for yes or no."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ class AskRule(RuleBase):
         return Claim("rule_ask", {"question": self.question, "expected": self.expected})
 
     def evaluate(self, measured: MeasuredParts) -> RuleOutcome | None:
-        """Nothing: measured parts do not answer a question; `agent.matchers.questions` puts it to the narrator."""
+        """Nothing: measured parts do not answer a question; `agent.matchers.questions` puts it to the vlm."""
         del measured
         return None

@@ -93,11 +93,11 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
 
 
 def _answered(state: InspectionState, context: Context) -> Update:
-    """The narrator's answer to a question that is open."""
+    """The language model's answer to a question that is open."""
     if not state.question or state.answer is not None:
         return Update()
     turns = [Turn("user", state.question, images=1)]
-    return Update(answer=context.toolbox.narrator.answer([need_sample(state).image], turns))
+    return Update(answer=context.toolbox.vlm.answer([need_sample(state).image], turns))
 
 
 def _tell_not_product(evidence: list[Evidence], language: str) -> Iterator[Sentence]:
@@ -136,7 +136,7 @@ def _inferred(
 ) -> tuple[list[Evidence], Inference]:
     """(the name of the defect as evidence, what lies behind the finding).
 
-    The narrator is asked of an anomaly that is not in doubt, and believed only where it knows the product.
+    The language model is asked of an anomaly that is not in doubt, and believed only where it knows the product.
     """
     sample, product = need_sample(state), need_product(state)
     leading = _leading(state.evidence, product)
@@ -146,20 +146,20 @@ def _inferred(
     region = next((e.region for e in leading.evidence if e.region is not None), None)
     if region is None or not familiar_with(context, product, sample).known:
         return [], usual
-    narrator = context.toolbox.narrator
+    vlm = context.toolbox.vlm
     pair = crop_pair(sample, crop_box(region.box, sample), product.references)
     named: list[Evidence] = []
-    claim = name_of(narrator, pair, product) if leading.kind == "structural" else None
+    claim = name_of(vlm, pair, product) if leading.kind == "structural" else None
     if claim is not None:
-        evidence = Evidence("structural", claim, 0.0, "narrator", leading.name, region=region)
-        if not any((e.source, e.hypothesis, e.claim) == ("narrator", leading.name, claim) for e in state.evidence):
+        evidence = Evidence("structural", claim, 0.0, "vlm", leading.name, region=region)
+        if not any((e.source, e.hypothesis, e.claim) == ("vlm", leading.name, claim) for e in state.evidence):
             named = appended([evidence], state.evidence)
         usual = story_of(str(claim.facts["name"]), context.language)
     if not context.calibration.prose:
         return named, usual
     found = tell_hypothesis(leading, sample, examined, context.language, certain=True).text
     known = [*leading.evidence, *named]
-    return named, story_in_words(narrator, product, sample, known, found, usual, context.language)
+    return named, story_in_words(vlm, product, sample, known, found, usual, context.language)
 
 
 def _told(

@@ -39,7 +39,7 @@ def suspect(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if best is not None and budget.seconds is not None and spent >= budget.seconds:
         return Update(hypothesis=None, looks_ended=True)
     if best is not None and context.policy == "chosen":
-        best = choose(context.toolbox.narrator, best, sample, product.spec.product)
+        best = choose(context.toolbox.vlm, best, sample, product.spec.product)
     return Update(hypothesis=best)
 
 

@@ -40,7 +40,7 @@ SEED = 0
 
 
 def random_onevision(device: str = "cpu", *, small: bool = False) -> Loaded:
-    """A narrator of the size of llava-onevision-qwen2-0.5b-ov with random weights, and a tokenizer of bytes.
+    """A language model of the size of llava-onevision-qwen2-0.5b-ov with random weights, and a tokenizer of bytes.
 
     24 layers of width 896 with 14 heads (2 for keys) and a vocabulary of 151,647 (Qwen2 0.5 B) behind SigLIP so400m of
     26 used layers of width 1152 at 384 pixels, as the published configuration states; up to ten tiles a photo.
@@ -97,7 +97,7 @@ def random_onevision(device: str = "cpu", *, small: bool = False) -> Loaded:
 
 
 def byte_tokenizer() -> Any:
-    """A token a byte, with the marks that a narrator needs; speed does not depend on the words."""
+    """A token a byte, with the marks that a language model needs; speed does not depend on the words."""
     made = Tokenizer(
         models.BPE({letter: n for n, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, [])
     )
@@ -138,7 +138,7 @@ def shapes(source: str) -> list[tuple[str, tuple[int, ...]]]:
 def write_random(source: str, folder: Path) -> None:
     """Writes a checkpoint of an architecture with random weights, its processor and tokenizer included.
 
-    The narrator is stored in bfloat16, as it is published; the others in float32.
+    The language model is stored in bfloat16, as it is published; the others in float32.
 
     Raises:
         InputError: the architecture is not known here.

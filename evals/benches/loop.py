@@ -48,7 +48,7 @@ class StepRow:
 
 @dataclass(frozen=True)
 class QuestionRow:
-    """What questions about one photo cost one narrator."""
+    """What questions about one photo cost one vlm."""
 
     model: str
     tokens: int
@@ -111,11 +111,11 @@ def bench_loop(
     Args:
         photos: to inspect, as `Inspector.inspect` takes them.
         product_of: learns the product that they show.
-        size: "large" adds a narrator of LLaVA-OneVision 0.5 B's size with random weights.
+        size: "large" adds a language model of LLaVA-OneVision 0.5 B's size with random weights.
         profile: of the inspector.
         device: "auto", "cpu", "cuda", ...
         repeat: photos that questions are put to, of which the median counts.
-        small: shrinks the large narrator, to try the bench itself.
+        small: shrinks the large language model, to try the bench itself.
         say: told what is being measured.
 
     Raises:
@@ -132,13 +132,13 @@ def bench_loop(
     whole = sum(sum(row.seconds for row in run) for run in runs)
     inside, search = (sum(sum(spent(row) for row in run) for run in runs) for spent in (_in_models, _in_search))
     toolbox = inspector._context.toolbox
-    say("questions to the narrator of the profile")
-    asked = [_questions(toolbox.model("narrator"), repeat)]
+    say("questions to the language model of the profile")
+    asked = [_questions(toolbox.model("vlm"), repeat)]
     if size == "large":
-        say("questions to a large narrator")
-        asked.append(_questions(random_onevision(toolbox.model("narrator").device, small=small), repeat))
+        say("questions to a large language model")
+        asked.append(_questions(random_onevision(toolbox.model("vlm").device, small=small), repeat))
     return LoopBench(
-        toolbox.model("narrator").device,
+        toolbox.model("vlm").device,
         torch.get_num_threads(),
         len(photos),
         whole / len(photos),
@@ -204,14 +204,14 @@ def _steps(runs: Sequence[Sequence[StepRow]]) -> tuple[StepRow, ...]:
 
 def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     """First and further questions, with what is kept and without."""
-    narrator = LocalVLM(loaded)
+    vlm = LocalVLM(loaded)
     rng = np.random.default_rng(SEED)
     photos = [rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(repeat + 1)]
     turns = [[Turn("user", q, images=1)] for q in QUESTIONS]
-    answer_first, answer_second = (_answered(narrator, photos[-1], turns[n]) for n in (0, 2))
-    spent = [[_spent(narrator, photo, t) for t in turns] for photo in photos[:-1]]
+    answer_first, answer_second = (_answered(vlm, photos[-1], turns[n]) for n in (0, 2))
+    spent = [[_spent(vlm, photo, t) for t in turns] for photo in photos[:-1]]
     alone = _spent(LocalVLM(loaded), photos[repeat - 1], turns[-1])
-    tokens = len(narrator._prompt([photos[0]], turns[0]).ids)
+    tokens = len(vlm._prompt([photos[0]], turns[0]).ids)
     return QuestionRow(
         loaded.name,
         tokens,
@@ -224,13 +224,13 @@ def _questions(loaded: Loaded, repeat: int) -> QuestionRow:
     )
 
 
-def _spent(narrator: LocalVLM, photo: RGB, turns: Any) -> tuple[float, float]:
+def _spent(vlm: LocalVLM, photo: RGB, turns: Any) -> tuple[float, float]:
     start = time.perf_counter()
-    p = narrator.yes_no([photo], turns)
+    p = vlm.yes_no([photo], turns)
     return time.perf_counter() - start, p
 
 
-def _answered(narrator: LocalVLM, photo: RGB, turns: Any) -> float:
+def _answered(vlm: LocalVLM, photo: RGB, turns: Any) -> float:
     start = time.perf_counter()
-    narrator.answer([photo], turns, max_new_tokens=4)
+    vlm.answer([photo], turns, max_new_tokens=4)
     return time.perf_counter() - start

@@ -37,7 +37,7 @@ SPARE, SPARE_GIB = 1.2, 1.0
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1.0, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
 """Bytes of a weight; of 4 bits with one scale of 8 bits in 64 weights, and one of 32 bits in 256 scales (QLoRA, 3)."""
 FORMS = ("float32", "bfloat16", "8bit", "4bit")
-"""Forms of the narrator; scorer and features are in bfloat16 beside all but the first, the others in float32."""
+"""Forms of the language model; scorer and features are in bfloat16 beside all but the first, the others in float32."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Weights:
 
     def gib(self, form: str) -> float:
         """GiB of its weights in one of `FORMS` of the profile."""
-        if self.role == "narrator":
+        if self.role == "vlm":
             rest = "float32" if form == "float32" else "bfloat16"
             return (self.matrices * BYTES[form] + self.others * BYTES[rest]) / 2**30
         kept = "bfloat16" if form != "float32" and self.role in HALVED else "float32"
@@ -146,7 +146,7 @@ class ModelsBench:
 
     profile: str
     variant: str
-    """How the narrator is held: "as written", "bfloat16" or "4bit"."""
+    """How the language model is held: "as written", "bfloat16" or "4bit"."""
     device: str
     threads: int
     roles: tuple[RoleCost, ...]
@@ -155,7 +155,7 @@ class ModelsBench:
     steps: dict[str, float]
     """Seconds by step of the second inspection, "total" among them; the first one warms up."""
     tokens_per_second: float
-    """Of the narrator's greedy decoding."""
+    """Of the language model's greedy decoding."""
     bandwidth_gbs: float
     """1e9 bytes a second that the device reads and writes, measured by copying."""
     of_bandwidth: float
@@ -181,15 +181,15 @@ def bench_models(
 ) -> list[ModelsBench]:
     """Writes a profile's checkpoints with random weights, loads them by the one loader, and inspects.
 
-    On a GPU the narrator is measured in bfloat16 and in 4 bits, on a CPU as the profile says.
+    On a GPU the language model is measured in bfloat16 and in 4 bits, on a CPU as the profile says.
 
     Args:
-        profile: a shipped profile whose narrator is local, or "tiny".
+        profile: a shipped profile whose language model is local, or "tiny".
         device: "auto", "cpu", "cuda", ...
         say: told what is being done.
 
     Raises:
-        InputError: no such profile, a served narrator, or no such device.
+        InputError: no such profile, a served language model, or no such device.
     """
     there = resolve_device(device)
     with tempfile.TemporaryDirectory(prefix="looktwice-bench-") as folder:
@@ -203,9 +203,9 @@ def bench_models(
 def _written(name: str, folder: Path, say: Callable[[str], None]) -> Profile:
     """The profile with each checkpoint written anew, with random weights, into a folder."""
     shipped = load_profile("edge" if name == TINY else name)
-    if shipped.roles.narrator.served is not None:
+    if shipped.roles.vlm.served is not None:
         raise InputError(
-            f"profile '{name}': its narrator is on a server, which the bench does not start; take standard."
+            f"profile '{name}': its language model is on a server, which the bench does not start; take standard."
         )
     changed: dict[str, Any] = {}
     wanted: list[tuple[str, Path]] = []
@@ -229,8 +229,8 @@ def _write_all(wanted: list[tuple[str, Path]]) -> None:
 
 
 def _with(profile: Profile, change: dict[str, Any]) -> Profile:
-    narrator = profile.roles.narrator.model_copy(update=change)
-    return profile.model_copy(update={"roles": profile.roles.model_copy(update={"narrator": narrator})})
+    vlm = profile.roles.vlm.model_copy(update=change)
+    return profile.model_copy(update={"roles": profile.roles.model_copy(update={"vlm": vlm})})
 
 
 def _measured(profile: Profile, variant: str, device: str, say: Callable[[str], None]) -> ModelsBench:
@@ -305,8 +305,8 @@ def _inspected(
 
 def _decoding(toolbox: Toolbox) -> float:
     """Tokens a second of greedy decoding, the prefix taken off: a long answer less a short one."""
-    model, processor = toolbox.model("narrator").model, toolbox.model("narrator").processor
-    ids = processor.tokenizer("Describe it.", return_tensors="pt").to(toolbox.model("narrator").device)
+    model, processor = toolbox.model("vlm").model, toolbox.model("vlm").processor
+    ids = processor.tokenizer("Describe it.", return_tensors="pt").to(toolbox.model("vlm").device)
 
     def seconds(count: int) -> float:
         start = time.perf_counter()
@@ -325,7 +325,7 @@ def _decoding(toolbox: Toolbox) -> float:
 
 def _read_for_a_token(toolbox: Toolbox) -> int:
     """Bytes of weights that decoding a token reads: all of the language model's but its table of embeddings."""
-    model = toolbox.model("narrator").model
+    model = toolbox.model("vlm").model
     table = model.get_input_embeddings().weight
     head = model.get_output_embeddings().weight
     language = model.model.language_model

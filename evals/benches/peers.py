@@ -1,7 +1,7 @@
 """LookTwice beside what else there is: the same photos, the same weights, one table from one command.
 
 Three comparisons: scoring patches (anomalib's PatchCore and WinCLIP), judging parts (LogSAD's scoring rules), and
-saying whether a part is good (the narrator on its own). A peer that is not installed is left out and says why.
+saying whether a part is good (the language model on its own). A peer that is not installed is left out and says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 from agent import Inspector
 from evals.benches.peers_data import SPLITS, TOPICS, PeerRow, ProductPhotos, Skipped, Topic, shown_products
-from evals.benches.peers_logic import agent_rows, logsad_rows, narrator_rows, rule_rows
+from evals.benches.peers_logic import agent_rows, logsad_rows, rule_rows, vlm_rows
 from evals.benches.peers_patch import RANDOM, patch_rows
 from prompts import load_yaml, render
 from tools.errors import InputError
@@ -79,7 +79,7 @@ def bench_peers(
         limit: photos of each split, over its families; at least four of each family.
         seed: of the photos.
         shots: references.
-        device: of the agent and the narrator; patch scorers are timed on the CPU.
+        device: of the agent and the language model; patch scorers are timed on the CPU.
         peer: Python of an environment with anomalib; by default this one.
         splits: trained and held-out families.
         families: only these.
@@ -143,7 +143,7 @@ def _measured(
         found += logsad_rows(logical, split, toolbox, say, true_parts=True)
     if "words" in topics:
         found += agent_rows(products, split, inspector, 0, say)
-        found += narrator_rows(products, split, toolbox, say)
+        found += vlm_rows(products, split, toolbox, say)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The whole agent and the bare narrator, and LogSAD's scoring rules over the same tools, on the same photos."""
+"""The whole agent and the bare language model, and LogSAD's scoring rules over the same tools, on the same photos."""
 
 from __future__ import annotations
 
@@ -125,19 +125,20 @@ def _true(products: Sequence[ProductPhotos]) -> Sight:
     return lambda sample: (known[sample.digest], known[sample.digest])
 
 
-def narrator_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Toolbox, say: Say) -> Iterator[PeerRow]:
-    """The narrator asked one question about the photo: its answer in words, parsed, and the likelihood of its Yes."""
-    say(f"the bare narrator on {split} families")
-    narrator, parsed, likely, unread = toolbox.narrator, [], [], 0
+def vlm_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Toolbox, say: Say) -> Iterator[PeerRow]:
+    """The language model asked one question about the photo: its answer in words, parsed, and the likelihood of its
+    Yes."""
+    say(f"the bare language model on {split} families")
+    vlm, parsed, likely, unread = toolbox.vlm, [], [], 0
     for product in products:
         asked = [Turn("user", questions()["detect"].format(product=product.noun), images=1)]
         words, yes = ContenderScores(decisions=[]), ContenderScores(decisions=[])
         for photo in product.photos:
             image = _image(photo.sample)
             start = time.perf_counter()
-            answer = yes_or_no(narrator.answer([image], asked, 64))
+            answer = yes_or_no(vlm.answer([image], asked, 64))
             middle = time.perf_counter()
-            p = narrator.yes_no([image], asked)
+            p = vlm.yes_no([image], asked)
             words.seconds.append(middle - start)
             yes.seconds.append(time.perf_counter() - middle)
             unread += answer is None
@@ -148,8 +149,8 @@ def narrator_rows(products: Sequence[ProductPhotos], split: Split, toolbox: Tool
         parsed.append(words)
         likely.append(yes)
     note = f"{unread} answers that say neither yes nor no" if unread else ""
-    yield _row("words", "bare narrator, its answer parsed", split, 0, products, parsed, note)
-    yield _row("words", "bare narrator, likelihood of Yes", split, 0, products, likely)
+    yield _row("words", "bare language model, its answer parsed", split, 0, products, parsed, note)
+    yield _row("words", "bare language model, likelihood of Yes", split, 0, products, likely)
 
 
 def _image(photo: Sample) -> Any:

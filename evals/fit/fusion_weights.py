@@ -49,7 +49,7 @@ SLACK = 4e-3
 """A matcher counts as little as it can at this cost: where it knows nothing, it is noise."""
 KEPT = "rule"
 """Rules count as much as ranks best, since people write and edit them."""
-WEIGHED = tuple(m.name for m in matchers() if m.name in Calibration.model_fields and m.name != "narrator")
+WEIGHED = tuple(m.name for m in matchers() if m.name in Calibration.model_fields and m.name != "vlm")
 Weights = Mapping[str, float]
 
 

@@ -1,8 +1,9 @@
 """Fits what second looks are worth, given what the first look knew, and what good parts then score.
 
 `python -m evals.fit.look_maps --profile nano` writes `looks` and `fused` of agent/calibration/nano.yaml. Looks at
-places and rules are fitted on medleys that no recipe trained on; the narrator's answers count only on products that it
-knows, so that they are fitted on unseen photos of the training families. No held-out family and no real photo is read.
+places and rules are fitted on medleys that no recipe trained on; the language model's answers count only on products
+that it knows, so that they are fitted on unseen photos of the training families. No held-out family and no real photo
+is read.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ ERRORS = 2.0
 LIMITS = {"zoom": 2.0, "near": 3.0, "compare": 3.0, "ask": 3.0, "recount": 2.0}
 """Where each map flattens."""
 NAMES = {"tracer": "zoom", "reference": "near", "rule": "recount"}
-"""Which map the evidence of a second look goes through, by its source; the narrator's by its action."""
+"""Which map the evidence of a second look goes through, by its source; the language model's by its action."""
 NARRATED = ("ask", "compare")
-"""Looks whose answers are the narrator's."""
+"""Looks whose answers are the language model's."""
 Source = Literal["medleys", "trained"]
 
 
@@ -92,7 +93,8 @@ def collected(
 def answers(
     state: InspectionState, case: BenchmarkCase, context: Context, *, asking: bool = False
 ) -> Iterator[Answered]:
-    """Every way to look again at the strongest hypotheses, or the narrator's answers alone; answers as they are."""
+    """Every way to look again at the strongest hypotheses, or the language model's answers alone; answers as they
+    are."""
     opened = Looks(**dict.fromkeys(NARRATED if asking else LIMITS, OPEN))
     open_context = replace(context, calibration=context.calibration.model_copy(update={"looks": opened}))
     strongest = {w.name: w for w in _strongest(state, case)}
@@ -107,7 +109,7 @@ def answers(
             for item in found.evidence:
                 about = strongest.get(item.hypothesis)
                 if about is not None:
-                    name = action if item.source == "narrator" else NAMES[item.source]
+                    name = action if item.source == "vlm" else NAMES[item.source]
                     yield Answered(name, item.llr, about.llr, _right(about, case), seconds / several)
 
 
@@ -209,10 +211,10 @@ def fused(states: Sequence[tuple[InspectionState, BenchmarkCase]], context: Cont
     return fitted_fusion(np.array(at), np.array([case.label != "good" for _, case in states]))
 
 
-def fit_narrator(inspector: Inspector, images: int, shots: Sequence[int]) -> Calibration:
-    """The profile's maps with those of the narrator's answers alone fitted anew; all others stay.
+def fit_vlm(inspector: Inspector, images: int, shots: Sequence[int]) -> Calibration:
+    """The profile's maps with those of the language model's answers alone fitted anew; all others stay.
 
-    Medleys are products that no narrator knows, so that what its answers are worth has no part in the fusion.
+    Medleys are products that no language model knows, so that what its answers are worth has no part in the fusion.
     """
     found: dict[str, list[Answered]] = defaultdict(list)
     context = inspector.context
@@ -271,16 +273,16 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=16, help="medleys that are fitted on")
     parser.add_argument("--images", type=int, default=8, help="of each of them")
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 4])
-    parser.add_argument("--narrator", action="store_true", help="fit what the narrator's answers are worth, alone")
+    parser.add_argument("--vlm", action="store_true", help="fit what the language model's answers are worth, alone")
     parser.add_argument("--fusion", action="store_true", help="fit what a fused ratio amounts to, alone")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     target = options.out or calibration_file(options.profile)
     inspector = Inspector(options.profile)
     what, how = "Looks and fusion:", f"--products {options.products} --images {options.images}"
-    if options.narrator:
-        what, how = "Of the looks, compare and ask:", f"--narrator --images {options.images}"
-        maps = fit_narrator(inspector, options.images, options.shots)
+    if options.vlm:
+        what, how = "Of the looks, compare and ask:", f"--language model --images {options.images}"
+        maps = fit_vlm(inspector, options.images, options.shots)
     elif options.fusion:
         what, how = "Of these, the fusion:", f"--fusion {how}"
         maps = fit_fusion(inspector, options.products, options.images, options.shots)

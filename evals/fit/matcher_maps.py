@@ -52,7 +52,7 @@ _KEPT = (
     "reference_share",
     "measuring",
     "near",
-    "narrator",
+    "vlm",
     "leaning",
     "prose",
     "looks",

@@ -51,7 +51,7 @@ class Conversation(BaseModel):
     seconds: float
 
 
-By = Literal["narrator", "agent"]
+By = Literal["vlm", "agent"]
 LONGEST = 1024
 """Longer side of a photo in pixels; VisA-D&R scales larger ones down."""
 TOKENS = 512
@@ -94,22 +94,22 @@ class QuestionSession(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class BareNarrator:
+class BareVLM:
     """The profile's vision-language model alone, greedily, as the published rows were measured."""
 
-    narrator: LocalVLM
-    name: By = "narrator"
+    vlm: LocalVLM
+    name: By = "vlm"
 
     def meet(self, item: PhotoQuestions) -> QuestionSession:
         """Sees the photos, scaled down to 1024 pixels where they are larger."""
-        return _Spoken(self.narrator, [fitted(p()) for p in (*item.templates, item.photo)], [])
+        return _Spoken(self.vlm, [fitted(p()) for p in (*item.templates, item.photo)], [])
 
 
 @dataclass(eq=False)
 class _Spoken:
-    """The narrator's conversation; its own replies are in the history of questions answered in words."""
+    """The language model's conversation; its own replies are in the history of questions answered in words."""
 
-    narrator: LocalVLM
+    vlm: LocalVLM
     images: list[RGB]
     told: list[Turn]
 
@@ -117,13 +117,13 @@ class _Spoken:
         shown = self.images
         if question.kind == "detect":
             turns = [Turn("user", question.text, images=len(shown))]
-            text = self.narrator.answer(shown, turns, SHORT_TOKENS)
-            return GivenAnswer(text, self.narrator.yes_no(shown, turns))
+            text = self.vlm.answer(shown, turns, SHORT_TOKENS)
+            return GivenAnswer(text, self.vlm.yes_no(shown, turns))
         if question.kind == "choose":
             turns = [Turn("user", choice_text(question, templates=len(shown) - 1), images=len(shown))]
-            return GivenAnswer(self.narrator.answer(shown, turns, SHORT_TOKENS))
+            return GivenAnswer(self.vlm.answer(shown, turns, SHORT_TOKENS))
         self.told.append(Turn("user", question.text, images=0 if self.told else len(shown)))
-        text = self.narrator.answer(shown, self.told, TOKENS)
+        text = self.vlm.answer(shown, self.told, TOKENS)
         self.told.append(Turn("assistant", text))
         return GivenAnswer(text)
 
@@ -179,7 +179,7 @@ class _Inspected:
         told = " ".join(sentence.text for sentence in self.report.explanation)
         text = f"{questions()['evidence'].format(evidence=told)} {choice_text(question, len(self.photos) - 1)}"
         shown = [fitted(photo) for photo in self.photos]
-        likely = self.inspector.context.toolbox.narrator.choose(
+        likely = self.inspector.context.toolbox.vlm.choose(
             shown, [Turn("user", text, images=len(shown))], list(question.options)
         )
         return max(likely, key=lambda letter: likely[letter])
@@ -203,14 +203,14 @@ def fitted(photo: Sample) -> RGB:
 
 
 def respondent(by: By, profile: str, device: str, looks: int) -> Respondent:
-    """Opens the narrator or the agent of a profile.
+    """Opens the language model or the agent of a profile.
 
     Raises:
         tools.errors.ModelError: a checkpoint is missing.
     """
     if by == "agent":
         return WholeAgent(Inspector(profile, device=device, looks=looks))
-    return BareNarrator(Toolbox.open(resolve_profile(profile), device).narrator)
+    return BareVLM(Toolbox.open(resolve_profile(profile), device).vlm)
 
 
 def replies_of(respondent: Respondent, item: PhotoQuestions) -> Sequence[GivenAnswer]:

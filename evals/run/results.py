@@ -116,7 +116,7 @@ class RunSettings(BaseModel):
     words: bool
     """Whether the data set's sentence on what good means was given."""
     by: str = "agent"
-    """Who answers: the whole "agent", or the bare "narrator" on benchmarks of questions."""
+    """Who answers: the whole "agent", or the bare "language model" on benchmarks of questions."""
     models: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of each role's checkpoint; empty in runs of before they were recorded."""
 

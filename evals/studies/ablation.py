@@ -117,7 +117,7 @@ class AblationVariant:
     policy: Policy = "none"
     rules: bool = True
     leaning: float | None = None
-    """Share of the narrator's leaning that is taken out of its answers; None for what the profile has."""
+    """Share of the language model's leaning that is taken out of its answers; None for what the profile has."""
 
 
 ROWS = (

@@ -70,7 +70,7 @@ class PartFigures:
     swapped: float
     """The same of swapped parts alone."""
     named: float
-    """Share of the discovered types to which the narrator and the detector together gave a name."""
+    """Share of the discovered types to which the language model and the detector together gave a name."""
     named_right: float
     """Share of those names that are what the type's segments mostly show on the references."""
 

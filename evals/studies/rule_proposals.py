@@ -1,7 +1,7 @@
-"""Measures what rules a profile's narrator proposes on the world, and how many of them good photos bear out.
+"""Measures what rules a profile's language model proposes on the world, and how many of them good photos bear out.
 
-Run `python -m evals.studies.rule_proposals [--profile nano]`. Parts are the true ones, so that only the narrator can
-err. It is asked for rules whatever its profile says of it; its questions are counted and not proved.
+Run `python -m evals.studies.rule_proposals [--profile nano]`. Parts are the true ones, so that only the language
+model can err. It is asked for rules whatever its profile says of it; its questions are counted and not proved.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class ProposalCounts:
     new: int
     """Of those, what the photos do not show without being asked."""
     questions: int
-    """To be put to the narrator."""
+    """To be put to the vlm."""
 
 
-def measure_family(narrator: LocalVLM, name: str, *, shots: int) -> ProposalCounts:
-    """What the narrator proposes for a family of the world.
+def measure_family(vlm: LocalVLM, name: str, *, shots: int) -> ProposalCounts:
+    """What the language model proposes for a family of the world.
 
     Args:
-        narrator: is asked.
+        vlm: is asked.
         name: of a family with rules.
         shots: good photos that a rule is proved on; it is shown the first of them.
     """
     about = family(name)
     scenes = [render(name, seed=SEED, index=REFERENCES_FROM + n, defect=None) for n in range(shots)]
     names = {noun: noun for noun in about.nouns}
-    rules, _ = proposed_rules(narrator, [scene.image for scene in scenes], about.product, names)
+    rules, _ = proposed_rules(vlm, [scene.image for scene in scenes], about.product, names)
     measurable = [rule for rule in rules if not isinstance(rule, AskRule)]
     references = [measured_truth(scene) for scene in scenes]
     induced = induce(references, TRUTH)
@@ -72,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--family", nargs="*", default=TRAINED + HELDOUT)
     parser.add_argument("--shots", type=int, default=4)
     given = parser.parse_args(arguments)
-    narrator = Toolbox.open(resolve_profile(given.profile), given.device).narrator
+    vlm = Toolbox.open(resolve_profile(given.profile), given.device).vlm
     found = []
     for name in [n for n in given.family if family(n).is_logical]:
-        found.append(measure_family(narrator, name, shots=given.shots))
+        found.append(measure_family(vlm, name, shots=given.shots))
         sys.stdout.write(json.dumps(asdict(found[-1])) + "\n")
     for key in ("rules", "borne_out", "new", "questions"):
         sys.stdout.write(f"{key}: {sum(getattr(f, key) for f in found)}\n")

@@ -1,4 +1,4 @@
-"""How far the narrator leans towards yes, and what is left of its answers once the leaning is taken out.
+"""How far the language model leans towards yes, and what is left of its answers once the leaning is taken out.
 
 `python -m evals.studies.yes_bias --profile nano --split trained` asks it about places of the world's photos, half of
 them damaged, and prints a table: one phrasing or two of opposite polarity; as said, less what it says of an image
@@ -42,7 +42,8 @@ SEED = 41
 
 @dataclass(frozen=True)
 class PlaceAnswers:
-    """What the narrator said of one place, as log-odds of a defect: in the plain phrasing, and in the opposite one."""
+    """What the language model said of one place, as log-odds of a defect: in the plain phrasing, and in the opposite
+    one."""
 
     good: bool
     odds: Both
@@ -120,7 +121,7 @@ def places(category: Category) -> Iterator[tuple[BenchmarkCase, Sample, Box]]:
             yield shown, sample, crop_box(box_of(truth).clipped(*sample.size), sample)
 
 
-def ask(narrator: LocalVLM, category: Category, shots: int) -> Iterator[tuple[PlaceAnswers, PlaceAnswers]]:
+def ask(vlm: LocalVLM, category: Category, shots: int) -> Iterator[tuple[PlaceAnswers, PlaceAnswers]]:
     """The same answers beside what is said of an image without content, and of a good part; the latter with references.
 
     Without references the crop alone is shown, and of both the image without content is what carries no news.
@@ -128,14 +129,14 @@ def ask(narrator: LocalVLM, category: Category, shots: int) -> Iterator[tuple[Pl
     references = tuple(category.references(shots, SEED)) if shots else ()
     for case, sample, box in places(category):
         pair = crop_pair(sample, box, references)
-        odds, empty = asked_both(narrator, pair, category.product), _of(narrator, without_content(pair), category)
-        usual = empty if pair.beside is None else _of(narrator, pair.beside, category)
+        odds, empty = asked_both(vlm, pair, category.product), _of(vlm, without_content(pair), category)
+        usual = empty if pair.beside is None else _of(vlm, pair.beside, category)
         good = case.label == "good"
         yield PlaceAnswers(good, odds, empty), PlaceAnswers(good, odds, usual)
 
 
-def _of(narrator: LocalVLM, pair: CropPair, category: Category) -> Both:
-    return asked_both(narrator, pair, category.product)
+def _of(vlm: LocalVLM, pair: CropPair, category: Category) -> Both:
+    return asked_both(vlm, pair, category.product)
 
 
 def table(title: str, grey: Sequence[PlaceAnswers], good: Sequence[PlaceAnswers], *, beside: bool) -> str:
@@ -169,12 +170,12 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=None, help="file for the tables, in Markdown")
     options = parser.parse_args()
-    narrator = Toolbox.open(resolve_profile(options.profile), options.device).narrator
+    vlm = Toolbox.open(resolve_profile(options.profile), options.device).vlm
     tables = []
     for split in options.split:
         categories = open_world(split=cast("Split", split), seed=SEED, per_category=options.images)
         for shots in options.shots:
-            pairs = [pair for category in categories for pair in ask(narrator, category, shots)]
+            pairs = [pair for category in categories for pair in ask(vlm, category, shots)]
             grey, good = [a for a, _ in pairs], [b for _, b in pairs]
             title = f"{options.profile}, {split} families, {shots} references, {len(pairs)} places"
             tables.append(table(title, grey, good, beside=shots > 0))

@@ -35,7 +35,7 @@ def show_models(profile: str, device: str, json: bool, say: Callable[[str], None
     out = Console(highlight=False)
     for variant in found:
         out.print(
-            f"[bold]{variant.profile}[/], narrator {variant.variant}, {variant.device}, {variant.threads} threads"
+            f"[bold]{variant.profile}[/], language model {variant.variant}, {variant.device}, {variant.threads} threads"
         )
         table = Table("role", "checkpoint", "bits", "parameters", "weights MiB", "s to load")
         for cost in variant.roles:
@@ -68,7 +68,7 @@ class BenchSize:
         str,
         typer.Option(
             help="An open_clip architecture; its weights are random, speed does not depend on them. For loop: large "
-            "adds a narrator of LLaVA-OneVision 0.5 B's size, none leaves it out."
+            "adds a language model of LLaVA-OneVision 0.5 B's size, none leaves it out."
         ),
     ] = "ViT-B-16-plus-240"
     batch: Annotated[int, typer.Option(min=1, help="Images at once, beside one at a time.")] = 4
@@ -132,7 +132,7 @@ def bench(
             "loop: an inspection step by step, and a second question about a photo. soak: whether many inspections "
             "leave anything behind. batch: a folder in several processes, "
             "beside one photo at a time. peers: accuracy "
-            "and speed beside anomalib's PatchCore and WinCLIP, LogSAD's rules and the bare narrator."
+            "and speed beside anomalib's PatchCore and WinCLIP, LogSAD's rules and the bare vlm."
         ),
     ] = "patch",
     *,
@@ -199,9 +199,7 @@ def _loop(model: str, repeat: int, device: str, json: bool, say: Callable[[str],
         f"{found.search:.1%} of it the search among the references' patches, {found.outside:.1%} neither that nor in "
         "models"
     )
-    asked = Table(
-        "narrator", "tokens", "first s", "further s", "ratio", "nothing kept", "first answer", "next", "differs"
-    )
+    asked = Table("vlm", "tokens", "first s", "further s", "ratio", "nothing kept", "first answer", "next", "differs")
     for q in found.questions:
         asked.add_row(
             q.model,

@@ -61,8 +61,11 @@ class GradingOptions:
     """Who answers the questions of a benchmark, and what grades the answers."""
 
     by: Annotated[
-        Literal["both", "narrator", "agent"],
-        typer.Option(help="On visa-dr and mmad: who answers, the bare narrator, the whole agent, or both in turn."),
+        Literal["both", "vlm", "agent", "narrator"],
+        typer.Option(
+            help="On visa-dr and mmad: who answers, the bare language model (vlm, or by its older name narrator), "
+            "the whole agent, or both in turn."
+        ),
     ] = "both"
     sbert: Annotated[str, typer.Option(help="Folder or Hub id of the sentence encoder that grades answers.")] = ""
     judge: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server that grades answers.")] = ""
@@ -100,7 +103,7 @@ def ask(
             looks=models.looks if by == "agent" else 0,
             words=False,
             by=by,
-            models=weights if by == "agent" else {"narrator": weights.get("narrator", "")},
+            models=weights if by == "agent" else {"vlm": weights.get("vlm", "")},
         )
         with Progress(f"asking the {by}") as progress:
             found[by] = answer_all(
@@ -112,7 +115,7 @@ def ask(
                 device=models.device,
                 progress=progress.tell,
             )
-        # The narrator's weights go before the agent's own copy comes.
+        # The language model's weights go before the agent's own copy comes.
         gc.collect()
     if len(found) == 2:
         _gain(found, out, json=json)
@@ -120,7 +123,7 @@ def ask(
 
 
 def _who(by: str) -> tuple[By, ...]:
-    return ("narrator", "agent") if by == "both" else (cast("By", by),)
+    return ("vlm", "agent") if by == "both" else ("vlm" if by == "narrator" else cast("By", by),)
 
 
 def _items(bench: str, data: DataOptions, shots: int) -> list[PhotoQuestions]:
@@ -157,9 +160,9 @@ def _gain(found: dict[str, Results], out: Path, *, json: bool) -> None:
     """Writes and prints the table of both respondents, with the agent's gain and its interval."""
     from evals.reports import label_of, ordered
 
-    differences = {d.metric: d for d in compare(out / "narrator", out / "agent").differences}
+    differences = {d.metric: d for d in compare(out / "vlm", out / "agent").differences}
     rows = [differences[name] for name in ordered(list(differences))]
-    head = ("metric", "bare narrator", "whole agent", "gain", "95 % interval")
+    head = ("metric", "bare language model", "whole agent", "gain", "95 % interval")
     told = [
         (
             label_of(d.metric),

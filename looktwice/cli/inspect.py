@@ -66,9 +66,9 @@ class DecisionOptions:
     """How a photo is judged, and in which language."""
 
     false_alarm: FalseAlarm = None
-    policy: Annotated[str, typer.Option(help="How second looks are chosen: fixed, chosen (by the narrator), none.")] = (
-        "fixed"
-    )
+    policy: Annotated[
+        str, typer.Option(help="How second looks are chosen: fixed, chosen (by the language model), none.")
+    ] = "fixed"
     language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en"
     mm_per_px: Annotated[
         float | None, typer.Option(help="Millimetres that a pixel shows, such as 0.05: sizes are told in millimetres.")

@@ -42,7 +42,8 @@ def show_fits(profile: Profile, measured: dict[str, int]) -> None:
     gpus = {form: smallest_gpu(total) for form, total in totals.items()}
     out.print(f"  {'GPU, GB':<10}{'':>9}" + "".join(f"{gpu or 'none':>10}" for gpu in gpus.values()))
     out.print(
-        f"columns: the narrator's form; GPU: the smallest of common ones for the weights, {SPARE - 1:.0%} more and "
+        f"columns: the language model's form; GPU: the smallest of common ones for the weights, {SPARE - 1:.0%} more "
+        f"and "
         f"{SPARE_GIB:.0f} GiB, computed, not tried"
     )
 

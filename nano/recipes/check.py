@@ -162,14 +162,14 @@ def _segmenter(loaded: Loaded) -> float:
     return float(np.mean(overlaps))
 
 
-def _narrator(loaded: Loaded) -> float:
-    narrator, said = LocalVLM(loaded), list[float]()
+def _vlm(loaded: Loaded) -> float:
+    vlm, said = LocalVLM(loaded), list[float]()
     for scene in scenes():
         if scene.defects:
             other = render(scene.family, seed=EVALUATION_SEED, index=FIRST + 2).image
             crops = [cut(image, scene.defects[0].box, 2.0) for image in (scene.image, other)]
             question = prompts.questions()["compare"].format(product=scene.product)
-            said.append(narrator.yes_no(crops, [Turn("user", question, images=2)]))
+            said.append(vlm.yes_no(crops, [Turn("user", question, images=2)]))
     return float(np.mean(said))
 
 
@@ -189,7 +189,7 @@ _FIGURES: dict[Role, tuple[str, Callable[[Loaded], float]]] = {
     "features": ("share of pixels less anomalous than the defect's worst", _features),
     "grounder": ("share of parts found by their noun (IoU 0.5)", _grounder),
     "segmenter": ("mean IoU of masks from true boxes", _segmenter),
-    "narrator": ("mean P(yes) beside a good part, of defects", _narrator),
+    "vlm": ("mean P(yes) beside a good part, of defects", _vlm),
     "tracer": ("share of sound pixels less suspect than the damage", _tracer),
 }
 

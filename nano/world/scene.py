@@ -81,7 +81,7 @@ class SceneDefect:
 
 @dataclass(frozen=True)
 class SceneQuestion:
-    """One question to the narrator and its true answer."""
+    """One question to the language model and its true answer."""
 
     name: str
     """Key of the question in prompts/questions.yaml."""

@@ -68,7 +68,7 @@ class Toolbox:
     explained: dict = field(default_factory=dict)
     """How a good one would have to differ, by digest of the photo."""
 
-    scorer = memory = reference_matcher = grounder = segmenter = narrator = discoverer = property(lambda self: self)
+    scorer = memory = reference_matcher = grounder = segmenter = vlm = discoverer = property(lambda self: self)
 
     def describe(self):
         return {}
@@ -181,6 +181,6 @@ def context(toolbox, **budget):
         differ=beside,
         layout=beside,
         rule=MatcherMap(),
-        narrator=MatcherMap(limit=4.0),
+        vlm=MatcherMap(limit=4.0),
     )
     return Context(toolbox, maps, Budget(**budget))

@@ -1,4 +1,4 @@
-"""What people ask is read by its words; the narrator chooses only where they do not decide, and sees no photo."""
+"""What people ask is read by its words; the language model chooses only where they do not decide, and sees no photo."""
 
 import pytest
 
@@ -32,20 +32,20 @@ ASKED = {
 
 
 def nobody():
-    raise AssertionError("the narrator was asked although the words decide")
+    raise AssertionError("the language model was asked although the words decide")
 
 
 @pytest.mark.parametrize(("intent", "question"), [(i, q) for i, questions in ASKED.items() for q in questions])
 def test_the_words_decide(intent, question):
-    (task,) = read(question, pending=False, on_topic=True, product="tray", narrator=nobody)
+    (task,) = read(question, pending=False, on_topic=True, product="tray", vlm=nobody)
     assert task.intent == intent
 
 
 def test_two_questions_in_one_are_both_read_and_a_rule_is_never_cut():
-    tasks = read("Why is it bad and where is it?", pending=False, on_topic=True, product="tray", narrator=nobody)
+    tasks = read("Why is it bad and where is it?", pending=False, on_topic=True, product="tray", vlm=nobody)
     assert [t.intent for t in tasks] == ["why", "where"]
     rule = read(
-        "remember: two bolts and how many nuts there are", pending=False, on_topic=True, product="t", narrator=nobody
+        "remember: two bolts and how many nuts there are", pending=False, on_topic=True, product="t", vlm=nobody
     )
     assert [t.intent for t in rule] == ["remember"]
 
@@ -54,12 +54,12 @@ def test_two_questions_in_one_are_both_read_and_a_rule_is_never_cut():
     ("said", "intent"), [("yes", "confirm"), ("Yes.", "confirm"), ("no", "decline"), ("cancel", "decline")]
 )
 def test_yes_and_no_answer_a_proposal(said, intent):
-    (task,) = read(said, pending=True, on_topic=False, product="tray", narrator=nobody)
+    (task,) = read(said, pending=True, on_topic=False, product="tray", vlm=nobody)
     assert task.intent == intent
 
 
 def test_what_names_nothing_of_the_photo_is_off_the_topic_without_asking_anybody():
-    (task,) = read("Who won the cup?", pending=False, on_topic=False, product="tray", narrator=nobody)
+    (task,) = read("Who won the cup?", pending=False, on_topic=False, product="tray", vlm=nobody)
     assert task.intent == "off_topic"
 
 
@@ -78,16 +78,16 @@ class Chooser:
         return {o: w / sum(weights) for o, w in zip(options, weights, strict=True)}
 
 
-def test_undecided_words_are_left_to_the_narrator_whose_leaning_is_taken_out():
+def test_undecided_words_are_left_to_the_vlm_whose_leaning_is_taken_out():
     words = load_yaml("chat_words")
     chooser = Chooser(words["size"]["meaning"])
-    (task,) = read("its extent please", pending=False, on_topic=True, product="tray", narrator=lambda: chooser)
+    (task,) = read("its extent please", pending=False, on_topic=True, product="tray", vlm=lambda: chooser)
     assert task.intent == "size"
     assert all(images == [] for images, _ in chooser.shown)
 
 
-def test_a_narrator_without_an_opinion_is_not_followed():
-    (task,) = read("its extent please", pending=False, on_topic=True, product="t", narrator=lambda: Chooser("nothing"))
+def test_a_vlm_without_an_opinion_is_not_followed():
+    (task,) = read("its extent please", pending=False, on_topic=True, product="t", vlm=lambda: Chooser("nothing"))
     assert task.intent == "unsure"
 
 

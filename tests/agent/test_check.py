@@ -9,7 +9,7 @@ COUNT = Evidence("logical", Claim("count_differs", {"part": "bolt", "found": 1, 
 PLACE = Evidence(
     "structural", Claim("region_differs", {"place": "upper left", "width": 40, "height": 3}), 2.0, "reference", "r"
 )
-NAME = Evidence("structural", Claim("looks_like", {"name": "scratch"}), 0.0, "narrator", "r")
+NAME = Evidence("structural", Claim("looks_like", {"name": "scratch"}), 0.0, "vlm", "r")
 COLOUR = Evidence(
     "logical", Claim("colour_differs", {"part": "cap", "found": "red", "expected": "blue"}), 2, "rule", "k"
 )

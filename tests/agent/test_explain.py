@@ -198,7 +198,9 @@ def test_a_place_that_hardly_speaks_for_an_anomaly_is_told_as_the_most_unusual_o
     assert texts[1].startswith("The most unusual place: ")
 
 
-PRIVATE = re.compile(r"\bsd\b|standard deviation|\bllr\b|\bpart [A-Z]\b|by measurement|single out|narrator|log-odds")
+PRIVATE = re.compile(
+    r"\bsd\b|standard deviation|\bllr\b|\bpart [A-Z]\b|by measurement|single out|language model|log-odds"
+)
 
 
 def test_main_texts_use_no_word_of_the_machinery_and_sentences_stay_short():
@@ -209,12 +211,12 @@ def test_main_texts_use_no_word_of_the_machinery_and_sentences_stay_short():
         assert len(frame.split()) <= 25
 
 
-def test_a_narrator_that_lists_parts_of_something_else_names_nothing():
+def test_a_vlm_that_lists_parts_of_something_else_names_nothing():
     state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, named='["cable"]'), looks=0)
     assert "type" not in [s.role for s in state.explanation]
 
 
-def test_a_narrator_that_knows_the_product_names_the_defect():
+def test_a_vlm_that_knows_the_product_names_the_defect():
     state = report(Toolbox(distance=8 * GOOD, says_yes=0.9, bias=0.1), looks=0)
     assert [s.text for s in state.explanation if s.role == "type"] == ["*Likely type (inferred):* scratch."]
 

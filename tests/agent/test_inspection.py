@@ -83,7 +83,7 @@ def test_a_second_look_that_sees_a_defect_raises_the_score_and_one_that_sees_non
     assert any(e.look == confirmed.looks[0].id for e in confirmed.evidence)
 
 
-def test_a_narrator_that_always_says_yes_changes_nothing():
+def test_a_vlm_that_always_says_yes_changes_nothing():
     _, before = inspect(Toolbox(distance=1.6 * GOOD), looks=0)
     _, after = inspect(Toolbox(distance=1.6 * GOOD, says_yes=0.95, bias=0.95), looks=1)
     assert after.looks[0].p_yes_debiased == pytest.approx(0.5, abs=0.01)

@@ -47,7 +47,7 @@ class Counting(Toolbox):
         return self._unless_failing("yes_no", super().yes_no(images, turns))
 
     def describe(self):
-        return {"narrator": {"name": "scripted"}} if self.asked else {}
+        return {"vlm": {"name": "scripted"}} if self.asked else {}
 
     def _unless_failing(self, name, value):
         if self.fails == name:
@@ -133,7 +133,7 @@ def test_a_finished_one_is_read_and_no_tool_runs(bench, whole):
     assert (bench.toolbox.calls, bench.toolbox.asked) == (0, [])
     assert again.to_json() == first.to_json()
     assert told(again) == told(whole[1])
-    assert again.models == {"narrator": {"name": "scripted"}}
+    assert again.models == {"vlm": {"name": "scripted"}}
 
 
 def test_a_product_learned_on_the_way_is_learned_again_and_the_photo_is_not_looked_at_again(bench):

@@ -65,7 +65,7 @@ def test_other_views_that_show_no_damage_take_back_what_one_view_showed():
     assert any(e.look == twice.looks[0].id for e in twice.evidence)
 
 
-def test_the_narrators_choice_is_read_from_likelihoods_beside_a_grey_image():
+def test_the_vlms_choice_is_read_from_likelihoods_beside_a_grey_image():
     class Chooser:
         def choose(self, images, turns, options, per_token=False):
             grey = (images[0] == 128).all()
@@ -123,7 +123,7 @@ def test_every_step_can_be_traced_with_what_it_chose_and_found():
     assert all(finding["mask"] is None for finding in events[3].model_dump()["evidence"])
 
 
-def test_a_narrator_that_does_not_know_the_product_is_not_asked_about_it():
+def test_a_vlm_that_does_not_know_the_product_is_not_asked_about_it():
     for named, asked in (('["product"]', 1), ('["cable"]', 0), ("[]", 0)):
         toolbox = Toolbox(distance=1.8 * GOOD, named=named)
         assert len(run(toolbox, context(toolbox, looks=1)).looks) == asked

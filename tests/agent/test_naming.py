@@ -1,4 +1,4 @@
-"""Discovered parts get the narrator's names where the detector finds those names in the parts' places."""
+"""Discovered parts get the language model's names where the detector finds those names in the parts' places."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_a_report_calls_a_part_what_people_call_it():
     assert quoted.facts == {"part": "'egg'", "place": "part A side"}
 
 
-def test_a_report_on_a_product_that_the_narrator_knows_names_what_was_discovered():
+def test_a_report_on_a_product_that_the_vlm_knows_names_what_was_discovered():
     inspector = Inspector(profile="nano")
     good = [render("meal_box", seed=91, index=1_000_000 + n, defect=None).image for n in range(4)]
     product = inspector.learn("meal box", good)

@@ -1,4 +1,5 @@
-"""What the narrator proposes: parts and rules as JSON, read with care, proved on good photos, recorded or dropped."""
+"""What the language model proposes: parts and rules as JSON, read with care, proved on good photos, recorded or
+dropped."""
 
 import json
 import re
@@ -86,7 +87,7 @@ def origins(product):
         (ASK, AskRule),
     ],
 )
-def test_a_rule_in_the_narrators_words_becomes_one_of_the_products_own(written, kind):
+def test_a_rule_in_the_vlms_words_becomes_one_of_the_products_own(written, kind):
     (rule,), fault = read_rules(json.dumps({"rules": [written]}), NAMES)
     assert fault is None
     assert (type(rule), rule.origin) == (kind, "proposed")
@@ -161,7 +162,7 @@ def test_a_fault_that_stays_is_noted_and_the_rest_is_taken():
     assert len(toolbox.asked) == 3
 
 
-def test_the_narrator_is_told_what_the_person_says_and_what_may_stand_where():
+def test_the_vlm_is_told_what_the_person_says_and_what_may_stand_where():
     toolbox = Proposer()
     proposed_rules(toolbox, [photo(0).image], "spice bag", NAMES, "The bag is closed.")
     (asked,) = toolbox.asked
@@ -169,12 +170,12 @@ def test_the_narrator_is_told_what_the_person_says_and_what_may_stand_where():
         assert told in asked
 
 
-NANO = ModelSpec(source=load_profile("nano").role("narrator").source)
+NANO = ModelSpec(source=load_profile("nano").role("vlm").source)
 
 
 @pytest.fixture(scope="module")
 def nano():
-    return LocalVLM(load_model(NANO, "narrator", "cpu"))
+    return LocalVLM(load_model(NANO, "vlm", "cpu"))
 
 
 def world(family, index=0):
@@ -201,7 +202,7 @@ def test_good_photos_bear_out_no_rule_that_nano_proposes_so_that_it_is_asked_for
     rules, _ = proposed_rules(nano, [scene.image for scene in scenes], family.replace("_", " "), labels)
     measurable = [rule for rule in rules if rule.kind != "ask"]
     assert proven(measurable, [measured_truth(scene) for scene in scenes])[0] == ()
-    assert load_profile("nano").roles.narrator.proposes == "names"
+    assert load_profile("nano").roles.vlm.proposes == "names"
 
 
 # Proving
@@ -290,7 +291,7 @@ def test_a_note_calls_a_part_what_people_call_it(trays):
     assert "5 long screw" in note
 
 
-def test_a_part_is_looked_for_in_the_narrators_words_and_the_file_says_how_it_looks():
+def test_a_part_is_looked_for_in_the_vlms_words_and_the_file_says_how_it_looks():
     described = [
         {"label": "Bolts", "phrase": "A long, straight bolt.", "look": "grey"},
         {"label": "nut", "phrase": "bolt", "look": ""},
@@ -314,7 +315,7 @@ def test_a_wrong_count_is_dropped_and_what_the_photos_show_stands():
     assert any("2 bolt" in note and "3, 3, 3, 3 were found" in note for note in product.notes)
 
 
-def test_a_narrator_that_is_asked_for_names_is_asked_for_no_rules():
+def test_a_vlm_that_is_asked_for_names_is_asked_for_no_rules():
     toolbox = Proposer(usual=bolts(2), ruled=[[COUNT]], proposes="names", named='["bolt"]')
     assert {origin for origin, _ in origins(learned(toolbox)).values()} == {"induced"}
     assert not any("What holds" in asked for asked in toolbox.asked)
@@ -360,7 +361,7 @@ def test_from_words_alone_a_question_in_the_persons_words_is_kept_and_the_clause
     product = learned(toolbox, references=0, describe="two lids; the ribbon looks festive")
     assert origins(product) == {"count of lid": ("told", 0), "answer to Does the ribbon look festive?": ("proposed", 0)}
     assert product.spec.unruled == ()
-    assert any("the ribbon looks festive' is put to the narrator" in note for note in product.notes)
+    assert any("the ribbon looks festive' is put to the language model" in note for note in product.notes)
 
 
 def test_from_words_alone_nothing_else_that_is_proposed_is_kept_and_all_of_it_is_said():

@@ -1,4 +1,4 @@
-"""A narrator on a server describes parts and proposes rules; nano's other models prove them on good photos."""
+"""A language model on a server describes parts and proposes rules; nano's other models prove them on good photos."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ class Server(BaseHTTPRequestHandler):
 
 
 @pytest.mark.slow
-def test_a_served_narrator_proposes_by_the_schema_and_the_references_prove_it(tmp_path, monkeypatch):
+def test_a_served_vlm_proposes_by_the_schema_and_the_references_prove_it(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.seen = []
@@ -47,7 +47,7 @@ def test_a_served_narrator_proposes_by_the_schema_and_the_references_prove_it(tm
         r: {"source": load_profile("nano").role(r).source} for r in ("scorer", "features", "grounder", "segmenter")
     }
     served = {"url": f"http://127.0.0.1:{server.server_port}/v1", "model": "m"}
-    roles |= {"tracer": {"source": load_profile("nano").role("tracer").source}, "narrator": {"served": served}}
+    roles |= {"tracer": {"source": load_profile("nano").role("tracer").source}, "vlm": {"served": served}}
     (tmp_path / "mine.yaml").write_text(json.dumps({"name": "mine", "roles": roles}))
     inspector = Inspector(str(tmp_path / "mine.yaml"))
     try:

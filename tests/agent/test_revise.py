@@ -118,7 +118,7 @@ def test_a_miss_that_a_rule_pointed_at_makes_that_rule_firm():
     assert any(firmer[0] in line for line in said)
 
 
-def test_a_miss_that_no_rule_sees_becomes_a_word_of_the_narrator():
+def test_a_miss_that_no_rule_sees_becomes_a_word_of_the_vlm():
     toolbox = Toolbox(usual=bolts(2), named='["bolt"]')
     after, said = reject(toolbox, product(toolbox), [photo(9)])
     assert len(after.spec.defects) == 1
@@ -140,7 +140,7 @@ def test_what_a_person_says_and_no_rule_checks_stands_in_the_file(tmp_path):
     assert ProductSpec.load(tmp_path / "gift.yaml").unruled == ("the ribbon looks festive",)
 
 
-def test_a_question_is_put_to_the_narrator_and_weighed_against_a_good_one():
+def test_a_question_is_put_to_the_vlm_and_weighed_against_a_good_one():
     from agent.products.spec import Product
     from agent.rules import AskRule
 
@@ -169,7 +169,7 @@ def test_what_is_wrong_with_a_proposal_is_quoted(answer, fault):
     assert fault in said
 
 
-def test_a_narrator_that_answers_badly_is_asked_again_with_what_was_wrong():
+def test_a_vlm_that_answers_badly_is_asked_again_with_what_was_wrong():
     class Stubborn(Toolbox):
         def answer(self, images, turns, **more):
             self.asked.append(turns[-1].text)

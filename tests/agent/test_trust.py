@@ -47,7 +47,7 @@ def product(*scores, references=None, rules=()):
         ("rule", "count of bolt", 1.0),
         ("reference", "region 1", "reference"),
         ("text", "region 1", 1.0),
-        ("narrator", "x", 1.0),
+        ("vlm", "x", 1.0),
         ("user", "x", 1.0),
     ],
 )

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from evals.datasets.base import read_photo
 from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
 from evals.qa.grading import Graders
-from evals.qa.respondents import LONGEST, BareNarrator, Conversation, WholeAgent, choice_text
+from evals.qa.respondents import LONGEST, BareVLM, Conversation, WholeAgent, choice_text
 from evals.qa.runner import answer_all
 from evals.run.compare import compare
 from evals.run.results import PREDICTIONS, read_lines, read_results
@@ -61,7 +61,7 @@ SAID = {
 
 
 def run(respondent, items, out, **changes):
-    return answer_all(respondent, items, settings(benchmark="visa-dr", by="narrator", **changes), out)
+    return answer_all(respondent, items, settings(benchmark="visa-dr", by="vlm", **changes), out)
 
 
 def test_detection_is_the_macro_mean_over_classes_and_what_cannot_be_read_is_wrong_and_shown(tmp_path):
@@ -109,7 +109,7 @@ def test_another_benchmark_s_photos_or_respondent_are_refused(tmp_path):
     run(by_name(SAID), items, tmp_path / "out")
     with pytest.raises(InputError, match="conversations about 1 photos that this benchmark does not have, such as c0"):
         run(by_name(SAID), items[1:], tmp_path / "out")
-    with pytest.raises(InputError, match="by narrator there, agent here"):
+    with pytest.raises(InputError, match="by language model there, agent here"):
         answer_all(by_name(SAID), items, settings(benchmark="visa-dr", by="agent"), tmp_path / "out")
 
 
@@ -181,10 +181,10 @@ def test_words_are_graded_by_topic_and_the_judge_is_asked_once_for_each(tmp_path
     assert told[0]["responses"] == ["A dent.", "A fall."]
 
 
-def test_the_narrator_answers_with_its_own_replies_in_the_history_and_sees_no_large_photo(tmp_path):
+def test_the_vlm_answers_with_its_own_replies_in_the_history_and_sees_no_large_photo(tmp_path):
     seen = []
 
-    class Narrator:
+    class VLM:
         def answer(self, images, turns, tokens):
             seen.append(([image.shape for image in images], [(t.role, t.text, t.images) for t in turns]))
             return f"reply {len(seen)}"
@@ -194,7 +194,7 @@ def test_the_narrator_answers_with_its_own_replies_in_the_history_and_sees_no_la
 
     photo = sample_from_array(np.zeros((600, 2048, 3), dtype=np.uint8))
     asked = (detect("yes"), tell("What?", None), tell("Why?", None))
-    talk = BareNarrator(Narrator()).meet(PhotoQuestions("x", "candle", "candle", lambda: photo, asked))
+    talk = BareVLM(VLM()).meet(PhotoQuestions("x", "candle", "candle", lambda: photo, asked))
     said = [talk.answer(question) for question in asked]
     assert (said[0].text, said[0].score) == ("reply 1", 0.7)
     assert seen[0][0] == [(300, LONGEST, 3)]
@@ -211,8 +211,8 @@ def test_the_agent_reads_nothing_but_the_photo_and_the_product_s_noun_when_there
 
         @property
         def context(self):
-            narrator = SimpleNamespace(choose=lambda images, turns, options: {"A": 0.2, "B": 0.8})
-            return SimpleNamespace(toolbox=SimpleNamespace(narrator=narrator))
+            vlm = SimpleNamespace(choose=lambda images, turns, options: {"A": 0.2, "B": 0.8})
+            return SimpleNamespace(toolbox=SimpleNamespace(vlm=vlm))
 
     inspector = Talking()
     bright = picture(tmp_path / "photos" / "b.png", spot=250)
@@ -224,17 +224,17 @@ def test_the_agent_reads_nothing_but_the_photo_and_the_product_s_noun_when_there
 
 def test_the_agent_s_gain_is_paired_over_the_same_photos(tmp_path):
     items = detections(tmp_path)
-    run(by_name(SAID), items, tmp_path / "narrator")
+    run(by_name(SAID), items, tmp_path / "vlm")
     right = {
         i.id: ("Yes" if i.questions[0].truth == "yes" else "No", 0.9 if i.questions[0].truth == "yes" else 0.1)
         for i in items
     }
     answer_all(by_name(right), items, settings(benchmark="visa-dr", by="agent"), tmp_path / "agent")
-    found = compare(tmp_path / "narrator", tmp_path / "agent")
+    found = compare(tmp_path / "vlm", tmp_path / "agent")
     change = {d.metric: d for d in found.differences}["accuracy"]
     assert change.second == 1.0
     assert change.low <= change.change <= change.high
-    assert "by: narrator and agent." in found.notes
+    assert "by: language model and agent." in found.notes
     assert read_results(tmp_path / "agent").settings.by == "agent"
 
 
@@ -248,5 +248,5 @@ def test_a_choice_is_put_with_all_its_options_and_the_template_is_explained():
 def test_a_template_is_not_read_by_a_zero_shot_benchmark(tmp_path):
     plain = item(tmp_path, "c0", detect("no"))
     with pytest.raises(InputError):
-        BareNarrator(None).meet(PhotoQuestions("y", "c", "c", plain.photo, plain.questions, (refuse,)))
+        BareVLM(None).meet(PhotoQuestions("y", "c", "c", plain.photo, plain.questions, (refuse,)))
     assert plain.templates == ()

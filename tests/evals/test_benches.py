@@ -54,5 +54,5 @@ def test_the_loop_is_timed_step_by_step_and_a_second_question_costs_less():
     assert steps["judge"].calls == 0
     assert all(0 <= row.model_seconds <= row.seconds + 1e-3 for row in found.steps)
     assert 0 <= found.outside < 1
-    assert [q.model for q in found.questions] == ["narrator", "llava-onevision-0.5b (random)"]
+    assert [q.model for q in found.questions] == ["vlm", "llava-onevision-0.5b (random)"]
     assert all(q.differs < 1e-5 for q in found.questions)

@@ -102,7 +102,7 @@ def test_an_ablation_that_was_stopped_goes_on_without_measuring_again(tmp_path):
 
 
 def test_the_leaning_of_yes_and_no_is_seen_before_and_gone_after_it_is_taken_out():
-    """A narrator that says yes to everything still says more of it where there is a defect."""
+    """A language model that says yes to everything still says more of it where there is a defect."""
     usual, news = 3.0, 1.0
     asked = [
         PlaceAnswers(good=n % 2 == 0, odds=(usual + (n % 2) * 2 * news - news,) * 2, usual=(usual,) * 2)

@@ -32,7 +32,7 @@ def tiny():
 
 
 def test_a_profile_is_inspected_with_from_end_to_end(tiny):
-    assert [cost.role for cost in tiny.roles] == ["scorer", "grounder", "segmenter", "narrator"]
+    assert [cost.role for cost in tiny.roles] == ["scorer", "grounder", "segmenter", "vlm"]
     assert {"glance", "judge", "explain", "total"} <= set(tiny.steps)
     parts = sum(seconds for step, seconds in tiny.steps.items() if step != "total")
     assert tiny.steps["total"] == pytest.approx(parts, abs=0.01)
@@ -55,7 +55,7 @@ def test_every_checkpoint_of_a_shipped_profile_can_be_made_at_full_size():
         assert set(filter(None, sources)) <= set(known_sources())
 
 
-def test_an_unknown_architecture_and_a_served_narrator_are_refused():
+def test_an_unknown_architecture_and_a_served_vlm_are_refused():
     with pytest.raises(InputError, match="not known to the bench"):
         shapes("nobody/model")
     with pytest.raises(InputError, match="on a server"):
@@ -66,12 +66,12 @@ def test_an_unknown_architecture_and_a_served_narrator_are_refused():
     ("form", "how"), [("bfloat16", {"dtype": "bfloat16"}), ("8bit", {"quantisation": "8bit", "dtype": "bfloat16"})]
 )
 def test_computed_memory_is_what_a_loaded_model_takes(tmp_path, form, how):
-    write_random("tiny/narrator", tmp_path / "narrator")
+    write_random("tiny/vlm", tmp_path / "vlm")
     profile = load_profile("edge")
-    narrator = profile.roles.narrator.model_copy(update={"source": str(tmp_path / "narrator")})
-    profile = profile.model_copy(update={"roles": profile.roles.model_copy(update={"narrator": narrator})})
-    (weights,) = [w for w in profile_weights(profile) if w.role == "narrator"]
-    model = load_model(ModelSpec(source=str(tmp_path / "narrator"), **how), "narrator", "cpu").model
+    vlm = profile.roles.vlm.model_copy(update={"source": str(tmp_path / "vlm")})
+    profile = profile.model_copy(update={"roles": profile.roles.model_copy(update={"vlm": vlm})})
+    (weights,) = [w for w in profile_weights(profile) if w.role == "vlm"]
+    model = load_model(ModelSpec(source=str(tmp_path / "vlm"), **how), "vlm", "cpu").model
     measured = sum(p.numel() * p.element_size() for p in model.parameters())
     assert weights.gib(form) * 2**30 == pytest.approx(measured, rel=0.05)
 

@@ -133,7 +133,7 @@ def test_anomalib_scores_the_same_photos_on_the_same_weights(products):
     assert rows[0].metrics["pixel_auroc"] > 0.5
 
 
-def test_agent_narrator_and_rules_are_measured_on_the_same_photos_and_told_in_one_table():
+def test_agent_vlm_and_rules_are_measured_on_the_same_photos_and_told_in_one_table():
     found = bench_peers(
         limit=4,
         shots=2,

@@ -176,9 +176,9 @@ def test_each_pair_s_template_is_the_only_reference_of_its_photo(tmp_path):
 
 def test_a_folder_of_other_weights_seed_or_data_is_refused_with_what_differs(tmp_path):
     root, out = parts_folder(tmp_path / "parts"), tmp_path / "out"
-    run(Inspector(), categories_of(root), settings(models={"scorer": "a" * 64, "narrator": "c" * 64}), out)
+    run(Inspector(), categories_of(root), settings(models={"scorer": "a" * 64, "vlm": "c" * 64}), out)
     with pytest.raises(InputError, match="the scorer's weights aaaaaaaaaaaa there, bbbbbbbbbbbb here"):
-        run(Inspector(), categories_of(root), settings(models={"scorer": "b" * 64, "narrator": "c" * 64}), out)
+        run(Inspector(), categories_of(root), settings(models={"scorer": "b" * 64, "vlm": "c" * 64}), out)
     with pytest.raises(InputError, match="seed 0 there, 3 here"):
         run(Inspector(), categories_of(root), settings(seed=3), out)
     (root / "bad" / "b1.png").rename(root / "bad" / "c1.png")
@@ -251,5 +251,5 @@ def test_the_weights_of_the_shipped_profile_have_digests():
     from tools.profiles.catalog import digests
 
     found = digests(load_profile("nano"))
-    assert {"scorer", "features", "grounder", "segmenter", "narrator"} <= set(found)
+    assert {"scorer", "features", "grounder", "segmenter", "vlm"} <= set(found)
     assert all(len(digest) == 64 for digest in found.values())

@@ -112,7 +112,7 @@ def test_markup_in_names_is_text_on_every_page(tmp_path, name):
     (root / "good" / f"{name}.png").write_bytes(b"no photo")
     run(Inspector(), opened(root), settings(), out)
     said = Respondent(lambda item, question: (name, 0.5))
-    answer_all(said, asked(tmp_path, name, name), settings(benchmark="visa-dr", by="narrator"), tmp_path / "answers")
+    answer_all(said, asked(tmp_path, name, name), settings(benchmark="visa-dr", by="vlm"), tmp_path / "answers")
     for folder in (out, tmp_path / "answers"):
         page = (folder / "report.html").read_text()
         assert page.count("<script>") == 1
@@ -138,5 +138,5 @@ def test_a_name_that_acts_on_a_terminal_or_breaks_json_is_written_as_escapes(tmp
     _print(console, results)
     assert "[red]" not in name or "[red]" in console.file.getvalue()
     respondent = Respondent(lambda item, question: (f"No {name} \ud800", 0.1))
-    answer_all(respondent, asked(tmp_path, name, name), settings(by="narrator"), tmp_path / "answers")
+    answer_all(respondent, asked(tmp_path, name, name), settings(by="vlm"), tmp_path / "answers")
     assert json.loads((tmp_path / "answers" / "predictions.jsonl").read_text())

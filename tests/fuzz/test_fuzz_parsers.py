@@ -131,7 +131,7 @@ def test_any_sentence_about_good_ones_can_be_read(text):
 
 
 @given(st.text(max_size=200) | PLAIN.map(lambda v: f"Sure! {json.dumps(v, default=str)} done"))
-def test_a_narrator_that_answers_nonsense_gives_names_or_what_is_wrong(answer):
+def test_a_vlm_that_answers_nonsense_gives_names_or_what_is_wrong(answer):
     found, fault = read_parts(answer)
     assert (fault is None) or (found == ())
     assert all(0 < len(part.label) <= 40 for part in found)
@@ -156,7 +156,7 @@ WRITTEN = st.fixed_dictionaries(
 
 
 @given(st.lists(WRITTEN | PLAIN, max_size=5) | PLAIN)
-def test_a_narrator_that_writes_any_rules_gives_rules_of_known_parts_or_what_is_wrong(items):
+def test_a_vlm_that_writes_any_rules_gives_rules_of_known_parts_or_what_is_wrong(items):
     rules, fault = read_rules(json.dumps({"rules": items}, default=str), {"bolt": "part A", "nut": "nut"})
     assert isinstance(items, list) or fault is not None
     assert contradiction(rules) is None

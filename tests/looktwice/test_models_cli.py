@@ -123,7 +123,7 @@ def profile(tmp_path):
     """nano, with its segmenter from the Hub."""
 
     def write(source=REPO, more=""):
-        lines = [f"  {r}: {{source: {NANO / r}}}" for r in ("scorer", "features", "grounder", "narrator")]
+        lines = [f"  {r}: {{source: {NANO / r}}}" for r in ("scorer", "features", "grounder", "vlm")]
         lines.append(f"  segmenter: {{source: {source}{more}}}")
         path = tmp_path / "mine.yaml"
         path.write_text("name: mine\nroles:\n" + "\n".join(lines) + "\n")

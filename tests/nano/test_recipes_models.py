@@ -60,14 +60,14 @@ def test_a_conversation_is_taught_in_the_tokens_in_which_it_is_asked(tmp_path):
     assert taught.count(processor.tokenizer.eos_token_id) == 2
 
 
-def test_the_narrator_answers_through_the_tool_that_asks_it(tmp_path):
+def test_the_vlm_answers_through_the_tool_that_asks_it(tmp_path):
     from tools.vlm import LocalVLM, Turn
 
     torch.manual_seed(0)
     model, processor = train.build(tmp_path / "kept")
     save_folder(model, tmp_path / "out")
     processor.save_pretrained(tmp_path / "out")
-    tool = LocalVLM(load_model(ModelSpec(source=str(tmp_path / "out")), "narrator", "cpu"))
+    tool = LocalVLM(load_model(ModelSpec(source=str(tmp_path / "out")), "vlm", "cpu"))
     crops = [torch.randint(0, 256, (70, 90, 3), dtype=torch.uint8).numpy() for _ in range(2)]
     assert 0 < tool.yes_no(crops, [Turn("user", "Is it good?", images=2)]) < 1
     assert isinstance(tool.answer(crops[:1], [Turn("user", "Is it good?", images=1)], 4), str)

@@ -18,8 +18,8 @@ ROLE_OF = {
     "owl": "grounder",
     "dino": "grounder",
     "sam": "segmenter",
-    "llava": "narrator",
-    "qwen_vl": "narrator",
+    "llava": "vlm",
+    "qwen_vl": "vlm",
     "tracer": "tracer",
     "preact": "features",
     "siglip": "scorer",
@@ -29,11 +29,11 @@ ROLE_OF = {
     "mm_dino": "grounder",
     "sam2": "segmenter",
     "sam2_film": "segmenter",
-    "llava_next": "narrator",
-    "llava_onevision": "narrator",
-    "qwen3_vl": "narrator",
-    "smolvlm": "narrator",
-    "internvl": "narrator",
+    "llava_next": "vlm",
+    "llava_onevision": "vlm",
+    "qwen3_vl": "vlm",
+    "smolvlm": "vlm",
+    "internvl": "vlm",
 }
 """What each kind of checkpoint is loaded as; `save_<kind>` of a checkpoints module makes it."""
 NOUNS = ["bolt", "nut", "metal", "tray", "red", "screw", "washer", "label"]

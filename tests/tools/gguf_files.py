@@ -1,4 +1,5 @@
-"""Checkpoints as llama.cpp's server reads them: the embedded narrator's language model, and a random image tower."""
+"""Checkpoints as llama.cpp's server reads them: the embedded language model's language model, and a random image
+tower."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_field_that_open_clip_does_not_know_is_refused(copied, monkeypatch, ch
 def test_an_adapter_beside_a_checkpoint_is_refused(copied, monkeypatch):
     folder, _ = copied("llava")
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/model"}')
-    assert "adapter" in refused(folder, "narrator", monkeypatch)
+    assert "adapter" in refused(folder, "vlm", monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["../other.safetensors", "/tmp/x.safetensors", "pytorch_model.bin"])
@@ -137,4 +137,4 @@ def test_a_configuration_that_is_no_plain_json_is_refused(copied, monkeypatch, t
 def test_a_tokenizer_without_limit_is_still_read(copied):
     folder, _ = copied("llava")
     changed(folder / "tokenizer_config.json", lambda c: c.update(model_max_length=int(1e30)))
-    load_model(ModelSpec(source=str(folder)), "narrator", "cpu")
+    load_model(ModelSpec(source=str(folder)), "vlm", "cpu")

@@ -31,7 +31,7 @@ CLASSES = {
     "smolvlm": "SmolVLMForConditionalGeneration",
     "internvl": "InternVLForConditionalGeneration",
 }
-NARRATORS = ["llava", "llava_next", "llava_onevision", "qwen_vl", "qwen3_vl", "smolvlm", "internvl"]
+VLMS = ["llava", "llava_next", "llava_onevision", "qwen_vl", "qwen3_vl", "smolvlm", "internvl"]
 ONE = [Turn("user", "What is it?", images=1)]
 TWO = [Turn("user", "Look.", 1), Turn("assistant", "I see."), Turn("user", "And beside it?", 1)]
 BOTH = [Turn("system", "You inspect parts."), Turn("user", "Compare them.", 2)]
@@ -108,15 +108,15 @@ def test_each_class_is_loaded_by_its_folder_with_the_weights_that_lie_there(load
     assert len(ours - theirs) <= 0.02 * len(ours)
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 @pytest.mark.parametrize(("turns", "sizes"), [(ONE, [(32, 40)]), (TWO, [(32, 40), (60, 30)]), (NONE, [])])
 def test_options_of_several_tokens_get_the_likelihood_computed_token_by_token(loaded, kind, turns, sizes):
-    images, narrator = shown(sizes), LocalVLM(loaded(kind))
+    images, vlm = shown(sizes), LocalVLM(loaded(kind))
     # A photo before, since a model may remember where the last one lay.
-    narrator.yes_no([plate(9, (40, 32))], ONE)
-    found = narrator.choose(images, turns, OPTIONS)
+    vlm.yes_no([plate(9, (40, 32))], ONE)
+    found = vlm.choose(images, turns, OPTIONS)
     # A prompt that ends in white space is not followed by more of it.
-    forms = ("",) if narrator._prompt(images, turns).text[-1].isspace() else ("", " ")
+    forms = ("",) if vlm._prompt(images, turns).text[-1].isspace() else ("", " ")
     spelled = [[by_hand(loaded(kind), images, turns, form + o) for form in forms] for o in OPTIONS]
     weights = [math.fsum(math.exp(v - max(map(max, spelled))) for v in row) for row in spelled]
     assert list(found) == OPTIONS
@@ -124,10 +124,10 @@ def test_options_of_several_tokens_get_the_likelihood_computed_token_by_token(lo
         assert math.log(found[option]) == pytest.approx(math.log(weight / math.fsum(weights)), abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 def test_an_answer_is_greedy_and_the_same_each_time(loaded, kind):
-    images, narrator = shown([(32, 40)]), LocalVLM(loaded(kind))
-    said = [narrator.answer(images, ONE, max_new_tokens=3) for _ in range(2)]
+    images, vlm = shown([(32, 40)]), LocalVLM(loaded(kind))
+    said = [vlm.answer(images, ONE, max_new_tokens=3) for _ in range(2)]
     ids = []
     inputs, stops = inputs_of(loaded(kind), images, ONE), loaded(kind).model.generation_config.eos_token_id
     for _ in range(3):
@@ -146,11 +146,11 @@ def test_a_photo_takes_as_many_tokens_as_its_class_says(loaded, kind, sizes, cou
     assert ids.count(mark) == count
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 def test_photos_of_different_sizes_matter_each_in_its_place(loaded, kind):
-    narrator = LocalVLM(loaded(kind))
+    vlm = LocalVLM(loaded(kind))
     dark, light = np.full((32, 32, 3), 20, np.uint8), np.full((48, 40, 3), 235, np.uint8)
-    told = [narrator.choose(pair, BOTH, OPTIONS) for pair in ([dark, light], [light, dark], [dark, dark])]
+    told = [vlm.choose(pair, BOTH, OPTIONS) for pair in ([dark, light], [light, dark], [dark, dark])]
     for one, other in ((0, 1), (0, 2)):
         assert list(told[one].values()) != pytest.approx(list(told[other].values()), rel=1e-4)
 

@@ -103,7 +103,7 @@ def test_a_profile_may_name_the_stages_of_a_backbone(folder_of):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    assert "no such folder" in refusal(tmp_path / "none", "narrator")
+    assert "no such folder" in refusal(tmp_path / "none", "vlm")
 
 
 def test_an_unknown_hub_id_is_not_fetched_but_named_with_the_command(monkeypatch):
@@ -138,13 +138,13 @@ def test_code_of_its_own_is_refused(copied):
     folder = copied("llava")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "theirs.Model"}}))
-    assert "auto_map" in refusal(folder, "narrator")
+    assert "auto_map" in refusal(folder, "vlm")
 
 
 @pytest.mark.parametrize(
     ("kind", "role"),
     [
-        ("sam", "narrator"),
+        ("sam", "vlm"),
         ("llava", "grounder"),
         ("owl", "segmenter"),
         ("dino", "features"),
@@ -234,7 +234,7 @@ def test_a_processor_that_is_missing_is_refused(copied):
     for path in folder.glob("*.json"):
         if path.name not in ("config.json", "generation_config.json"):
             path.unlink()
-    refusal(folder, "narrator")
+    refusal(folder, "vlm")
 
 
 def test_a_device_that_is_not_there_is_refused(folder_of):
@@ -243,13 +243,13 @@ def test_a_device_that_is_not_there_is_refused(folder_of):
 
 
 @pytest.mark.parametrize("bits", ["4bit", "8bit"])
-def test_a_quantised_narrator_is_smaller_and_still_answers(folder_of, bits):
+def test_a_quantised_vlm_is_smaller_and_still_answers(folder_of, bits):
     import numpy as np
 
     from tools.vlm import LocalVLM, Turn
 
     spec = ModelSpec(source=str(folder_of("llava")), quantisation=bits)
-    found = load_model(spec, "narrator", "cpu")
+    found = load_model(spec, "vlm", "cpu")
     assert any(p.dtype in (torch.uint8, torch.int8) for p in found.model.parameters())
     p = LocalVLM(found).yes_no([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
     assert 0 < p < 1
@@ -261,7 +261,7 @@ def test_a_quantised_narrator_is_smaller_and_still_answers(folder_of, bits):
         ("scorer", "cuda", True, torch.bfloat16),
         ("features", "cuda:0", True, torch.bfloat16),
         ("features", "cuda", False, torch.float32),
-        ("narrator", "cuda", False, torch.float16),
+        ("vlm", "cuda", False, torch.float16),
         ("segmenter", "cuda", True, torch.float32),
         ("scorer", "cpu", True, torch.float32),
     ],

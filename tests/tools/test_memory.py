@@ -92,18 +92,18 @@ def test_a_memory_of_references_goes_on_with_fewer_photos_at_once(folder_of, goo
     torch.testing.assert_close(PatchMemory(found).encode(good), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_narrator_on_a_gpu_is_quantised_then_spread_then_moved_to_the_cpu():
-    forms = [(r.device, r.spec.quantisation, r.spec.limits is not None) for r in ladder(SPEC, "narrator", "cuda")]
+def test_a_vlm_on_a_gpu_is_quantised_then_spread_then_moved_to_the_cpu():
+    forms = [(r.device, r.spec.quantisation, r.spec.limits is not None) for r in ladder(SPEC, "vlm", "cuda")]
     assert forms == [("cuda", None, False), ("cuda", "4bit", False), ("cuda", None, True), ("cpu", None, False)]
 
 
 @pytest.mark.parametrize(
     ("spec", "role", "device", "forms"),
     [
-        (SPEC, "narrator", "cpu", [None, "4bit"]),
-        (SPEC.model_copy(update={"quantisation": "8bit"}), "narrator", "cpu", ["8bit", "4bit"]),
-        (SPEC.model_copy(update={"quantisation": "4bit"}), "narrator", "cpu", ["4bit"]),
-        (SPEC.model_copy(update={"limits": Limits(cpu_gib=1)}), "narrator", "cpu", [None]),
+        (SPEC, "vlm", "cpu", [None, "4bit"]),
+        (SPEC.model_copy(update={"quantisation": "8bit"}), "vlm", "cpu", ["8bit", "4bit"]),
+        (SPEC.model_copy(update={"quantisation": "4bit"}), "vlm", "cpu", ["4bit"]),
+        (SPEC.model_copy(update={"limits": Limits(cpu_gib=1)}), "vlm", "cpu", [None]),
         (SPEC, "scorer", "cuda", [None, None]),
         (SPEC, "segmenter", "cpu", [None]),
     ],
@@ -124,37 +124,37 @@ def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monk
         return full() if device == "cuda" else real(spec, role, device)
 
     monkeypatch.setattr(tools.models.memory, "load_model", load)
-    rungs = ladder(ModelSpec(source=str(folder_of("llava"))), "narrator", "cuda")
+    rungs = ladder(ModelSpec(source=str(folder_of("llava"))), "vlm", "cuda")
     with caplog.at_level(logging.WARNING, "looktwice"):
-        loaded, left = memory.load_lightest_needed(rungs, "narrator")
+        loaded, left = memory.load_lightest_needed(rungs, "vlm")
     assert loaded.device == "cpu"
     assert left == []
     assert len(tried) == len(set(tried)) == 4
-    assert said(caplog) == ["memory ran out: the narrator is loaded on the CPU, which is slow"]
+    assert said(caplog) == ["memory ran out: the language model is loaded on the CPU, which is slow"]
 
 
 def test_loading_that_fits_nowhere_ends_with_a_sentence(monkeypatch):
     import tools.models.loading
 
     monkeypatch.setattr(tools.models.memory, "load_model", full)
-    with pytest.raises(ModelError, match="too little memory for the narrator"):
-        memory.load_lightest_needed(ladder(SPEC, "narrator", "cuda"), "narrator")
+    with pytest.raises(ModelError, match="too little memory for the language model"):
+        memory.load_lightest_needed(ladder(SPEC, "vlm", "cuda"), "vlm")
 
 
-def test_a_narrator_that_runs_out_while_it_answers_goes_on_in_four_bits(folder_of, monkeypatch, caplog):
+def test_a_vlm_that_runs_out_while_it_answers_goes_on_in_four_bits(folder_of, monkeypatch, caplog):
     spec = ModelSpec(source=str(folder_of("llava")))
-    loaded, held = load_model(spec, "narrator", "cpu"), []
+    loaded, held = load_model(spec, "vlm", "cpu"), []
     monkeypatch.setattr(loaded.model, "forward", full)
-    narrator = MemoryFallbackVLM(loaded, ladder(spec, "narrator", "cpu")[1:], told=held.append)
+    vlm = MemoryFallbackVLM(loaded, ladder(spec, "vlm", "cpu")[1:], told=held.append)
     with caplog.at_level(logging.WARNING, "looktwice"):
-        assert 0 < narrator.yes_no([plate(0)], QUESTION) < 1
-        narrator.answer([plate(0)], QUESTION, 2)
+        assert 0 < vlm.yes_no([plate(0)], QUESTION) < 1
+        vlm.answer([plate(0)], QUESTION, 2)
     assert held[0] is None
     assert held[1].spec.quantisation == "4bit"
-    assert said(caplog) == ["memory ran out: the narrator is loaded in 4 bits"]
+    assert said(caplog) == ["memory ran out: the language model is loaded in 4 bits"]
 
 
-def test_a_narrator_that_always_runs_out_ends_with_a_sentence(folder_of, monkeypatch):
+def test_a_vlm_that_always_runs_out_ends_with_a_sentence(folder_of, monkeypatch):
     import tools.models.loading
 
     spec = ModelSpec(source=str(folder_of("llava")))
@@ -168,7 +168,7 @@ def test_a_narrator_that_always_runs_out_ends_with_a_sentence(folder_of, monkeyp
 
     monkeypatch.setattr(tools.models.memory, "load_model", load)
     lighter = [Rung(spec, "cpu", "so"), Rung(spec, "cpu", "or so")]
-    narrator = MemoryFallbackVLM(load(spec, "narrator", "cpu"), lighter)
-    with pytest.raises(ModelError, match="too little memory for the narrator to answer"):
-        narrator.yes_no([plate(0)], QUESTION)
+    vlm = MemoryFallbackVLM(load(spec, "vlm", "cpu"), lighter)
+    with pytest.raises(ModelError, match="too little memory for the language model to answer"):
+        vlm.yes_no([plate(0)], QUESTION)
     assert len(count) == 3

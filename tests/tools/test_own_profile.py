@@ -14,21 +14,21 @@ PROFILES = {
         "features": ("dinov2", ", layers: [stage2, stage4], image_size: 112"),
         "grounder": ("mm_dino", ""),
         "segmenter": ("sam2_film", ""),
-        "narrator": ("llava_onevision", ", image_size: 64"),
+        "vlm": ("llava_onevision", ", image_size: 64"),
     },
     "quantised": {
         "scorer": ("vit_clip", ", path: windows"),
         "features": ("dinov3", ""),
         "grounder": ("owlv2", ""),
         "segmenter": ("sam2", ""),
-        "narrator": ("qwen3_vl", ", quantisation: 8bit"),
+        "vlm": ("qwen3_vl", ", quantisation: 8bit"),
     },
     "shared": {
         "scorer": ("vit_clip", ""),
         "features": (None, ""),
         "grounder": ("dino", ""),
         "segmenter": ("sam", ""),
-        "narrator": ("smolvlm", ", limits: {cpu_gib: 0.0001}"),
+        "vlm": ("smolvlm", ", limits: {cpu_gib: 0.0001}"),
     },
 }
 
@@ -71,8 +71,8 @@ def test_a_profile_of_one_s_own_inspects_with_references(write, name):
     inspector = Inspector(profile=write(name), device="cpu", looks=1)
     product = inspector.learn("plate", [plate(n) for n in range(2)])
     told = checked(inspector.inspect(spotted(), product=product, question="Is it scratched?"), name)
-    assert {"scorer", "segmenter", "narrator"} <= set(told["models"])
-    assert told["models"]["narrator"]["quantisation"] == ("8bit" if name == "quantised" else "none")
+    assert {"scorer", "segmenter", "vlm"} <= set(told["models"])
+    assert told["models"]["vlm"]["quantisation"] == ("8bit" if name == "quantised" else "none")
     assert told["answer"] is not None
 
 

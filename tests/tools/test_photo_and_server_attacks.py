@@ -24,7 +24,7 @@ def server(monkeypatch):
         yield found
 
 
-def narrator(server):
+def vlm(server):
     return ServerVLM(ServedSpec(url=server.url, model="m", retries=0))
 
 
@@ -106,7 +106,7 @@ def test_a_redirect_to_another_host_gets_no_photo(server, monkeypatch):
         answer = Scripted.answer
         monkeypatch.setattr(Scripted, "answer", redirect)
         with pytest.raises(ModelError, match="redirects to another address"):
-            narrator(server).answer([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
+            vlm(server).answer([np.zeros((32, 32, 3), np.uint8)], [Turn("user", "good?", 1)])
         assert other.seen == []
 
 
@@ -116,7 +116,7 @@ def test_no_part_of_the_key_is_told_where_a_message_is_cut(server, monkeypatch):
     for before in (0, 100, 150, 180, 190):
         server.script = [(400, {"error": {"message": "x" * before + key}}, 0)]
         with pytest.raises(ModelError) as caught:
-            narrator(server).answer([], [Turn("user", "good?")])
+            vlm(server).answer([], [Turn("user", "good?")])
         assert "very" not in str(caught.value)
 
 
@@ -126,4 +126,4 @@ def test_likelihoods_that_are_no_numbers_are_refused(server, value):
     first = {"token": "Yes", "logprob": value, "bytes": None, "top_logprobs": given}
     server.script = [(200, said("Yes", {"content": [first]}), 0)]
     with pytest.raises(ModelError, match="log-probability"):
-        narrator(server).yes_no([], [Turn("user", "good?")])
+        vlm(server).yes_no([], [Turn("user", "good?")])

@@ -12,12 +12,12 @@ from tools.models.placement import memory_limits, placement
 from tools.profiles.specification import Limits, ModelSpec, ScorerSpec
 from tools.vlm import LocalVLM, Turn
 
-NARRATORS = ["llava", "llava_next", "llava_onevision", "qwen_vl", "qwen3_vl", "smolvlm", "internvl"]
+VLMS = ["llava", "llava_next", "llava_onevision", "qwen_vl", "qwen3_vl", "smolvlm", "internvl"]
 QUESTION = [Turn("user", "Is it good?", 1)]
 
 
-def narrator(folder_of, kind, **how):
-    return load_model(ModelSpec(source=str(folder_of(kind)), **how), "narrator", "cpu")
+def vlm(folder_of, kind, **how):
+    return load_model(ModelSpec(source=str(folder_of(kind)), **how), "vlm", "cpu")
 
 
 def size(loaded):
@@ -29,32 +29,32 @@ def odds(loaded):
     return math.log(p / (1 - p))
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 def test_eight_bits_say_nearly_what_all_of_them_say(folder_of, loaded, kind):
-    found = narrator(folder_of, kind, quantisation="8bit")
+    found = vlm(folder_of, kind, quantisation="8bit")
     assert any(p.dtype == torch.int8 for p in found.model.parameters())
     assert size(found) < 0.75 * size(loaded(kind))
     assert odds(found) == pytest.approx(odds(loaded(kind)), abs=0.5)
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 def test_four_bits_are_fewer_and_answer_whatever_the_sides_of_the_layers(folder_of, loaded, kind):
     """Random weights of this size hardly survive four bits, so that no more than an answer is asked of them."""
-    found = narrator(folder_of, kind, quantisation="4bit")
+    found = vlm(folder_of, kind, quantisation="4bit")
     assert any(p.dtype == torch.uint8 for p in found.model.parameters())
-    assert size(found) < size(narrator(folder_of, kind, quantisation="8bit"))
+    assert size(found) < size(vlm(folder_of, kind, quantisation="8bit"))
     assert math.isfinite(odds(found))
 
 
-@pytest.mark.parametrize("kind", NARRATORS)
+@pytest.mark.parametrize("kind", VLMS)
 def test_what_does_not_fit_the_memory_allowed_stays_on_disk_and_says_the_same(folder_of, loaded, kind):
-    found = narrator(folder_of, kind, limits=Limits(cpu_gib=0.0001))
+    found = vlm(folder_of, kind, limits=Limits(cpu_gib=0.0001))
     assert any(p.is_meta for p in found.model.parameters())
     assert odds(found) == pytest.approx(odds(loaded(kind)), abs=1e-4)
 
 
 def test_one_line_a_product_of_matrices_is_not_said(folder_of, capfd):
-    odds(narrator(folder_of, "llava_onevision", quantisation="8bit"))
+    odds(vlm(folder_of, "llava_onevision", quantisation="8bit"))
     assert "MatMul8bitLt" not in capfd.readouterr().err
 
 
@@ -93,7 +93,7 @@ def test_without_bitsandbytes_the_command_that_installs_it_is_named(folder_of, m
 
     monkeypatch.setattr(tools.models.placement, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install bitsandbytes"):
-        narrator(folder_of, "llava", quantisation="4bit")
+        vlm(folder_of, "llava", quantisation="4bit")
 
 
 def test_a_processor_s_missing_package_is_named(folder_of, monkeypatch):
@@ -104,7 +104,7 @@ def test_a_processor_s_missing_package_is_named(folder_of, monkeypatch):
 
     monkeypatch.setattr(SmolVLMProcessor, "__init__", refuse)
     with pytest.raises(ModelError, match=r"not installed.*pip install num2words"):
-        narrator(folder_of, "smolvlm")
+        vlm(folder_of, "smolvlm")
 
 
 def test_a_scorer_is_neither_quantised_nor_spread():

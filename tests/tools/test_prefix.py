@@ -1,4 +1,4 @@
-"""What a narrator has run of a photo is kept: a further question runs its own words and says the same."""
+"""What a language model has run of a photo is kept: a further question runs its own words and says the same."""
 
 import logging
 
@@ -63,12 +63,12 @@ class Counted:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_further_question_runs_its_own_words_alone_and_says_the_same(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = LocalVLM(model)
-    narrator.yes_no(photos(kind), asked(kind, WORDS[0]))
-    narrator.yes_no(photos(kind, 5), asked(kind, WORDS[0]))
+    vlm = LocalVLM(model)
+    vlm.yes_no(photos(kind), asked(kind, WORDS[0]))
+    vlm.yes_no(photos(kind, 5), asked(kind, WORDS[0]))
     for text in WORDS[1:]:
         with Counted(model.model) as ran:
-            kept = narrator.yes_no(photos(kind), asked(kind, text))
+            kept = vlm.yes_no(photos(kind), asked(kind, text))
         assert ran.pictures == 0
         assert sum(ran.tokens) < 130
         assert len(ran.tokens) == 1
@@ -89,52 +89,52 @@ def test_both_phrasings_go_through_in_one_pass(loaded_as, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_is_the_same_whether_or_not_the_photo_was_seen_before(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = LocalVLM(model)
-    narrator.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
-    again = narrator.answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
+    vlm = LocalVLM(model)
+    vlm.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
+    again = vlm.answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
     assert again == LocalVLM(model).answer(photos(kind), asked(kind, WORDS[1]), max_new_tokens=8)
 
 
 @pytest.mark.parametrize("kind", ["llava", "onevision"])
 def test_the_next_turn_goes_on_from_what_was_said(loaded_as, kind):
     model = loaded_as(kind)
-    narrator = LocalVLM(model)
-    said = narrator.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
+    vlm = LocalVLM(model)
+    said = vlm.answer(photos(kind), asked(kind, WORDS[0]), max_new_tokens=4)
     talk = [*asked(kind, WORDS[0]), Turn("assistant", said), Turn("user", "Why?")]
     with Counted(model.model) as ran:
-        p = narrator.yes_no(photos(kind), talk)
+        p = vlm.yes_no(photos(kind), talk)
     assert ran.pictures == 0
     assert p == pytest.approx(LocalVLM(model).yes_no(photos(kind), talk), abs=1e-5)
 
 
 def test_a_photo_in_another_place_of_a_conversation_is_not_encoded_again(loaded):
     model = loaded("llava")
-    narrator, (first, second) = LocalVLM(model), photos("pair of llava")
-    narrator.yes_no([first, second], asked("pair of llava", WORDS[0]))
+    vlm, (first, second) = LocalVLM(model), photos("pair of llava")
+    vlm.yes_no([first, second], asked("pair of llava", WORDS[0]))
     with Counted(model.model) as ran:
-        turned = narrator.yes_no([second, first], asked("pair of llava", WORDS[0]))
+        turned = vlm.yes_no([second, first], asked("pair of llava", WORDS[0]))
     assert ran.pictures == 0
     alone = LocalVLM(model).yes_no([second, first], asked("pair of llava", WORDS[0]))
     assert turned == pytest.approx(alone, abs=1e-5)
 
 
 def test_another_photo_is_not_taken_for_the_one_that_is_kept(loaded):
-    narrator = LocalVLM(loaded("llava"))
+    vlm = LocalVLM(loaded("llava"))
     dark, light = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
-    narrator.yes_no([dark], asked("llava", WORDS[0]))
-    kept = narrator.yes_no([light], asked("llava", WORDS[0]))
+    vlm.yes_no([dark], asked("llava", WORDS[0]))
+    kept = vlm.yes_no([light], asked("llava", WORDS[0]))
     assert kept == pytest.approx(LocalVLM(loaded("llava")).yes_no([light], asked("llava", WORDS[0])), abs=1e-6)
 
 
 def test_memory_is_bounded(loaded):
-    narrator = LocalVLM(loaded("llava"))
+    vlm = LocalVLM(loaded("llava"))
     sizes = []
     for seed in range(10):
-        narrator.yes_no([plate(seed, (40, 40))], asked("llava", WORDS[0]))
-        sizes.append(narrator._prefixes.bytes)
-    assert len(narrator._prefixes._stems) == 4
+        vlm.yes_no([plate(seed, (40, 40))], asked("llava", WORDS[0]))
+        sizes.append(vlm._prefixes.bytes)
+    assert len(vlm._prefixes._stems) == 4
     assert sizes[-1] == sizes[3]
-    assert len(narrator._prefixes.sight._kept) <= 16
+    assert len(vlm._prefixes.sight._kept) <= 16
 
 
 def sliding():
@@ -185,10 +185,10 @@ def sliding():
 
 def test_a_sliding_window_is_run_again_and_that_is_said_once(caplog):
     model = sliding()
-    narrator = LocalVLM(model)
+    vlm = LocalVLM(model)
     with caplog.at_level(logging.WARNING):
-        found = [narrator.yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
-        said = narrator.answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)
+        found = [vlm.yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
+        said = vlm.answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)
     assert len([r for r in caplog.records if "cannot be cut" in r.message]) == 1
     assert found == [LocalVLM(model).yes_no(photos("llava"), asked("llava", text)) for text in WORDS]
     assert said == LocalVLM(model).answer(photos("llava"), asked("llava", WORDS[0]), max_new_tokens=4)

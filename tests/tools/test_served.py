@@ -1,4 +1,4 @@
-"""A narrator on a server: real servers of the protocol (llama.cpp's, transformers'), and one that misbehaves."""
+"""A language model on a server: real servers of the protocol (llama.cpp's, transformers'), and one that misbehaves."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ from scripted_server import said, served_by_script
 from tools.errors import InputError, ModelError
 from tools.models.loading import load_model
 from tools.profiles import ModelSpec, load_profile, readiness
-from tools.profiles.specification import NarratorSpec, ServedSpec
+from tools.profiles.specification import ServedSpec, VLMSpec
 from tools.toolbox import Toolbox
 from tools.vlm import LocalVLM, Turn
 from tools.vlm.answers import from_candidates, tell_apart
 from tools.vlm.server import ServerVLM
 
-NANO = Path(__file__).parents[2] / "nano" / "weights" / "narrator"
+NANO = Path(__file__).parents[2] / "nano" / "weights" / "vlm"
 ASKED = [
     "Is it good? Answer with Yes or No.",
     "Does the metal nut in the image have any defects? Answer with Yes or No.",
@@ -42,7 +42,7 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture(scope="module")
 def local():
-    return LocalVLM(load_model(ModelSpec(source=str(NANO)), "narrator", "cpu"))
+    return LocalVLM(load_model(ModelSpec(source=str(NANO)), "vlm", "cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def llama_cpp(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def transformers_server(tmp_path_factory):
-    """`transformers serve` with nano's narrator; it gives no log-probabilities."""
+    """`transformers serve` with nano's language model; it gives no log-probabilities."""
     pytest.importorskip("openai")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -363,26 +363,24 @@ def test_large_photos_are_scaled_down_before_they_are_sent(faulty):
         ({"served": {"url": "ftp://x"}}, "url"),
     ],
 )
-def test_a_served_narrator_is_written_one_way(written, said_of_it):
+def test_a_served_vlm_is_written_one_way(written, said_of_it):
     with pytest.raises(ValueError, match=said_of_it):
-        NarratorSpec.model_validate(written)
+        VLMSpec.model_validate(written)
 
 
 def test_the_profile_server_asks_over_the_network_and_is_never_taken_by_auto():
     profile = load_profile("server")
-    assert profile.roles.narrator.served is not None
+    assert profile.roles.vlm.served is not None
     assert not profile.auto
-    (state,) = [s for s in readiness(profile) if s.role == "narrator"]
+    (state,) = [s for s in readiness(profile) if s.role == "vlm"]
     assert state.ready
     assert "http://localhost:8000/v1" in state.source
 
 
-def test_a_toolbox_with_a_served_narrator_states_it(faulty):
+def test_a_toolbox_with_a_served_vlm_states_it(faulty):
     profile = load_profile("nano")
-    narrator = NarratorSpec(served=ServedSpec(url=faulty.url))
-    tools = Toolbox(
-        profile.model_copy(update={"roles": profile.roles.model_copy(update={"narrator": narrator})}), "cpu"
-    )
-    assert tools.narrator.answer([], [Turn("user", "Well?")]) == "fine"
-    assert tools.describe()["narrator"]["name"] == "m"
-    assert tools.describe()["narrator"]["class"] == "ServerVLM"
+    vlm = VLMSpec(served=ServedSpec(url=faulty.url))
+    tools = Toolbox(profile.model_copy(update={"roles": profile.roles.model_copy(update={"vlm": vlm})}), "cpu")
+    assert tools.vlm.answer([], [Turn("user", "Well?")]) == "fine"
+    assert tools.describe()["vlm"]["name"] == "m"
+    assert tools.describe()["vlm"]["class"] == "ServerVLM"

@@ -10,7 +10,7 @@ from tools.profiles import available_profiles, load_profile, readiness, resolve_
 from tools.toolbox import Toolbox
 from tools.vlm import Turn
 
-KINDS = {"scorer": "vit_clip", "features": "backbone", "grounder": "owl", "segmenter": "sam", "narrator": "llava"}
+KINDS = {"scorer": "vit_clip", "features": "backbone", "grounder": "owl", "segmenter": "sam", "vlm": "llava"}
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_every_tool_of_a_profile_does_its_work(own_profile, good):
     found = tools.grounder.ground(sample, ["bolt", "nut"], threshold=0.0)
     masked = tools.segmenter.with_masks(tools.segmenter.encode(sample), found)
     assert [p.label for p in masked] == [p.label for p in found]
-    assert 0 < tools.narrator.yes_no([sample.image], [Turn("user", "Good?", 1)]) < 1
+    assert 0 < tools.vlm.yes_no([sample.image], [Turn("user", "Good?", 1)]) < 1
     described = tools.describe()
     assert set(described) == set(KINDS)
     assert all(len(d["digest"]) == 64 and d["device"] == "cpu" and d["dtype"] == "float32" for d in described.values())
@@ -73,7 +73,7 @@ def test_a_missing_checkpoint_is_said_before_anything_is_loaded(own_profile):
 
 
 def test_a_hub_id_that_is_not_in_the_cache_is_named_with_its_command(own_profile):
-    (state,) = [s for s in readiness(load_profile(own_profile(narrator="{source: nobody/model}"))) if not s.ready]
+    (state,) = [s for s in readiness(load_profile(own_profile(vlm="{source: nobody/model}"))) if not s.ready]
     assert state.source == "nobody/model"
     assert "hf download nobody/model" in state.missing
 
@@ -83,7 +83,7 @@ def test_a_hub_id_that_is_not_in_the_cache_is_named_with_its_command(own_profile
     [
         ({"scorer": "{source: a, quantisation: 4bit}"}, "scorer"),
         ({"features": "{source: a, shared: scorer}"}, "either `source` or `shared"),
-        ({"narrator": "{source: a, dtype: float8}"}, "narrator.dtype"),
+        ({"vlm": "{source: a, dtype: float8}"}, "vlm.dtype"),
         ({"poet": "{source: a}"}, "poet"),
         ({"grounder": "{source: ''}"}, "grounder.source"),
     ],
@@ -168,6 +168,6 @@ def test_auto_with_nothing_on_disk_says_what_each_misses(monkeypatch):
 
 def test_a_profile_is_the_same_whatever_the_photo(own_profile, good):
     tools = Toolbox.open(load_profile(own_profile()), "cpu")
-    assert tools.narrator.answer([plate(0)], [Turn("user", "?", 1)], 2) == tools.narrator.answer(
+    assert tools.vlm.answer([plate(0)], [Turn("user", "?", 1)], 2) == tools.vlm.answer(
         [plate(0)], [Turn("user", "?", 1)], 2
     )

@@ -38,7 +38,7 @@ _OWN = {
     "looktwice_efficientnet_lite": ("tools.models.efficientnet_lite", "EfficientNetLite"),
 }
 """Module and class of the model types that transformers does not have."""
-HALVED: tuple[Role, ...] = ("scorer", "features", "narrator")
+HALVED: tuple[Role, ...] = ("scorer", "features", "vlm")
 """Roles that "auto" keeps in bfloat16 on a GPU: what they give is compared after it was brought back to float32."""
 _SHOWN = 3
 """So many names are listed in a message."""
@@ -136,7 +136,7 @@ def _dtype(spec: ModelSpec, role: Role, device: str) -> torch.dtype:
     if chosen == "auto":
         chosen = "bfloat16" if device.startswith("cuda") and role in HALVED else "float32"
         if device.startswith("cuda") and chosen == "bfloat16" and not torch.cuda.is_bf16_supported():
-            chosen = "float16" if role == "narrator" else "float32"
+            chosen = "float16" if role == "vlm" else "float32"
     dtype: torch.dtype = getattr(torch, chosen)
     return dtype
 
@@ -237,7 +237,7 @@ def _class_of(folder: Path, role: Role) -> Any:
     names = {
         "grounder": "AutoModelForZeroShotObjectDetection",
         "segmenter": "AutoModelForMaskGeneration",
-        "narrator": "AutoModelForImageTextToText",
+        "vlm": "AutoModelForImageTextToText",
     }
     return getattr(transformers, names[role])
 

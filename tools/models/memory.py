@@ -87,15 +87,15 @@ def free() -> None:
 def ladder(spec: ModelSpec, role: Role, device: str) -> list[Rung]:
     """The forms in which a checkpoint may be loaded, from that which its profile asks for to the lightest.
 
-    A narrator, the largest of all, is quantised, then spread over GPU and memory, before it goes to the CPU; the others
-    go there at once.
+    A language model, the largest of all, is quantised, then spread over GPU and memory, before it goes to the CPU;
+    the others go there at once.
     """
     rungs = [Rung(spec, device, "")]
     lean = spec.model_copy(update={"quantisation": None, "limits": None})
-    if role == "narrator" and spec.quantisation != "4bit" and spec.limits is None:
+    if role == "vlm" and spec.quantisation != "4bit" and spec.limits is None:
         rungs.append(Rung(lean.model_copy(update={"quantisation": "4bit"}), device, "in 4 bits"))
     if device != "cpu":
-        if role == "narrator" and spec.limits is None:
+        if role == "vlm" and spec.limits is None:
             spread = lean.model_copy(update={"limits": Limits(gpu_gib=_room(device))})
             rungs.append(Rung(spread, device, "partly in the machine's memory, which is slow"))
         rungs.append(Rung(lean, "cpu", "on the CPU, which is slow"))

@@ -45,7 +45,7 @@ class Profile(BaseModel):
     def role(self, role: Role) -> ModelSpec:
         """The checkpoint of one role, its folder made absolute; a shared one is that of the role it shares.
 
-        That of a narrator on a server has no source.
+        That of a language model on a server has no source.
 
         Raises:
             ModelError: the profile does without this role.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scorer", "features", "grounder", "segmenter", "narrator", "tracer", "backbone"]
+Role = Literal["scorer", "features", "grounder", "segmenter", "vlm", "tracer", "backbone"]
 """What a model is for."""
 Path = Literal["dense", "windows", "tiles"]
 """How a scorer reads places: all patches in one pass, each of WinCLIP's windows as a photo (far dearer, and for
@@ -16,10 +16,10 @@ Metric = Literal["cosine", "mahalanobis"]
 Turns = Literal["none", "quarters", "quarters and mirrored"]
 """In which other ways references are remembered too, for parts that lie any way round."""
 Proposes = Literal["names", "rules"]
-"""What a narrator is asked for when a product is learned: names of parts alone, or parts with words to find each by,
-and rules."""
+"""What a language model is asked for when a product is learned: names of parts alone, or parts with words to find
+each by, and rules."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-"""Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and narrator."""
+"""Number format of the weights; "auto" is float32, and on a GPU bfloat16 for scorer, features and vlm."""
 
 
 class Limits(BaseModel):
@@ -122,7 +122,7 @@ class ServedSpec(BaseModel):
     """Answers drawn for each question, where the server gives no log-probabilities."""
 
 
-class NarratorSpec(ModelSpec):
+class VLMSpec(ModelSpec):
     """A vision-language model that transformers calls image-text-to-text, or one on a server."""
 
     source: str = ""
@@ -165,15 +165,15 @@ class BackboneSpec(ModelSpec):
 
 
 class Roles(BaseModel):
-    """The roles of a profile; it may do without a tracer and without a backbone."""
+    """The roles of a profile; it may do without a tracer and a backbone, and may write `narrator` for `vlm`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     scorer: ScorerSpec
     features: FeaturesSpec
     grounder: GrounderSpec
     segmenter: SegmenterSpec
-    narrator: NarratorSpec
+    vlm: VLMSpec = Field(validation_alias=AliasChoices("vlm", "narrator"))
     tracer: TracerSpec | None = None
     backbone: BackboneSpec | None = None
     """Compares with references in place of `features`, which then describes parts alone."""

@@ -1,4 +1,4 @@
-"""The narrator: answers in words, and says how likely each of given answers is.
+"""The vlm: answers in words, and says how likely each of given answers is.
 
 Nothing here words a question or weighs an answer.
 """

@@ -26,7 +26,7 @@ class Sight:
         """Takes the model.
 
         Args:
-            loaded: the narrator's model.
+            loaded: the language model's model.
             photos: so many encodings are kept.
         """
         self._model = loaded.model

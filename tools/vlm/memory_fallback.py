@@ -1,4 +1,4 @@
-"""A local narrator that goes on in a lighter form when memory runs out."""
+"""A local language model that goes on in a lighter form when memory runs out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ class MemoryFallbackVLM(LocalVLM):
                     raise
                 if not self._lighter:
                     raise ModelError(
-                        "there is too little memory for the narrator to answer; give it smaller photos (image_size in "
+                        "there is too little memory for the language model to answer; give it smaller photos "
+                        "(image_size in "
                         "the profile), or take a smaller profile."
                     ) from error
             self._replace()
@@ -82,7 +83,7 @@ class MemoryFallbackVLM(LocalVLM):
         del self._loaded
         self._told(None)
         free()
-        loaded, self._lighter = load_lightest_needed(self._lighter, "narrator")
+        loaded, self._lighter = load_lightest_needed(self._lighter, "vlm")
         # Anew, since whatever is kept between questions belongs to the model before.
         super().__init__(loaded, image_size=image_size)
         self._told(loaded)

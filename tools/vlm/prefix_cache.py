@@ -72,7 +72,7 @@ class Prefixes:
         """Takes the model.
 
         Args:
-            loaded: the narrator's model.
+            loaded: the language model's model.
             capacity: so many beginnings are kept for each lane.
             limit: bytes that they may take together.
         """

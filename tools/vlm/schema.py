@@ -28,7 +28,7 @@ class Grammars:
     """Grammars over one model's tokens, made when first asked for."""
 
     def __init__(self, loaded: Loaded) -> None:
-        """Takes the narrator's model; nothing is compiled yet."""
+        """Takes the language model's model; nothing is compiled yet."""
         self._loaded = loaded
         self._compiler: xgrammar.GrammarCompiler | None = None
         self._able = True

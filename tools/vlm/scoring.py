@@ -51,7 +51,7 @@ def row_scores(
     """Summed log-likelihood of each row of tokens right after its prompt.
 
     Args:
-        loaded: the narrator.
+        loaded: the vlm.
         prefixes: what it has run before.
         prompts: conversations about the same photos.
         rows: for each prompt the answers.
@@ -176,7 +176,7 @@ def log_likelihoods(
     a model may have learned either.
 
     Args:
-        loaded: the narrator.
+        loaded: the vlm.
         prefixes: what it has run before.
         prompts: conversations about the same photos, in other words.
         options: the answers.

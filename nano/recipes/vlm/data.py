@@ -1,4 +1,4 @@
-"""What the narrator is trained on: pictures, conversations about them, and where the pictures differ."""
+"""What the language model is trained on: pictures, conversations about them, and where the pictures differ."""
 
 from __future__ import annotations
 

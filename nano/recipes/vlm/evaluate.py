@@ -1,4 +1,4 @@
-"""Measures the narrator on photos that it was not trained on, and writes its card."""
+"""Measures the language model on photos that it was not trained on, and writes its card."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ TALKS = 4
 
 def report(run: TrainingRun) -> None:
     """Measures the folder through the tool that uses it, and writes README.md and metrics.json."""
-    narrator = LocalVLM(load_model(ModelSpec(source=str(run.out)), "narrator", "cpu"))
+    vlm = LocalVLM(load_model(ModelSpec(source=str(run.out)), "vlm", "cpu"))
     figures: dict[str, float] = {}
     for kind, names in (("trained", TRAINED), ("held-out", HELDOUT)):
         pool = ScenePool(scenes(names, seed=EVALUATION_SEED, per_family=PER_FAMILY, evaluation=True))
-        by_kind = [compare_auroc(narrator, pool, name) for name in names]
+        by_kind = [compare_auroc(vlm, pool, name) for name in names]
         figures[f"defective or good beside a reference, AUROC, {kind} families"] = float(np.mean(by_kind))
-        figures |= {f"{name}, {kind} families": value for name, value in talked(narrator, pool, names).items()}
-    figures[KEY] = figure("narrator", run.out)
+        figures |= {f"{name}, {kind} families": value for name, value in talked(vlm, pool, names).items()}
+    figures[KEY] = figure("vlm", run.out)
     write_card(run.out, _card(run, figures))
 
 
-def compare_auroc(narrator: LocalVLM, pool: ScenePool, name: str) -> float:
+def compare_auroc(vlm: LocalVLM, pool: ScenePool, name: str) -> float:
     """Of P(yes) to `compare` less P(yes) to `compare_good`, in log-odds, on exact crops beside a good part's."""
     rng = np.random.default_rng(EVALUATION_SEED)
     scores, truth = [], []
@@ -53,7 +53,7 @@ def compare_auroc(narrator: LocalVLM, pool: ScenePool, name: str) -> float:
         crops = [_bytes(p) for p in example.pictures]
         product = pool.scenes[pool.good[name][0]].product
         said = [
-            narrator.yes_no(crops, [Turn("user", prompts.questions()[key].format(product=product), images=2)])
+            vlm.yes_no(crops, [Turn("user", prompts.questions()[key].format(product=product), images=2)])
             for key in ("compare", "compare_good")
         ]
         scores.append(_log_odds(said[0]) - _log_odds(said[1]))
@@ -61,18 +61,18 @@ def compare_auroc(narrator: LocalVLM, pool: ScenePool, name: str) -> float:
     return auroc(scores, truth)
 
 
-def talked(narrator: LocalVLM, pool: ScenePool, names: Sequence[str]) -> dict[str, float]:
+def talked(vlm: LocalVLM, pool: ScenePool, names: Sequence[str]) -> dict[str, float]:
     """Descriptions and lists of parts against the truth, with and without evidence in the prompt."""
     plain, told, valid, exact = [], [], [], []
     for name in names:
         for scene in (pool.scenes[n] for n in (*pool.good[name][: TALKS // 2], *pool.bad[name][: TALKS // 2])):
             question, answer = _asked(scene, "describe")
-            plain.append(rouge_l(narrator.answer([scene.image], [Turn("user", question, images=1)], 96), answer))
+            plain.append(rouge_l(vlm.answer([scene.image], [Turn("user", question, images=1)], 96), answer))
             line = prompts.questions()["evidence"].format(evidence=_found(scene))
-            said = narrator.answer([scene.image], [Turn("user", f"{line} {question}", images=1)], 96)
+            said = vlm.answer([scene.image], [Turn("user", f"{line} {question}", images=1)], 96)
             told.append(rouge_l(said, answer))
             question, answer = _asked(scene, "list_parts")
-            listed = _parsed(narrator.answer([scene.image], [Turn("user", question, images=1)]))
+            listed = _parsed(vlm.answer([scene.image], [Turn("user", question, images=1)]))
             valid.append(listed is not None)
             exact.append(listed == json.loads(answer))
     return {
@@ -144,7 +144,7 @@ def _carried(run: TrainingRun) -> str:
 def _card(run: TrainingRun, figures: dict[str, float]) -> Card:
     steps, seconds = trained(run)
     return Card(
-        title="LookTwice nano narrator",
+        title="LookTwice nano language model",
         architecture=(
             "LLaVA: a FocalNet vision tower (three stages up to width 192, 128 px, 64 tokens an image), a two-layer "
             "projector and a Llama of four layers of width 192 over a byte-level BPE. 3.6 million parameters, fp16."

@@ -1,4 +1,4 @@
-"""The narrator: a small LLaVA that looks at a picture, or at a picture beside its reference, and answers.
+"""The vlm: a small LLaVA that looks at a picture, or at a picture beside its reference, and answers.
 
 `python -m nano.recipes.vlm.train --minutes 40` trains it on the world's questions.
 """
@@ -41,7 +41,7 @@ PICTURES = 40
 ALONE = 110
 """So many steps the tower learns to see before anything is said; from then on every third step."""
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-LANGUAGE = ("narrator.model.language_model.", "narrator.lm_head.")
+LANGUAGE = ("vlm.model.language_model.", "vlm.lm_head.")
 """Names of what `--language` carries over."""
 TEMPLATE = (
     "{{ '" + START + "' }}{% for message in messages %}{{ message.role.capitalize() + ':' }}"
@@ -119,21 +119,21 @@ def _initialise(model: Any) -> None:
 
 
 class VlmWithHeads(nn.Module):
-    """The narrator with linear heads that exist only while it learns.
+    """The language model with linear heads that exist only while it learns.
 
     From each image token two tell whether its patch is defective, and which parts it shows; one tells from the
     language model's state at each token of the reference whether the same patch of the first picture is
     defective. They give the towers a dense reason to see and to compare, which a yes or a no gives too slowly.
     """
 
-    def __init__(self, narrator: Any, nouns: int) -> None:
+    def __init__(self, vlm: Any, nouns: int) -> None:
         super().__init__()
-        self.narrator = narrator
+        self.vlm = vlm
         self.seen, self.shown, self.differs = nn.Linear(WIDTH, 1), nn.Linear(WIDTH, nouns + 1), nn.Linear(WIDTH, 1)
 
     def features(self, pixels: Tensor) -> Tensor:
         """(N, 64, WIDTH): the image tokens as the language model gets them."""
-        return torch.stack(tuple(self.narrator.model.get_image_features(pixels, return_dict=True).pooler_output))
+        return torch.stack(tuple(self.vlm.model.get_image_features(pixels, return_dict=True).pooler_output))
 
     def look(self, views: Views) -> Tensor:
         """The loss of the tower alone."""
@@ -144,14 +144,14 @@ class VlmWithHeads(nn.Module):
     def forward(self, batch: VlmBatch) -> Tensor:
         """The loss of what is said, and of where two pictures differ; the tower is taken as it is."""
         with torch.no_grad():
-            seen = self.narrator.model.vision_tower(batch.pixels, output_hidden_states=True).hidden_states[-1]
-        features = self.narrator.model.multi_modal_projector(seen)
-        embeds = self.narrator.model.get_input_embeddings()(batch.ids)
-        places = batch.ids == self.narrator.config.image_token_id
+            seen = self.vlm.model.vision_tower(batch.pixels, output_hidden_states=True).hidden_states[-1]
+        features = self.vlm.model.multi_modal_projector(seen)
+        embeds = self.vlm.model.get_input_embeddings()(batch.ids)
+        places = batch.ids == self.vlm.config.image_token_id
         embeds = embeds.masked_scatter(places[..., None], features.to(embeds.dtype))
-        states = self.narrator.model.language_model(inputs_embeds=embeds, attention_mask=batch.mask).last_hidden_state
+        states = self.vlm.model.language_model(inputs_embeds=embeds, attention_mask=batch.mask).last_hidden_state
         answers = batch.labels[:, 1:] != -100
-        logits = self.narrator.lm_head(states[:, :-1][answers]).float()
+        logits = self.vlm.lm_head(states[:, :-1][answers]).float()
         loss = functional.cross_entropy(logits, batch.labels[:, 1:][answers])
         if batch.images == 2:
             seconds = states[places].reshape(-1, 2, GRID**2, WIDTH)[:, 1]
@@ -220,10 +220,10 @@ def carry_over(learner: VlmWithHeads, checkpoint: Path, folder: Path) -> None:
 
 def main() -> None:
     """Trains, saves model and processor, measures and writes the card."""
-    parser = arguments("narrator", minutes=40)
+    parser = arguments("vlm", minutes=40)
     parser.add_argument("--language", type=Path, help="a checkpoint whose language model is carried over")
     options = parser.parse_args()
-    run: TrainingRun = run_of("narrator", options)
+    run: TrainingRun = run_of("vlm", options)
     if not run.evaluate_only:
         torch.manual_seed(run.seed)
         model, processor = build(run.folder)

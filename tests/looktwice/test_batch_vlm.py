@@ -1,4 +1,5 @@
-"""A narrator's server that hangs, breaks or talks nonsense, and memory that runs out in one tool, cost their photo."""
+"""A language model's server that hangs, breaks or talks nonsense, and memory that runs out in one tool, cost their
+photo."""
 
 import json
 import threading
@@ -105,9 +106,11 @@ def profile(folder, port):
     roles = {role: {"source": str(weights / role)} for role in ("features", "grounder", "segmenter", "tracer")}
     roles["scorer"] = {"source": str(weights / "scorer"), "path": "tiles"}
     served = {"url": f"http://127.0.0.1:{port}/v1", "model": "m", "timeout": TIMEOUT, "retries": 0, "samples": 2}
-    roles["narrator"] = {"served": served}
+    roles["vlm"] = {"served": served}
     path = folder / "served.yaml"
-    path.write_text(yaml.safe_dump({"name": "served", "about": "nano, its narrator served", "rank": 0, "roles": roles}))
+    path.write_text(
+        yaml.safe_dump({"name": "served", "about": "nano, its language model served", "rank": 0, "roles": roles})
+    )
     return path
 
 
@@ -122,7 +125,7 @@ def memory_for_all_but(server, trace):
     return traced
 
 
-def test_what_breaks_in_a_narrator_or_a_tool_costs_its_photo_alone(server, tmp_path, monkeypatch, capsys):
+def test_what_breaks_in_a_vlm_or_a_tool_costs_its_photo_alone(server, tmp_path, monkeypatch, capsys):
     (category,) = open_world(split="all", seed=3, per_category=8, categories=["wood"])
     for mood, case in zip(MOODS, category.cases, strict=False):
         (tmp_path / "in").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The narrator: greedy answers, and likelihoods that equal those computed token by token."""
+"""The vlm: greedy answers, and likelihoods that equal those computed token by token."""
 
 import math
 
@@ -18,7 +18,7 @@ OPTIONS = ["bolt", "a metal nut", "no"]
 
 
 @pytest.fixture(scope="module")
-def narrator(loaded):
+def vlm(loaded):
     return LocalVLM(loaded("llava"))
 
 
@@ -62,10 +62,10 @@ def by_hand(loaded, images, turns, text):
 @pytest.mark.parametrize(("turns", "count"), [(QUESTION, 1), (TALK, 2), (WORDS, 0)])
 def test_probabilities_of_options_equal_the_likelihoods_computed_by_hand(loaded, kind, turns, count):
     images = [plate(n, (32, 40)) for n in range(count)]
-    narrator = LocalVLM(loaded(kind))
+    vlm = LocalVLM(loaded(kind))
     # A photo before, since a model may remember where the last one lay.
-    narrator.yes_no([plate(9, (40, 32))], QUESTION)
-    found = narrator.choose(images, turns, OPTIONS)
+    vlm.yes_no([plate(9, (40, 32))], QUESTION)
+    found = vlm.choose(images, turns, OPTIONS)
     # Spelled with and without a leading space, since the prompt ends in a colon.
     spelled = [[by_hand(loaded(kind), images, turns, form + o) for form in ("", " ")] for o in OPTIONS]
     weights = [sum(math.exp(v) for v in forms) for forms in spelled]
@@ -74,79 +74,79 @@ def test_probabilities_of_options_equal_the_likelihoods_computed_by_hand(loaded,
         assert math.log(found[option]) == pytest.approx(math.log(weight / sum(weights)), abs=1e-3)
 
 
-def test_per_token_compares_mean_log_likelihoods(narrator, loaded):
+def test_per_token_compares_mean_log_likelihoods(vlm, loaded):
     images = [plate(0, (32, 40))]
-    found = narrator.choose(images, QUESTION, OPTIONS, per_token=True)
+    found = vlm.choose(images, QUESTION, OPTIONS, per_token=True)
     means = [max(by_hand(loaded("llava"), images, QUESTION, f + o) / len(f + o) for f in ("", " ")) for o in OPTIONS]
     weights = [math.exp(m) for m in means]
     assert list(found.values()) == pytest.approx([w / sum(weights) for w in weights], rel=1e-3)
 
 
-def test_yes_is_weighed_against_no_over_all_their_forms(narrator, loaded):
+def test_yes_is_weighed_against_no_over_all_their_forms(vlm, loaded):
     images = [plate(0, (32, 40))]
     weight = {
         word: sum(math.exp(by_hand(loaded("llava"), images, QUESTION, f + word)) for f in ("", " "))
         for word in ("Yes", "yes", "No", "no")
     }
     expected = (weight["Yes"] + weight["yes"]) / sum(weight.values())
-    assert narrator.yes_no(images, QUESTION) == pytest.approx(expected, rel=1e-3)
+    assert vlm.yes_no(images, QUESTION) == pytest.approx(expected, rel=1e-3)
 
 
-def test_likelihoods_over_the_vocabulary_are_made_for_no_more_of_the_prompt_than_its_end(narrator, loaded):
+def test_likelihoods_over_the_vocabulary_are_made_for_no_more_of_the_prompt_than_its_end(vlm, loaded):
     """A photo of several thousand tokens times a vocabulary of 150,000 would be gigabytes."""
     lengths = []
     head = loaded("llava").model.lm_head
     hook = head.register_forward_hook(lambda _module, _given, made: lengths.append(made.shape[1]))
     try:
-        narrator.choose([plate(0)], QUESTION, OPTIONS)
+        vlm.choose([plate(0)], QUESTION, OPTIONS)
     finally:
         hook.remove()
     rows = [form + option for option in OPTIONS for form in ("", " ")]
     assert lengths == [1, len({row[:n] for row in rows for n in range(len(row))})]
 
 
-def test_the_photo_matters(narrator):
+def test_the_photo_matters(vlm):
     dark, light = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
-    assert narrator.yes_no([dark], QUESTION) != pytest.approx(narrator.yes_no([light], QUESTION), rel=1e-4)
+    assert vlm.yes_no([dark], QUESTION) != pytest.approx(vlm.yes_no([light], QUESTION), rel=1e-4)
 
 
-def test_the_order_of_photos_matters(narrator):
+def test_the_order_of_photos_matters(vlm):
     first, second = (np.full((32, 32, 3), v, np.uint8) for v in (0, 255))
-    ahead, behind = (narrator.choose(p, TALK, OPTIONS) for p in ([first, second], [second, first]))
+    ahead, behind = (vlm.choose(p, TALK, OPTIONS) for p in ([first, second], [second, first]))
     assert ahead != pytest.approx(behind, rel=1e-4)
 
 
-def test_the_same_question_gets_the_same_answer(narrator, loaded):
-    said = [narrator.answer([plate(0)], QUESTION, max_new_tokens=6) for _ in range(2)]
+def test_the_same_question_gets_the_same_answer(vlm, loaded):
+    said = [vlm.answer([plate(0)], QUESTION, max_new_tokens=6) for _ in range(2)]
     assert said[0] == said[1]
     assert "What is it" not in said[0]
 
 
-def test_the_answer_is_what_is_likeliest(narrator, loaded):
+def test_the_answer_is_what_is_likeliest(vlm, loaded):
     told, _ = log_probabilities(loaded("llava"), [plate(0)], QUESTION)
     likeliest = loaded("llava").processor.tokenizer.decode([int(told[-1].argmax())], skip_special_tokens=True)
-    assert narrator.answer([plate(0)], QUESTION, max_new_tokens=1) == likeliest.strip()
+    assert vlm.answer([plate(0)], QUESTION, max_new_tokens=1) == likeliest.strip()
 
 
 def test_large_photos_are_scaled_down_to_the_limit(loaded):
-    narrator = LocalVLM(loaded("llava"), image_size=64)
-    assert max(narrator._fitted(plate(0, (300, 100))).size) == 64
-    assert narrator._fitted(plate(0, (40, 50))).size == (50, 40)
+    vlm = LocalVLM(loaded("llava"), image_size=64)
+    assert max(vlm._fitted(plate(0, (300, 100))).size) == 64
+    assert vlm._fitted(plate(0, (40, 50))).size == (50, 40)
 
 
-def test_photos_and_turns_must_agree(narrator):
+def test_photos_and_turns_must_agree(vlm):
     with pytest.raises(InputError, match="show 1 photos, but 0"):
-        narrator.answer([], QUESTION)
+        vlm.answer([], QUESTION)
     with pytest.raises(InputError, match="last turn"):
-        narrator.yes_no([], [Turn("user", "a"), Turn("assistant", "b")])
+        vlm.yes_no([], [Turn("user", "a"), Turn("assistant", "b")])
     with pytest.raises(InputError, match="last turn"):
-        narrator.answer([], [])
+        vlm.answer([], [])
 
 
 @pytest.mark.parametrize("options", [[], ["a", "a"], ["a", " "]])
-def test_options_must_differ_and_say_something(narrator, options):
+def test_options_must_differ_and_say_something(vlm, options):
     with pytest.raises(InputError, match="options"):
-        narrator.choose([plate(0)], QUESTION, options)
+        vlm.choose([plate(0)], QUESTION, options)
 
 
 def test_a_processor_without_a_chat_template_is_refused(loaded):
