@@ -109,7 +109,7 @@ def test_another_benchmark_s_photos_or_respondent_are_refused(tmp_path):
     run(by_name(SAID), items, tmp_path / "out")
     with pytest.raises(InputError, match="conversations about 1 photos that this benchmark does not have, such as c0"):
         run(by_name(SAID), items[1:], tmp_path / "out")
-    with pytest.raises(InputError, match="by language model there, agent here"):
+    with pytest.raises(InputError, match="by vlm there, agent here"):
         answer_all(by_name(SAID), items, settings(benchmark="visa-dr", by="agent"), tmp_path / "out")
 
 
