@@ -234,7 +234,7 @@ def test_the_agent_s_gain_is_paired_over_the_same_photos(tmp_path):
     change = {d.metric: d for d in found.differences}["accuracy"]
     assert change.second == 1.0
     assert change.low <= change.change <= change.high
-    assert "by: language model and agent." in found.notes
+    assert "by: vlm and agent." in found.notes
     assert read_results(tmp_path / "agent").settings.by == "agent"
 
 
