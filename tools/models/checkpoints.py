@@ -29,6 +29,9 @@ _JSON_BYTES = 100_000_000
 _JSON_DIGITS = 40
 """Digits of a number; tokenizers write "no limit" as one of 31 digits."""
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+CLIP_CONFIG = "open_clip_config.json"
+CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
+"""Weight files of an open_clip folder; the first that is there is loaded."""
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 

@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
-from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import OutOfMemoryError
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING_NAMES
 
+from tools import models
 from tools.errors import InputError, ModelError
 from tools.models.checkpoints import (
+    CLIP_CONFIG,
+    CLIP_WEIGHTS,
     brief,
     check_settings,
     checked_weights,
@@ -27,7 +29,6 @@ from tools.models.checkpoints import (
 )
 from tools.models.logging_filters import quiet
 from tools.models.onednn import quicken
-from tools.models.open_clip_config import CLIP_CONFIG, CLIP_WEIGHTS, check_clip, clip_model, clip_tokenizer
 from tools.models.placement import placement, plain_where_packing_fails
 from tools.models.remote_code import own_code_refused
 from tools.profiles.specification import FeaturesSpec, ModelSpec, Role
@@ -161,7 +162,7 @@ def _check_class(folder: Path, role: Role) -> None:
                 f"{folder}: is a transformers checkpoint of type '{kind}', but a scorer is an open_clip folder "
                 f"({CLIP_CONFIG} beside {CLIP_WEIGHTS[0]}); name one in the profile."
             )
-        check_clip(folder)
+        models.check_clip(folder)
         return
     if (folder / CLIP_CONFIG).is_file() and not (folder / "config.json").is_file():
         raise ModelError(
@@ -194,9 +195,8 @@ def _accepted_types(role: Role) -> set[str]:
 def _open_clip(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """An open_clip folder; its tokenizer is the folder's own where the configuration names one."""
     del spec, role
-    model: Any = clip_model(folder).to(device, dtype)
-    preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
-    return model, ClipProcessor(preprocess, clip_tokenizer(folder))
+    model = models.clip_model(folder).to(device, dtype)
+    return model, ClipProcessor(models.clip_preprocess(model), models.clip_tokenizer(folder))
 
 
 def _transformers(folder: Path, spec: ModelSpec, role: Role, device: str, dtype: torch.dtype) -> tuple[Any, Any]:

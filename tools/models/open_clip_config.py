@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any
 import open_clip
 from open_clip.coca_model import MultimodalCfg
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
-from open_clip.transform import PreprocessCfg
+from open_clip.transform import PreprocessCfg, image_transform_v2
 
 from tools.errors import ModelError
-from tools.models.checkpoints import read_config
+from tools.models.checkpoints import CLIP_CONFIG, CLIP_WEIGHTS, read_config
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-CLIP_CONFIG = "open_clip_config.json"
-CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
-"""Weight files of an open_clip folder; the first that is there is loaded."""
 _TOP = frozenset({"model_cfg", "preprocess_cfg"})
 _MODEL = frozenset(
     {
@@ -75,6 +72,12 @@ def clip_model(folder: Path) -> Module:
     # open_clip itself would take a pickled file of another name before a checked one.
     open_clip.load_checkpoint(model, str(weights))
     return model
+
+
+def clip_preprocess(model: Module) -> Any:
+    """A function from a PIL image to the (3, H, W) tensor that a model of `clip_model` takes."""
+    stated: Any = model.visual
+    return image_transform_v2(PreprocessCfg(**stated.preprocess_cfg), is_train=False)
 
 
 def clip_tokenizer(folder: Path) -> Any:
