@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypedDict, Union, Unpack
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from agent.products.spec import Product, ProductSpec
 from agent.report.model import InspectionReport
 from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
 from tools.errors import InputError
+from tools.images import in_range, load_sample, range_of, sample_from_array, sample_from_picture
+from tools.pixel_values import ValueRange
 from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
@@ -32,6 +35,15 @@ OnStep = Callable[[str, "Update"], None]
 """Is told each step's name and what it changed, as the inspection goes."""
 
 
+class CameraOptions(TypedDict, total=False):
+    """What is known of the camera that takes the photos."""
+
+    mm_per_px: float | None
+    """Millimetres that a pixel shows."""
+    value_range: ValueRange | None
+    """Pixel values that become black and white, of photos of more than 8 bits."""
+
+
 class Inspector:
     """Inspects photos with the models of one profile; they are loaded when first needed."""
 
@@ -48,7 +60,7 @@ class Inspector:
         debias: bool = True,
         language: str = "en",
         store: Path | str | None = None,
-        mm_per_px: float | None = None,
+        **camera: Unpack[CameraOptions],
     ) -> None:
         """Chooses the models; nothing is loaded or downloaded yet.
 
@@ -68,11 +80,13 @@ class Inspector:
             store: SQLite file that keeps the latest 100 inspections. One that was stopped goes on after its last step
                 when it is called again with the same photo, product and options, also by another process; a finished
                 one is read. Weights, profile and calibration must be the same.
-            mm_per_px: millimetres that a pixel of the photos shows, such as 0.05; sizes are then told in millimetres.
+            camera: `mm_per_px`, millimetres that a pixel of the photos shows, such as 0.05, so that sizes are told in
+                millimetres; `value_range`, the pixel values that become black and white in photos of more than 8 bits,
+                such as (0, 4095) for a camera of 12 bits, by default a product's own, found on its references.
 
         Raises:
-            tools.errors.InputError: prior, false_alarm, looks, policy, language or mm_per_px out of range, or the store
-                cannot be used.
+            tools.errors.InputError: prior, false_alarm, looks, policy, language, mm_per_px or value_range out of range,
+                or the store cannot be used.
             tools.errors.ModelError: no such profile, or its checkpoints are not on disk.
         """
         from agent.calibration.maps import Calibration
@@ -82,7 +96,10 @@ class Inspector:
         from tools.profiles import resolve_profile
         from tools.toolbox import Toolbox
 
-        _check_numbers(prior, false_alarm, looks, mm_per_px)
+        mm_per_px, value_range = camera.get("mm_per_px"), camera.get("value_range")
+        if unknown := camera.keys() - CameraOptions.__annotations__:
+            raise TypeError(f"an Inspector takes no option '{min(unknown)}'")
+        _check_numbers(prior, false_alarm, looks, camera)
         if policy not in POLICIES:
             raise InputError(f"the policy is '{policy}'; give one of: {', '.join(POLICIES)}.")
         if language not in languages():
@@ -101,6 +118,7 @@ class Inspector:
             language,
             chosen.name,
             mm_per_px,
+            value_range,
         )
         self._graph = build_graph()
         self._made_with = {
@@ -115,6 +133,7 @@ class Inspector:
             "language": language,
             "store": store,
             "mm_per_px": mm_per_px,
+            "value_range": value_range,
         }
         self._store = None if store is None else self._opened_store(store, chosen)
 
@@ -172,7 +191,7 @@ class Inspector:
         checked_text("product name", name, NAME)
         checked_text("product", product or "", NAME)
         checked_text("description", describe, DESCRIPTION)
-        samples = [_sample(r) for r in references]
+        samples = self._in_range([_sample(r) for r in references], None)
         return learn(
             self._context.toolbox,
             name,
@@ -193,7 +212,15 @@ class Inspector:
 
         spec = ProductSpec.load(Path(path))
         found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
-        return remember(self._context.toolbox, spec, [_sample(r) for r in found])
+        wanted = self._context.value_range or spec.value_range
+        samples = self._in_range([_sample(r) for r in found], wanted)
+        spec = spec.model_copy(update={"value_range": wanted or range_of(samples)})
+        return remember(self._context.toolbox, spec, samples)
+
+    def _in_range(self, samples: Sequence[Sample], value_range: ValueRange | None) -> list[Sample]:
+        """Photos of one product, those of more than 8 bits in the range that is given, stated, or found on them."""
+        wanted = value_range or self._context.value_range or range_of(samples)
+        return [in_range(sample, wanted) for sample in samples]
 
     def check(self, photo: Photo, product: Product) -> tuple[Check, ...]:
         """How a photo stands to every rule of a product, the strongest first.
@@ -203,7 +230,8 @@ class Inspector:
         """
         from agent.products.revision import check
 
-        return check(self._context.toolbox, product, _sample(photo))
+        (sample,) = self._in_range([_sample(photo)], product.spec.value_range)
+        return check(self._context.toolbox, product, sample)
 
     def add(self, product: Product, photos: Iterable[Photo]) -> tuple[Product, tuple[str, ...]]:
         """Takes photos that were false alarms as references: all rules are proved again; says what changed.
@@ -213,7 +241,7 @@ class Inspector:
         """
         from agent.products.revision import add
 
-        samples = [_sample(p) for p in photos]
+        samples = self._in_range([_sample(p) for p in photos], product.spec.value_range)
         return add(self._context.toolbox, product, samples, self._context.calibration.measuring)
 
     def reject(self, product: Product, photos: Iterable[Photo], describe: str = "") -> tuple[Product, tuple[str, ...]]:
@@ -225,7 +253,8 @@ class Inspector:
         from agent.products.revision import reject
 
         checked_text("description", describe, DESCRIPTION)
-        return reject(self._context.toolbox, product, [_sample(p) for p in photos], describe)
+        samples = self._in_range([_sample(p) for p in photos], product.spec.value_range)
+        return reject(self._context.toolbox, product, samples, describe)
 
     def inspect(
         self,
@@ -277,22 +306,26 @@ class Inspector:
         """
         from agent.graph import run_steps
         from agent.state import Request
+        from agent.steps.first_look import decoded
 
         checked_text("description of a good part", normal, DESCRIPTION)
         checked_text("question", question, QUESTION)
+        request = Request(_photo(photo), product, tuple(_photo(r) for r in references), normal, question)
+        if self._store is None:
+            return run_steps(self._graph, request, self._context)
         # What is kept is known by its pixels, so that photos are decoded before the first step.
-        taken: Callable[[Photo], Path | Sample] = _photo if self._store is None else _sample
-        request = Request(taken(photo), product, tuple(taken(r) for r in references), normal=normal, question=question)
-        if self._store is not None:
-            return self._store.steps(request, self._context)
-        return run_steps(self._graph, request, self._context)
+        sample, good = decoded(request, self._context.value_range)
+        kept = replace(request, photo=sample, references=() if product is not None else good)
+        return self._store.steps(kept, self._context)
 
     def _report(self, state: InspectionState) -> InspectionReport:
+        sample = state.sample
         return InspectionReport.of_state(
             state,
             models=dict(state.models),
             profile=self.profile,
             language=self._context.language,
+            smallest_px=None if sample is None else self._context.toolbox.smallest_px(sample.size),
         )
 
     def chat(
@@ -327,14 +360,18 @@ class Inspector:
         return Chat(case, lambda: self._context.toolbox.vlm, store=store, thread=thread)
 
 
-def _check_numbers(prior: float, false_alarm: float | None, looks: int, mm_per_px: float | None) -> None:
+def _check_numbers(prior: float, false_alarm: float | None, looks: int, camera: CameraOptions) -> None:
     """Refuse options of an inspector that are out of range."""
+    mm_per_px, value_range = camera.get("mm_per_px"), camera.get("value_range")
     if not 0 < prior < 1:
         raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
     if false_alarm is not None and not 0 < false_alarm < 1:
         raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
     if mm_per_px is not None and not (math.isfinite(mm_per_px) and mm_per_px > 0):
         raise InputError(f"mm_per_px is {mm_per_px}; give millimetres for each pixel, such as 0.05.")
+    if value_range is not None and not -math.inf < value_range[0] < value_range[1] < math.inf:
+        low, high = value_range
+        raise InputError(f"the range is {low:g} to {high:g}; give the lower value first, such as 0 4095.")
     if looks < 0:
         raise InputError(f"looks is {looks}; give 0 or more second looks.")
 
@@ -345,8 +382,6 @@ def _opened(made_with: dict[str, Any]) -> Inspector:
 
 def _photo(photo: Photo) -> Path | Sample:
     from PIL import Image
-
-    from tools.images import sample_from_array, sample_from_picture
 
     if isinstance(photo, Image.Image):
         return sample_from_picture(photo)
@@ -361,7 +396,5 @@ def _photo(photo: Photo) -> Path | Sample:
 
 
 def _sample(photo: Photo) -> Sample:
-    from tools.images import load_sample
-
     item = _photo(photo)
     return item if isinstance(item, Sample) else load_sample(item)

@@ -17,6 +17,7 @@ from agent.evidence.types import Evidence, Hypothesis, Look, Verdict
 from agent.products.spec import Product
 from agent.rules import MeasuredParts
 from tools.describe import DescribedRegion
+from tools.pixel_values import ValueRange
 from tools.types import AnomalyMap, Region, Sample
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Context:
     """Name of the profile that the tools are from."""
     mm_per_px: float | None = None
     """Millimetres that a pixel of the photos shows, above 0; None where nobody said."""
+    value_range: ValueRange | None = None
+    """Pixel values that become black and white, of photos of more than 8 bits; None leaves them to the product."""
     cache: ProductCache = field(default_factory=ProductCache)
     """What the inspector has found out about products."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from tools.parts import Discoverer, Grounder, Segmenter
     from tools.parts.parameters import PartParameters
     from tools.vlm import LocalVLM, ServerVLM
+
+
+PATCH = 8
+"""Pixels of what a network sees of a photo that a defect must cover, each way, to be relied on to be seen."""
+SIDE = 256
+"""Side of what a network sees of a photo where the profile states none, in pixels."""
 
 
 class Toolbox:
@@ -118,6 +125,11 @@ class Toolbox:
     def tracer(self) -> PhotoTracer | None:
         """Traces edges and damage; None where the profile has no model for it."""
         return anomaly.PhotoTracer(self.model("tracer")) if self._profile.roles.tracer is not None else None
+
+    def smallest_px(self, size: tuple[int, int]) -> float:
+        """Side of the smallest defect that can be relied on to be seen, in pixels of a photo of (width, height)."""
+        spec = self._profile.roles.backbone or self._profile.roles.features
+        return PATCH * math.sqrt(size[0] * size[1]) / (spec.image_size or SIDE)
 
     def describe(self) -> dict[str, dict[str, str]]:
         """Name, class, digest, device and dtype of each model loaded so far, by role, as a report states them."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.display_text import display_text
+from tools.pixel_values import PixelValues, ValueRange
 
 RGB = NDArray[np.uint8]
 """An upright colour image: uint8, (H, W, 3), values in [0, 255]."""
@@ -92,6 +93,14 @@ class Sample:
     """SHA-256 (hex) of the decoded pixels and their size: the key of every cache."""
     path: Path | None = None
     """Where it was read from; None for an array handed over in Python."""
+    values: PixelValues | None = None
+    """What `image` was scaled from, until the range of its product is known; None of a photo of 8 bits."""
+    value_range: ValueRange | None = None
+    """The pixel values that became black and white in `image`; None of a photo of 8 bits."""
+    orientation: int = 1
+    """EXIF orientation that was undone: 1 as stored, to 8."""
+    notes: tuple[str, ...] = ()
+    """What a reader of a report must know of how the photo was read, each without its name and full stop."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -102,12 +102,13 @@ class Case:
 
     def sample(self) -> Sample:
         """The photo; raises like `state`."""
-        from tools.images import load_sample
+        from tools.images import in_range, load_sample
 
         if self._state is not None and self._state.sample is not None:
             return self._state.sample
         try:
-            sample = load_sample(Path(self.report.image))
+            stated = self.context.value_range if self.product is None else self.product.spec.value_range
+            sample = in_range(load_sample(Path(self.report.image)), stated)
         except LookTwiceError as error:
             raise BlindError(str(error)) from error
         if self.digest and sample.digest != self.digest:

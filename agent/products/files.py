@@ -90,6 +90,7 @@ def in_yaml(spec: ProductSpec) -> str:
         "rules",
         "unchecked",
         "references",
+        "value_range",
         "good_scores",
         "named_scores",
     )

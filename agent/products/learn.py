@@ -19,6 +19,7 @@ from agent.products.validation import TRUSTED, kept_proposed, kept_told
 from agent.rules import ANY, CountRule, MeasuredParts, Rule, contradiction
 from agent.rules.base import count_of
 from agent.rules.induction import Measuring, induce, leave_one_out, odd_one
+from tools.images import range_of
 from tools.types import Sample
 
 if TYPE_CHECKING:
@@ -64,7 +65,13 @@ def learn(
     known = {label.split()[-1] for label in told.parts}
     listed = proposed_parts(toolbox.vlm, references[:2], noun, described=toolbox.proposes == "rules")
     proposed = [part for part in listed if part.label.split()[-1] not in known]
-    draft = ProductSpec(name=name, product=noun, normal=describe, references=_paths(references))
+    draft = ProductSpec(
+        name=name,
+        product=noun,
+        normal=describe,
+        references=_paths(references),
+        value_range=range_of(references),
+    )
     seen = _seen(toolbox, draft, references, told, proposed, detection)
     seen, references, odd = _without_odd_one(seen, references, measuring)
     ideas = ideas_on(toolbox, seen.spec, references, told.left)

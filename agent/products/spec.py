@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraint
 
 from agent.rules import ANY, MeasuredParts, Rule, contradiction, obeys
 from agent.text_limits import DESCRIPTION
+from tools.pixel_values import ValueRange
 from tools.types import Sample
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class ProductSpec(BaseModel):
     """Rules that a person stated and the references do not bear out; reports name them as not checked."""
     references: tuple[Path, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """Photos of good ones, relative to the folder of this file where they lie below it."""
+    value_range: tuple[FiniteFloat, FiniteFloat] | None = None
+    """The pixel values that become black and white, of photos of more than 8 bits, such as [0, 4095]; found on the
+    references where nobody states it. Photos of 8 bits are taken as they are."""
     good_scores: tuple[FiniteFloat, ...] = Field(default=(), max_length=MOST_REFERENCES)
     """What the most surprising rule says of each reference when the rules are learned from the others (log-odds)."""
     named_scores: tuple[FiniteFloat, ...] = Field(default=(), max_length=MOST_REFERENCES)
@@ -80,6 +84,13 @@ class ProductSpec(BaseModel):
                 f"part '{(twice or [ANY])[0]}' is listed twice or has a reserved name; rename or remove it"
             )
         return parts
+
+    @field_validator("value_range")
+    @classmethod
+    def _range_rises(cls, value_range: ValueRange | None) -> ValueRange | None:
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise ValueError("the range is empty; give the lower value first, such as [0, 4095]")
+        return value_range
 
     @field_validator("rules")
     @classmethod

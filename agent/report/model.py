@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -224,6 +225,12 @@ class InspectionReport(_Frozen):
     seconds: dict[str, float]
     language: str = "en"
     """Of the explanation."""
+    photo_notes: tuple[str, ...] = ()
+    """Those of the notes that are about this photo, such as that only its first page was inspected."""
+    value_range: tuple[float, float] | None = None
+    """The pixel values that became black and white; None of a photo of 8 bits."""
+    smallest_px: float | None = None
+    """Side of the smallest defect that can be relied on to be seen, in pixels of the photo."""
     _sample: Sample | None = PrivateAttr(default=None)
     _glance: Glance | None = PrivateAttr(default=None)
     _good: tuple[Sample, ...] = PrivateAttr(default=())
@@ -231,7 +238,13 @@ class InspectionReport(_Frozen):
 
     @classmethod
     def of_state(
-        cls, state: InspectionState, *, models: dict[str, dict[str, Any]], profile: str, language: str = "en"
+        cls,
+        state: InspectionState,
+        *,
+        models: dict[str, dict[str, Any]],
+        profile: str,
+        language: str = "en",
+        smallest_px: float | None = None,
     ) -> InspectionReport:
         """The report of a finished inspection."""
         sample, product, verdict = need_sample(state), need_product(state), state.verdict
@@ -245,6 +258,7 @@ class InspectionReport(_Frozen):
             name = evidence.hypothesis
             return Finding.of(evidence, worth[name], language, examined=state.examined.get(name))
 
+        about_photo = tuple(_notes_on(sample, smallest_px))
         report = cls(
             image=str(sample.path or sample.name),
             size=sample.size,
@@ -259,7 +273,10 @@ class InspectionReport(_Frozen):
             ),
             looks=tuple(LookOut.of(look) for look in state.looks),
             answer=state.answer,
-            notes=product.notes,
+            notes=(*about_photo, *product.notes),
+            photo_notes=about_photo,
+            value_range=sample.value_range,
+            smallest_px=smallest_px,
             models=models,
             seconds={k: round(v, 4) for k, v in seconds.items()},
             language=language,
@@ -351,6 +368,21 @@ class InspectionReport(_Frozen):
         from agent.report.files import write_report
 
         return write_report(self, Path(folder))
+
+
+TOLD_FROM = 16
+"""Pixels from which on a report says how small a defect may be missed."""
+
+
+def _notes_on(sample: Sample, smallest_px: float | None) -> Iterator[str]:
+    """What a reader must know of how a photo was read and seen."""
+    yield from (f"{sample.name}: {note}." for note in sample.notes)
+    if smallest_px is not None and smallest_px > TOLD_FROM:
+        width, height = sample.size
+        yield (
+            f"{sample.name}: it has {width} x {height} pixels and is inspected at a smaller size; a defect of less "
+            f"than about {smallest_px:.0f} pixels may be missed. Inspect crops of it for smaller ones."
+        )
 
 
 def _rounded(region: Region | None) -> tuple[float, float, float, float] | None:

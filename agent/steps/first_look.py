@@ -12,9 +12,10 @@ from agent.matchers.places import PlaceMatcher
 from agent.matchers.registry import matchers
 from agent.products.learn import known_parts, learn
 from agent.products.spec import Product
-from agent.state import Context, Glance, InspectionState, Update, need_product, need_sample
+from agent.state import Context, Glance, InspectionState, Request, Update, need_product, need_sample
 from tools.anomaly.peaks import peaks
-from tools.images import load_sample
+from tools.images import in_range, load_sample, range_of
+from tools.pixel_values import ValueRange
 from tools.types import AnomalyMap, Sample
 
 
@@ -24,9 +25,25 @@ def intake(state: InspectionState, runtime: Runtime[Context]) -> Update:
     Raises:
         tools.errors.InputError: a file cannot be inspected; the message says which and why.
     """
-    del runtime
-    good = tuple(_sample(r) for r in state.references) if state.product is None else state.product.references
-    return Update(sample=_sample(state.photo), good=good)
+    sample, good = decoded(state, runtime.context.value_range)
+    return Update(sample=sample, good=good)
+
+
+def decoded(request: Request, stated: ValueRange | None) -> tuple[Sample, tuple[Sample, ...]]:
+    """The photo and the references; those of more than 8 bits in one range: the product's, as stated, or as found.
+
+    Raises:
+        tools.errors.InputError: a file cannot be inspected.
+    """
+    product = request.product
+    if product is not None:
+        return in_range(
+            _sample(request.photo), product.spec.value_range or stated, product.references
+        ), product.references
+    references = tuple(_sample(r) for r in request.references)
+    value_range = stated or range_of(references)
+    good = tuple(in_range(r, value_range) for r in references)
+    return in_range(_sample(request.photo), value_range, good), good
 
 
 def _sample(photo: Path | Sample) -> Sample:

@@ -21,7 +21,9 @@ from prompts import load_yaml
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import read_bytes
-from tools.images import DAMAGED, FORMATS, LARGEST_AREA, load_sample
+from tools.image_files import FORMATS
+from tools.image_traits import DAMAGED
+from tools.images import LARGEST_AREA, load_sample
 from tools.types import Mask, Sample
 
 Label = Literal["good", "logical", "structural"]

@@ -22,7 +22,7 @@ from evals.datasets.base import (
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import read_text
-from tools.images import SUFFIXES, find_images
+from tools.image_files import SUFFIXES, find_images
 from tools.types import Mask, Sample
 
 GOOD = ("good", "normal", "ok")

@@ -23,7 +23,7 @@ from evals.datasets.base import (
 )
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
-from tools.images import find_images
+from tools.image_files import find_images
 from tools.types import Mask, Sample
 
 LARGEST_CONFIG = 1_000_000

@@ -25,7 +25,8 @@ from evals.datasets.world import open_medleys, open_world
 from evals.fit.calibration_files import calibration_file, write_entries
 from evals.fit.matcher_maps import FIRST, SEED, MatcherScores, fitted_map
 from evals.fit.pasted_defects import paste_defect
-from tools.images import find_images, load_sample, sample_from_array
+from tools.image_files import find_images
+from tools.images import load_sample, sample_from_array
 from tools.profiles import resolve_profile
 from tools.toolbox import Toolbox
 from tools.types import Sample

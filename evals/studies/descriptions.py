@@ -32,7 +32,8 @@ from evals.run.ground_truth import mask_iou
 from nano.world import HELDOUT, family, render
 from tools.describe import RegionDescriber, RegionDescription, describe
 from tools.files import write_atomic
-from tools.images import find_images, load_sample, sample_from_array
+from tools.image_files import find_images
+from tools.images import load_sample, sample_from_array
 from tools.parts.masks import box_of
 from tools.types import Mask, Region, Sample
 

@@ -26,7 +26,8 @@ from torch.nn import functional
 from agent import Inspector
 from evals.metrics.ranking import auroc
 from tools.files import write_atomic
-from tools.images import find_images, load_sample
+from tools.image_files import find_images
+from tools.images import load_sample
 from tools.types import Sample
 
 if TYPE_CHECKING:

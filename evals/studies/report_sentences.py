@@ -24,7 +24,8 @@ from evals.run.ground_truth import Truth, judged
 from tools.documents import parse_json
 from tools.errors import InputError
 from tools.files import read_text, write_atomic
-from tools.images import find_images, load_sample
+from tools.image_files import find_images
+from tools.images import load_sample
 
 REFERENCES = 8
 """Good photos that are compared with, the first by name."""

@@ -60,7 +60,9 @@ def inspect_many(
     device = models.resolve_device(str(open_inspector.keywords.get("device", "auto")))
     workers = chosen_workers(options.workers, device, inspector.profile, photos)
     known = product_of(inspector)
-    named = {key: value for key, value in open_inspector.keywords.items() if key != "device"}
+    named = {key: value for key, value in open_inspector.keywords.items() if key not in ("device", "value_range")}
+    value_range = open_inspector.keywords.get("value_range")
+    named["range"] = None if value_range is None else " ".join(f"{value:g}" for value in value_range)
     manifest = describe_run(
         resolve_profile(str(open_inspector.args[0])),
         product_digest(known, normal, None if product is None else ProductSpec.load(product)),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from looktwice.batch.records import shown_name
 from tools.errors import InputError
-from tools.images import ACCEPTED, walk_images
+from tools.image_files import ACCEPTED, walk_images
 
 
 @dataclass(frozen=True)

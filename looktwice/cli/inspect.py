@@ -18,7 +18,7 @@ from agent.text_limits import DESCRIPTION, QUESTION
 from looktwice.batch.inputs import listed
 from looktwice.batch.records import BatchOptions, Kind, Names, exit_status, shown_name, verdict_kind
 from looktwice.cli.learn import load_product, product_file
-from looktwice.cli.options import FalseAlarm, ModelOptions
+from looktwice.cli.options import FalseAlarm, ModelOptions, Range
 from looktwice.cli.output import Speaker, StepPrinter, given_text, policed, refuse_nested, writable_folder
 from tools.errors import InputError
 from tools.images import load_sample
@@ -73,6 +73,7 @@ class DecisionOptions:
     mm_per_px: Annotated[
         float | None, typer.Option(help="Millimetres that a pixel shows, such as 0.05: sizes are told in millimetres.")
     ] = None
+    value_range: Range = None
     store: Annotated[
         Path | None,
         typer.Option(help="SQLite file of inspections: one that was stopped resumes, a finished one is read."),
@@ -113,6 +114,7 @@ def inspect(
         language=decision.language,
         store=decision.store,
         mm_per_px=decision.mm_per_px,
+        value_range=decision.value_range,
     )
     if many and out is not None:
         from looktwice.batch.command import inspect_many

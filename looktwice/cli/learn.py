@@ -16,13 +16,13 @@ from agent.evidence.claims import renamed, say_briefly
 from agent.products.revision import changes
 from agent.products.spec import ProductSpec
 from agent.text_limits import DESCRIPTION, NAME, checked_text
-from looktwice.cli.options import Device, Profile
+from looktwice.cli.options import Device, Profile, Range
 from looktwice.cli.output import given_text
 from prompts import ready_made
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import exclusive, write_atomic
-from tools.images import find_images
+from tools.image_files import find_images
 
 PRODUCTS = Path("products")
 """Where learned products are kept: a folder that can stand under version control."""
@@ -58,6 +58,7 @@ def learn(
     *,
     action: LearnAction,
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = PRODUCTS,
+    value_range: Range = None,
     profile: Profile = "auto",
     device: Device = "auto",
 ) -> None:
@@ -77,7 +78,7 @@ def learn(
         raise InputError("no photo was given; name one or more after the product's name.")
     if not (action.revises or found or describe):
         raise InputError("nothing to learn from; give photos of good ones, or say what good means with --describe.")
-    inspector = Inspector(profile, device=device)
+    inspector = Inspector(profile, device=device, value_range=value_range)
     if action.test:
         _test(inspector, load_product(inspector, name, products), found)
         return

@@ -19,6 +19,14 @@ FalseAlarm = Annotated[
     float | None,
     typer.Option(help="Share of good parts that may be called anomalous, such as 0.02; else what is likelier."),
 ]
+Range = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--range",
+        metavar="LOW HIGH",
+        help="Pixel values that become black and white, of photos of more than 8 bits: 0 4095.",
+    ),
+]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 

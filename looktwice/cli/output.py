@@ -59,6 +59,8 @@ class Speaker:
         )
         for sentence in report.explanation[1:]:
             self._out.print(f"   {escape(display_text(sentence.text))} {escape(cited(sentence.cites))}")
+        for note in report.photo_notes:
+            self._out.print(f"   Note: {escape(display_text(note))}")
         if report.answer is not None:
             self._out.print(f"   Answer: {escape(display_text(' '.join(report.answer.split())))}")
 

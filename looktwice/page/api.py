@@ -17,7 +17,8 @@ from looktwice.page.context import PageContext
 from looktwice.page.security import upload_folder
 from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
-from tools.images import ACCEPTED, decoded_bytes
+from tools.image_files import ACCEPTED
+from tools.images import decoded_bytes
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Product

@@ -15,7 +15,8 @@ from PIL import Image
 from agent.text_limits import checked_text
 from looktwice.products import ProductStore
 from tools.errors import InputError
-from tools.images import FORMATS, decoded_bytes, load_sample
+from tools.image_files import FORMATS
+from tools.images import decoded_bytes, load_sample
 
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product

@@ -14,7 +14,7 @@ from evals.run.results import PREDICTIONS, Prediction, Refusal, claimed, read_li
 from evals.run.runner import run
 from evals.studies.report_sentences import products
 from tools.errors import InputError
-from tools.images import FORMATS
+from tools.image_files import FORMATS
 
 HEAD = b"object,split,label,image,mask\n"
 READERS = {

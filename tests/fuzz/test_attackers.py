@@ -12,7 +12,7 @@ from agent.evidence.types import Action
 from looktwice.cli.learn import _file_of
 from tools.display_text import display_text
 from tools.errors import InputError
-from tools.images import FORMATS
+from tools.image_files import FORMATS
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = [
@@ -64,8 +64,8 @@ def test_nothing_that_could_run_data_is_imported_or_called():
 
 
 def test_only_the_formats_that_are_named_have_a_decoder(tmp_path):
-    assert set(FORMATS) == {"PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"}
-    for form in ("PPM", "TGA", "ICO", "PCX", "SGI", "PDF", "EPS"):
+    assert set(FORMATS) == {"PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF"}
+    for form in ("TGA", "ICO", "PCX", "SGI", "PDF", "EPS"):
         path = tmp_path / f"{form}.png"
         Image.new("RGB", (32, 32)).save(path, form)
         from tools.images import load_sample

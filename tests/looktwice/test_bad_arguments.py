@@ -14,7 +14,8 @@ import tools.images
 from looktwice.batch.inputs import listed
 from looktwice.examples import examples
 from tools.errors import InputError
-from tools.images import find_images, load_sample, walk_images
+from tools.image_files import find_images, walk_images
+from tools.images import load_sample
 
 LONG = "x" * 500 + ".png"
 

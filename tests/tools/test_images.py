@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.deep_photos import png_of_16_bits
 from tools.errors import InputError
-from tools.images import find_images, load_sample, sample_from_array
+from tools.image_files import find_images
+from tools.images import load_sample, sample_from_array
 
 GRADIENT = np.dstack([np.tile(np.arange(64, dtype=np.uint8) * 4, (32, 1))] * 3)
 GRADIENT[..., 2] = 30
@@ -198,6 +200,53 @@ def test_photos_of_subfolders_are_found_but_for_hidden_ones_and_a_loop_of_links_
         saved(tmp_path / name)
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)] == ["a/2.png", "b/deep/1.png", "c.png"]
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "a.jp2", "a.avif", "a.jfif", "a.jpe", "a.dib"])
+def test_photos_of_less_common_formats_are_found_and_read(tmp_path, name):
+    form = {"jfif": "JPEG", "jpe": "JPEG", "dib": "BMP"}.get(name[2:])
+    saved(tmp_path / name, Image.fromarray(GRADIENT[..., 0] if name == "a.pgm" else GRADIENT), format=form)
+    (found,) = find_images(tmp_path)
+    shown = load_sample(found).image.astype(int)
+    assert np.abs(shown[..., 0] - GRADIENT[..., 0]).mean() < 4
+
+
+def test_image_files_that_are_not_read_are_given_so_that_each_is_named(tmp_path):
+    heif = b"\x00\x00\x00\x18ftypheic\x00\x00"
+    contents = {"a.heic": heif, "b.CR3": b"\x00\x00\x00\x18ftypcrx \x00", "c.psd": b"8BPS", "d.txt": b"no photo"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    found = find_images(tmp_path)
+    assert [p.name for p in found] == ["a.heic", "b.CR3", "c.psd"]
+    for path, said in zip(found, ("HEIC", "camera raw", "Photoshop"), strict=True):
+        assert said in refusal(path)
+
+
+def test_camera_raw_files_are_refused_although_they_hold_a_thumbnail(tmp_path):
+    assert "camera raw" in refusal(saved(tmp_path / "a.dng", format="TIFF"))
+    assert "camera raw" in refusal(saved(tmp_path / "a.tif", tiffinfo={50706: b"\x01\x04\x00\x00"}))
+
+
+def test_of_several_pages_the_first_is_inspected_and_a_note_says_so(tmp_path):
+    pages = [Image.fromarray(GRADIENT), Image.new("RGB", (32, 32)), Image.new("L", (32, 32))]
+    for name in ("a.tif", "a.gif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    assert load_sample(tmp_path / "a.tif").notes[0].startswith("it has 3 pages; only page 1 was inspected")
+    assert "only its first frame" in load_sample(tmp_path / "a.gif").notes[0]
+    assert load_sample(saved(tmp_path / "b.tif")).notes == ()
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_an_alpha_that_is_zero_everywhere_is_ignored_and_a_note_says_so(tmp_path, bits):
+    clear = np.dstack([GRADIENT, np.zeros(GRADIENT.shape[:2], np.uint8)])
+    path = tmp_path / "a.png"
+    if bits == 16:
+        path.write_bytes(png_of_16_bits(clear.astype(np.uint16) * 257))
+    else:
+        Image.fromarray(clear).save(path)
+    sample = load_sample(path)
+    assert np.array_equal(sample.image, GRADIENT)
+    assert "alpha" in sample.notes[0]
 
 
 def test_a_folder_without_photos_is_refused(tmp_path):

@@ -24,7 +24,7 @@ from looktwice.products import fresh
 from prompts import render
 from tools.display_text import csv_text
 from tools.errors import InputError
-from tools.images import SUFFIXES
+from tools.image_files import SUFFIXES
 
 if TYPE_CHECKING:
     from agent import Product

@@ -15,7 +15,8 @@ from nano.recipes.scorer.evaluate import auroc
 from nano.recipes.training import Card, TrainingRun, trained, write_card
 from nano.world import HELDOUT, TRAINED
 from tools.anomaly import Bank, PatchMemory
-from tools.images import FORMATS, find_images, load_sample, sample_from_array
+from tools.image_files import FORMATS, find_images
+from tools.images import load_sample, sample_from_array
 from tools.models.loading import load_model
 from tools.profiles.specification import ModelSpec
 from tools.types import Mask, Sample

@@ -22,7 +22,7 @@ from nano.recipes.cache import TRAIN_SEED, scenes
 from nano.recipes.features.teacher import MEAN, STD, ResNet50V2, load_teacher
 from nano.recipes.training import TrainingRun, arguments, run_of, save_folder, train
 from nano.world import TRAINED
-from tools.images import FORMATS
+from tools.image_files import FORMATS
 from tools.models.preact_resnet import PreActResNet, PreActResNetConfig, unit
 from tools.types import RGB
 
