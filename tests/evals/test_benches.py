@@ -28,7 +28,7 @@ def test_an_unknown_architecture_is_named():
 
 
 def test_memory_is_measured_after_a_tenth_and_at_the_end():
-    found = bench_memory("ViT-S-32-alt", images=4, device="cpu")
+    found = bench_memory("ViT-S-32-alt", images=2, device="cpu")
     assert 0 < found.warm_mib <= found.end_mib
     assert found.as_dict()["growth_mib"] == found.end_mib - found.warm_mib
 

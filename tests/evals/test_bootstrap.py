@@ -31,9 +31,22 @@ def test_counting_gives_what_scikit_learn_gives_with_ties_and_with_a_class_missi
 
 def test_resamples_keep_each_category_s_share_of_good_and_anomalous_images():
     found = {"a": scored([("good", 1, False)] * 3 + [("logical", 2, True)] * 2), "b": scored([("good", 0, False)])}
-    for drawn in draws(found, seed=4, resamples=20):
-        assert sorted(found["a"].at(drawn["a"]).labels) == ["good"] * 3 + ["logical"] * 2
-        assert len(drawn["b"]) == 1
+    drawn = draws(found, seed=4, resamples=20)
+    assert [sorted(found["a"].labels[rows]) for rows in drawn["a"]] == [["good"] * 3 + ["logical"] * 2] * 20
+    assert drawn["b"].tolist() == [[0]] * 20
+
+
+@given(st.lists(rows, min_size=1, max_size=3), st.integers(0, 3))
+def test_a_resample_has_the_figures_of_its_images_taken_alone(found, seed):
+    group = {str(n): scored(each) for n, each in enumerate(found)}
+    drawn, samples = draws(group, seed, resamples=3), resampled(group, seed, resamples=3)
+    for resample in range(3):
+        chosen = {name: drawn[name][resample] for name in group}
+        alone = macro(
+            {k: Scored(g.labels[chosen[k]], g.scores[chosen[k]], g.decisions[chosen[k]]) for k, g in group.items()}
+        )
+        told = {name: values[resample] for name, values in samples.items() if not np.isnan(values[resample])}
+        assert told == pytest.approx(alone)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
