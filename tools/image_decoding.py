@@ -30,7 +30,7 @@ def decode(name: object, picture: Image.Image, path: Path | None = None) -> Samp
     """
     low, declared = _second_reading(picture), _declared_range(picture)
     picture.load()
-    orientation, notes = _orientation(picture), list[str]()
+    orientation, notes = orientation_of(picture), list[str]()
     values = _grey_values(name, picture, declared) if low is None else _deep_colour(picture, *low)
     if values is None:
         rgb = _rgb(picture, notes)
@@ -121,7 +121,7 @@ def _deep_colour(picture: Image.Image, stored: str, second: NDArray[np.uint8]) -
     return PixelValues(values, alpha)
 
 
-def _orientation(picture: Image.Image) -> int:
+def orientation_of(picture: Image.Image) -> int:
     """EXIF orientation 1 to 8; a photo whose EXIF block is damaged is taken as it lies."""
     try:
         stated = picture.getexif().get(_ORIENTATION, 1)

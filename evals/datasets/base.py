@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path, PureWindowsPath
 from typing import Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from evals.metrics.region import TruthRegion
@@ -21,9 +17,7 @@ from prompts import load_yaml
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import read_bytes
-from tools.image_files import FORMATS
-from tools.image_traits import DAMAGED
-from tools.images import LARGEST_AREA, load_sample
+from tools.images import load_sample
 from tools.types import Mask, Sample
 
 Label = Literal["good", "logical", "structural"]
@@ -180,49 +174,6 @@ def read_photo(path: Path) -> Callable[[], Sample]:
         return load_sample(path)
 
     return read
-
-
-def read_mask(path: Path | None, size_of: Callable[[], Sample]) -> Callable[[], Mask | None]:
-    """Reads a mask when it is asked for: anything but 0 is anomalous; without a file nothing is.
-
-    Reading raises tools.errors.InputError where the file is damaged or is not of the photo's size.
-    """
-
-    def read() -> Mask | None:
-        size = size_of().image.shape[:2]
-        if path is None:
-            return np.zeros(size, dtype=np.bool_)
-        mask: Mask = read_grey(path) > 0
-        if mask.shape != size:
-            found, wanted = (f"{w} x {h}" for h, w in (mask.shape, size))
-            raise InputError(f"{path}: is {found} pixels, its photo {wanted}; take both from one copy of the data set.")
-        return mask
-
-    return read
-
-
-def read_grey(path: Path) -> NDArray[np.int32]:
-    """(H, W) grey values of a mask; of a coloured one the largest of its channels.
-
-    Raises:
-        tools.errors.InputError: the file is damaged, is no image, or has more than 100 megapixels.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: is not a regular file; copy the mask from the data set again.")
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > LARGEST_AREA:
-                raise InputError(
-                    f"{path}: is {image.width} x {image.height} pixels; accepted are at most {LARGEST_AREA // 10**6} "
-                    "megapixels; copy the mask from the data set again."
-                )
-            if image.mode in ("RGB", "RGBA"):
-                largest: NDArray[np.int32] = np.asarray(image.convert("RGB")).max(axis=2).astype(np.int32)
-                return largest
-            # A palette's indices are the classes; their colours may be black.
-            return np.asarray(image if image.mode in ("P", "L", "1") else image.convert("I")).astype(np.int32)
-    except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: is damaged or no image; copy the mask from the data set again.") from error
 
 
 def no_mask() -> None:

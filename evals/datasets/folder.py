@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from evals.datasets.base import (
     by_stem,
     no_mask,
     noun,
-    read_mask,
     read_photo,
     references_of,
 )
+from evals.datasets.masks import masks_of, read_mask
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import read_text
@@ -35,7 +35,8 @@ REFERENCE_POOL = 24
 def open_folder(root: Path, categories: list[str] | None = None) -> list[Category]:
     """One category named like the folder; a subfolder of the bad photos names their defect.
 
-    Masks are joined by name: photo `bad/a.png` has `masks/a.png` or `masks/a_mask.png`.
+    Masks are joined by name, in any format: photo `bad/a.png` has `masks/a.png`, `masks/a_mask.png`, several of them
+    with a number behind, or a folder `masks/a`; that of `bad/scratch/a.png` may lie in `masks/scratch` as well.
 
     Raises:
         tools.errors.InputError: there is no folder of good or of bad photos, another category is asked for, or there
@@ -50,9 +51,11 @@ def open_folder(root: Path, categories: list[str] | None = None) -> list[Categor
     pool = normal[: min(REFERENCE_POOL, len(normal) // 2)]
     cases = [_good(path, root, masks) for path in normal[len(pool) :]]
     anomalous = find_images(bad)
+    siblings = {path.stem for path in anomalous}
     if masks is not None:
-        by_stem(anomalous)
-    cases += [_bad(path, bad, root, masks) for path in anomalous]
+        own = {p.parent for p in anomalous if p.parent != bad and (masks / p.parent.relative_to(bad)).is_dir()}
+        by_stem([path for path in anomalous if path.parent not in own])
+    cases += [_bad(path, bad, root, masks, siblings) for path in anomalous]
     return [Category(root.name, noun(root.name), "", references_of(pool), tuple(cases))]
 
 
@@ -68,15 +71,19 @@ def _good(path: Path, root: Path, masks: Path | None) -> BenchmarkCase:
     return BenchmarkCase(str(path.relative_to(root)), "good", read, no_mask if masks is None else read_mask(None, read))
 
 
-def _bad(path: Path, bad: Path, root: Path, masks: Path | None) -> BenchmarkCase:
+def _bad(path: Path, bad: Path, root: Path, masks: Path | None, siblings: Collection[str]) -> BenchmarkCase:
     read, case_id = read_photo(path), str(path.relative_to(root))
     defect = path.parent.name if path.parent != bad else ""
     if masks is None:
         return BenchmarkCase(case_id, "structural", read, no_mask, defect=defect)
-    tried = [masks / f"{path.stem}{end}.png" for end in ("", "_mask")]
-    found = next((mask for mask in tried if mask.is_file()), None)
-    if found is None:
-        raise InputError(f"{path}: its mask is missing; expected {tried[0]} or {tried[1]}, or no folder {masks.name}.")
+    folders = [masks / path.parent.relative_to(bad), *([masks] if path.parent != bad else [])]
+    found = masks_of(path, folders, siblings)
+    if not found:
+        named = masks / f"{path.stem}.png"
+        raise InputError(
+            f"{path}: its mask is missing; expected {named} or {named.with_stem(f'{path.stem}_mask')} (any format), "
+            f"files in {masks / path.stem}, or no folder {masks.name}."
+        )
     return BenchmarkCase(case_id, "structural", read, read_mask(found, read), defect=defect)
 
 

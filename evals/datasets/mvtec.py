@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals.datasets.base import (
@@ -15,16 +14,15 @@ from evals.datasets.base import (
     Label,
     by_stem,
     noun,
-    read_grey,
-    read_mask,
     read_photo,
     read_records,
     references_of,
 )
+from evals.datasets.masks import fitted_mask, masks_of, read_grey, read_mask
 from evals.metrics.region import TruthRegion
 from tools.errors import InputError
 from tools.image_files import find_images
-from tools.types import Mask, Sample
+from tools.types import Sample
 
 LARGEST_CONFIG = 1_000_000
 """Bytes of the largest defects_config.json."""
@@ -63,7 +61,8 @@ def _category(folder: Path) -> Category:
         raise InputError(f"{folder}: has no folder 'test'; the layout is train/good, test/<defect>, ground_truth.")
     pool = find_images(folder / "train" / "good")
     defects = sorted(p for p in (folder / "test").iterdir() if p.is_dir())
-    cases = [_case(folder, defect.name, photo) for defect in defects for photo in _photos(defect)]
+    photos = {defect.name: _photos(defect) for defect in defects}
+    cases = [_case(folder, defect, photo, several) for defect, several in photos.items() for photo in several]
     return Category(folder.name, noun(folder.name), "", references_of(pool), tuple(cases))
 
 
@@ -71,56 +70,47 @@ def _photos(folder: Path) -> list[Path]:
     return sorted(by_stem(find_images(folder)).values())
 
 
-def _case(folder: Path, defect: str, photo: Path) -> BenchmarkCase:
+def _case(folder: Path, defect: str, photo: Path, photos: Sequence[Path]) -> BenchmarkCase:
     label: Label = "good" if defect == "good" else "logical" if defect == "logical_anomalies" else "structural"
     read = read_photo(photo)
-    gt_mask, regions = _truth(folder, defect, photo, read), _regions(folder, defect, photo)
+    masks = _masks(folder, defect, photo, photos)
+    gt_mask, regions = read_mask(masks, read), _regions(folder, masks, read)
     return BenchmarkCase(f"{defect}/{photo.name}", label, read, gt_mask, regions, "" if label == "good" else defect)
 
 
-def _truth(folder: Path, defect: str, photo: Path, read: Callable[[], Sample]) -> Callable[[], Mask | None]:
-    """One mask (MVTec AD) or the union of several (LOCO); good photos have an empty one."""
+def _masks(folder: Path, defect: str, photo: Path, photos: Sequence[Path]) -> list[Path]:
+    """One mask (MVTec AD) or several (LOCO); good photos have none."""
     if defect == "good":
-        return read_mask(None, read)
+        return []
     truth = folder / "ground_truth" / defect
-    singles = [truth / f"{photo.stem}_mask.png", truth / f"{photo.stem}.png"]
-    for single in singles:
-        if single.is_file():
-            return read_mask(single, read)
-    several = sorted((truth / photo.stem).glob("*.png")) if (truth / photo.stem).is_dir() else []
-    if not several:
-        raise InputError(f"{photo}: its mask is missing; expected {singles[0]} or {truth / photo.stem}/000.png.")
-
-    def union() -> Mask | None:
-        masks = [read_mask(path, read)() for path in several]
-        joined: Mask = np.logical_or.reduce([m for m in masks if m is not None])
-        return joined
-
-    return union
+    found = masks_of(photo, [truth], {p.stem for p in photos})
+    if not found:
+        raise InputError(
+            f"{photo}: its mask is missing; expected {truth / f'{photo.stem}_mask.png'} or "
+            f"{truth / photo.stem / '000.png'} (any format)."
+        )
+    return found
 
 
-def _regions(folder: Path, defect: str, photo: Path) -> Callable[[], tuple[TruthRegion, ...]]:
+def _regions(folder: Path, masks: Sequence[Path], read: Callable[[], Sample]) -> Callable[[], tuple[TruthRegion, ...]]:
     """Each mask file of LOCO with the saturation of its defect; nothing where the category has no such file."""
-    config, masks = folder / "defects_config.json", folder / "ground_truth" / defect / photo.stem
+    config = folder / "defects_config.json"
 
-    def read() -> tuple[TruthRegion, ...]:
+    def regions() -> tuple[TruthRegion, ...]:
         if not config.is_file():
             return ()
         known = {line.pixel_value: line for line in _read_config(config)}
         found = []
-        for path in sorted(masks.glob("*.png")):
-            grey = read_grey(path)
-            mask: Mask = grey > 0
-            line = known.get(int(grey.max()))
+        for path in masks:
+            mask, value = fitted_mask(path, read()), int(read_grey(path).max())
+            line = known.get(value)
             if line is None:
-                raise InputError(
-                    f"{path}: grey value {int(grey.max())} is no defect of {config}; use both of one copy."
-                )
+                raise InputError(f"{path}: grey value {value} is no defect of {config}; use both of one copy.")
             share = line.saturation_threshold
             found.append(TruthRegion(mask, share * mask.sum() if line.relative_saturation else share))
         return tuple(found)
 
-    return read
+    return regions
 
 
 @cache

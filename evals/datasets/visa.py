@@ -17,11 +17,11 @@ from evals.datasets.base import (
     Category,
     inside,
     noun,
-    read_mask,
     read_photo,
     read_records,
     references_of,
 )
+from evals.datasets.masks import read_mask
 from evals.datasets.mvtec import open_mvtec
 from evals.datasets.questions import BenchmarkQuestion, PhotoQuestions
 from prompts import load_yaml

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from evals.run.results import Results
 from prompts import load_yaml
@@ -28,6 +28,23 @@ LEADERBOARD = (
     "judge",
     "seconds_per_image",
 )
+
+
+UNDEFINED = "not defined"
+"""What stands in place of a metric that has no value, such as an AUROC of good photos alone."""
+RANKING = ("image_auroc", "image_ap", "f1_max", "precision", "recall", "f1")
+"""Metrics that need good and anomalous images."""
+
+
+def with_undefined(results: Results) -> list[str]:
+    """Names of the metrics in order, those of ranking also where they are not defined."""
+    ranked = RANKING if "accuracy" in results.metrics else ()
+    return ordered(list(dict.fromkeys([*results.metrics, *ranked])))
+
+
+def value_of(metrics: Mapping[str, float], name: str) -> float | str:
+    """A metric's value; a word where one of ranking is not defined, nothing where another one was not measured."""
+    return metrics.get(name, UNDEFINED if name in RANKING else "")
 
 
 def label_of(metric: str) -> str:
@@ -71,10 +88,10 @@ def csv_of(results: Results) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["metric", "mean", "low_95", "high_95", *map(csv_text, results.categories)])
-    for name in ordered(list(results.metrics)):
+    for name in with_undefined(results):
         low, high = results.intervals.get(name, ("", ""))
-        values = [found.get(name, "") for found in results.categories.values()]
-        writer.writerow([csv_text(name), results.metrics[name], low, high, *values])
+        values = [value_of(found, name) for found in results.categories.values()]
+        writer.writerow([csv_text(name), value_of(results.metrics, name), low, high, *values])
     return stream.getvalue()
 
 
@@ -87,7 +104,7 @@ def leaderboard_head(metrics: Sequence[str]) -> str:
 def leaderboard_row(results: Results, metrics: Sequence[str]) -> str:
     """One line of it; a metric that is not defined is left empty, an interval stands behind its metric."""
     run = results.settings
-    cells = [run.benchmark, run.by, run.profile, str(run.shots), str(results.images)]
+    cells = [run.benchmark, run.by, run.profile, str(results.shots), str(results.images)]
     for name in metrics:
         value = results.metrics.get(name)
         span = results.intervals.get(name)

@@ -161,6 +161,7 @@ class Results(BaseModel):
     benchmark: str
     profile: str
     shots: int
+    """References of each category that were used; of several numbers the largest, and the notes say which had fewer."""
     metrics: dict[str, float]
     categories: dict[str, dict[str, float]]
     images: int

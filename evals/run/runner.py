@@ -120,7 +120,10 @@ def _run(
     write_lines(out / REFUSED, refused.values())
     seconds = math.fsum(p.seconds for p in done.values())
     about = record(device=device, models=settings.models, seed=settings.seed, started=started, seconds=seconds)
-    results = summarise(list(done.values()), settings, maps, refused=tuple(refused.values()), run=about)
+    noted = _noted(out / REFERENCES) if (out / REFERENCES).exists() else {}
+    used = {name: len(found.references) for name, found in noted.items()}
+    refusals = tuple(refused.values())
+    results = summarise(list(done.values()), settings, maps, refused=refusals, run=about, references=used)
     write_atomic(out / RESULTS, results.model_dump_json(indent=2) + "\n")
     _write_shown(results, categories, done, out)
     return results

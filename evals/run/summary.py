@@ -23,8 +23,19 @@ def summarise(
     *,
     refused: Sequence[Refusal] = (),
     run: RunRecord | None = None,
+    references: Mapping[str, int] | None = None,
 ) -> Results:
-    """Metrics of each category, and their means over the categories that have them."""
+    """Metrics of each category, and their means over the categories that have them.
+
+    Args:
+        predictions: of the images that were inspected.
+        settings: of the run.
+        maps: folder of the kept maps.
+        refused: images that were not inspected.
+        run: when and with what it was made.
+        references: how many were used, by category; as asked where nothing is said.
+    """
+    used = references or {}
     groups = by_category(predictions)
     categories = {name: _metrics(found, maps) for name, found in groups.items()}
     metrics = means(categories)
@@ -32,14 +43,14 @@ def summarise(
     return Results(
         benchmark=settings.benchmark,
         profile=settings.profile,
-        shots=settings.shots,
+        shots=max(used.values(), default=settings.shots),
         metrics=metrics | ({} if calibration is None else {"ece": calibration}),
         categories=categories,
         images=len(predictions),
         settings=settings,
         intervals=intervals(resampled({name: scored(found) for name, found in groups.items()}, settings.seed)),
         refused=tuple(refused),
-        notes=tuple(_notes(groups, categories, refused)),
+        notes=(*_fewer(used, settings.shots), *_notes(groups, categories, refused)),
         run=run,
     )
 
@@ -108,6 +119,16 @@ def _calibration(predictions: Sequence[Prediction]) -> float | None:
     return ece([c for c, _ in stated], [right for _, right in stated]) if stated else None
 
 
+def _fewer(used: Mapping[str, int], asked: int) -> list[str]:
+    """Which categories had fewer references than were asked for."""
+    return [
+        f"{name}: {count} of the {asked} references that were asked for were used; the data set keeps no more good "
+        "photos for them."
+        for name, count in used.items()
+        if count < asked
+    ]
+
+
 def _notes(
     groups: Mapping[str, Sequence[Prediction]],
     categories: Mapping[str, Mapping[str, float]],
@@ -119,7 +140,10 @@ def _notes(
         labels = {p.label != "good" for p in found}
         if len(labels) == 1:
             absent = "anomalous" if labels == {False} else "good"
-            notes.append(f"{name} has no {absent} image: it is in no mean of ranking, precision, recall or F1.")
+            notes.append(
+                f"{name} has no {absent} image: its AUROC, AP, precision, recall and F1 are not defined; no mean "
+                "holds it."
+            )
     if refused:
         notes.append(f"{len(refused)} images could not be used, or not whole; they are listed under `refused`.")
     if groups and not any("pixel_auroc" in metrics for metrics in categories.values()):

@@ -27,7 +27,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation, find_objects, label
 
 from agent.evidence.fusion import by_hypothesis
-from evals.datasets.base import read_grey
+from evals.datasets.masks import fitted_mask
 from evals.run.ground_truth import mask_iou
 from nano.world import HELDOUT, family, render
 from tools.describe import RegionDescriber, RegionDescription, describe
@@ -150,7 +150,8 @@ def _by_turns(lists: Sequence[Sequence[Path]]) -> list[Path]:
 
 
 def _read(photo: Path, mask: Path) -> tuple[Sample, Mask]:
-    return load_sample(photo), read_grey(mask) > 0
+    sample = load_sample(photo)
+    return sample, fitted_mask(mask, sample)
 
 
 def _boxed(photo: Path) -> tuple[Sample, Mask]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from agent import InspectionReport, Inspector
-from evals.datasets.base import read_mask
+from evals.datasets.masks import read_mask
 from evals.run.ground_truth import Truth, judged
 from tools.documents import parse_json
 from tools.errors import InputError

@@ -312,20 +312,16 @@ def _shown(results: Results, out: Path, *, json: bool) -> None:
 
 
 def _print(console: Console, results: Results) -> None:
-    from evals.reports import ordered
+    from evals.reports.tables import value_of, with_undefined
 
     table = Table()
     for head in ("metric", "mean", "95 % interval", *results.categories):
         table.add_column(escape(display_text(head)), no_wrap=head == "metric")
-    for name in ordered(list(results.metrics)):
+    for name in with_undefined(results):
         span = results.intervals.get(name)
-        cells = (found.get(name) for found in results.categories.values())
-        table.add_row(
-            escape(display_text(name)),
-            f"{results.metrics[name]:.3f}",
-            f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
-            *("" if v is None else f"{v:.3f}" for v in cells),
-        )
+        cells = (value_of(values, name) for values in (results.metrics, *results.categories.values()))
+        mean, *each = (value if isinstance(value, str) else f"{value:.3f}" for value in cells)
+        table.add_row(escape(display_text(name)), mean, f"{span[0]:.3f} to {span[1]:.3f}" if span else "", *each)
     console.print(table)
 
 

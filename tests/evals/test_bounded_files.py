@@ -9,7 +9,7 @@ from pretend import Inspector, mask, parts_folder, picture, settings
 from evals.datasets import folder as pairs
 from evals.datasets import mmad, mvtec, open_benchmark, visa
 from evals.datasets import visa as visa_dr
-from evals.datasets.base import read_grey
+from evals.datasets.masks import read_grey
 from evals.run.results import PREDICTIONS, Prediction, Refusal, claimed, read_lines, read_results
 from evals.run.runner import run
 from evals.studies.report_sentences import products
@@ -132,7 +132,7 @@ def test_references_that_no_run_wrote_are_one_sentence(tmp_path, text):
 def test_a_mask_is_decoded_only_as_a_known_format_and_within_a_size(tmp_path):
     from PIL import Image
 
-    for form in ("PPM", "PCX", "TGA"):
+    for form in ("SGI", "PCX", "TGA"):
         assert form not in FORMATS
         Image.new("L", (32, 32)).save(tmp_path / "mask.png", form)
         with pytest.raises(InputError, match="is damaged or no image"):

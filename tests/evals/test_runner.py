@@ -1,10 +1,12 @@
 """A run resumes where it stopped, refuses another run's folder, and counts what the reports say."""
 
 import json
+import math
 
 import pytest
 
 from evals.datasets import open_benchmark
+from evals.reports import csv_of
 from evals.run.runner import Prediction, RunSettings, run, summarise
 from tools.errors import InputError
 
@@ -74,3 +76,17 @@ def test_means_are_over_the_categories_that_have_the_metric(tmp_path):
     assert results.metrics["image_auroc"] == 0.5
     assert results.metrics["image_auroc_logical"] == 1.0
     assert results.metrics["seconds_per_image"] == 2.0
+
+
+def test_photos_of_one_class_and_too_few_references_are_told_and_nothing_is_nan(tmp_path):
+    rows = [
+        Prediction(category="a", id=str(n), label="structural", score=0.9, anomalous=True, looks=0, seconds=1.0)
+        for n in range(3)
+    ]
+    results = summarise(rows, settings(shots=2), tmp_path, references={"a": 0})
+    assert results.shots == 0
+    assert "0 of the 2 references" in results.notes[0]
+    assert "no good image" in results.notes[1] and "not defined" in results.notes[1]
+    assert "image_auroc" not in results.metrics
+    assert all(math.isfinite(value) for value in results.metrics.values())
+    assert "image_auroc,not defined,,,not defined" in csv_of(results).splitlines()
