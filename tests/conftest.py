@@ -1,4 +1,4 @@
-"""What all tests share: no network, an empty cache, threads that yield, no time limits on generated examples.
+"""What all tests share: no network, an empty cache, models, threads that yield, no time limits on generated examples.
 
 Where several processes share the tests (`pytest -n 2`), each of them takes one thread, and all share the cache, as do
 the programs that tests start: weights are converted and references encoded once a run.
@@ -6,8 +6,12 @@ the programs that tests start: weights are converted and references encoded once
 
 import os
 import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+import tools.models
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if "LOOKTWICE_CACHE" not in os.environ:
@@ -16,5 +20,27 @@ if "LOOKTWICE_CACHE" not in os.environ:
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+WEIGHTS = Path(__file__).parents[1] / "nano" / "weights"
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_models_loaded_once():
+    """Keeps the embedded models of this process: they never change, and most tests open an inspector of their own."""
+    kept = {}
+
+    def load_once(rungs, role):
+        from tools.models.memory import load_lightest_needed
+
+        if not Path(rungs[0].spec.source).is_relative_to(WEIGHTS):
+            return load_lightest_needed(rungs, role)
+        key = (role, repr(rungs))
+        if key not in kept:
+            kept[key] = load_lightest_needed(rungs, role)
+        loaded, lighter = kept[key]
+        return loaded, list(lighter)
+
+    tools.models.load_lightest_needed = load_once
+    yield
+    del tools.models.load_lightest_needed

@@ -105,7 +105,7 @@ WARM_UP = 0.1
 """Share of the inspections after which what is kept on purpose has been kept."""
 FAMILY = "wood"
 """Whose photos are inspected: good and damaged ones, so that second looks are among it."""
-FEWEST = 20
+FEWEST = 12
 TOLD = 50
 """So often in each half it is told how far it is, so that a soak that is cut short has said something."""
 PHOTOS, REFERENCES, SEED = 8, 4, 12
@@ -174,7 +174,7 @@ def bench_soak(
     """Inspects photos from files, over and over, then talks about the last report.
 
     Args:
-        images: so many inspections, 20 at least.
+        images: so many inspections, 12 at least.
         turns: so many questions about the last photo.
         profile: whose models.
         device: "auto", "cpu", "cuda", ...

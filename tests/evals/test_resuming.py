@@ -55,7 +55,7 @@ def start(root, out, pause):
 
 
 def test_kills_at_random_moments_neither_repeat_nor_lose_an_image(tmp_path):
-    kills, good, bad = (20, 190, 50) if LONG else (3, 16, 8)
+    kills, good, bad = (20, 190, 50) if LONG else (2, 8, 6)
     root, out, chance = parts_folder(tmp_path / "parts", good=good, bad=bad), tmp_path / "out", random.Random(12)
     whole = run(Inspector(), categories_of(root), settings(), tmp_path / "whole")
     images = len(read_lines(tmp_path / "whole" / PREDICTIONS, Prediction))

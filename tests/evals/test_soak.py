@@ -7,14 +7,14 @@ from tools.errors import InputError
 
 
 def test_a_short_soak_of_photos_and_questions_leaves_no_file_open_and_hardly_any_memory():
-    found = bench_soak(images=20, turns=4)
+    found = bench_soak(images=12, turns=4)
     assert found.end_files <= found.warm_files
     assert found.growth < 0.1
     assert found.end_seconds > 0
 
 
 def test_too_few_photos_are_refused():
-    with pytest.raises(InputError, match="20 or more"):
+    with pytest.raises(InputError, match="12 or more"):
         bench_soak(images=3)
 
 

@@ -92,7 +92,7 @@ def test_modes_of_files_and_folders_cost_their_own_row(tmp_path):
     assert tally.kinds == {"good": 1, "failed": 3}
 
 
-@pytest.mark.parametrize("more", [(), ("--out", "out"), ("--json",), ("--trace",)])
+@pytest.mark.parametrize("more", [("--trace",), ("--out", "out", "--json")])
 def test_a_long_name_beside_a_photo_is_a_sentence_and_the_photo_is_inspected(tmp_path, more):
     wood = next(e for e in examples() if e.name == "wood").photos[0]
     arguments = [str(tmp_path / m) if m == "out" else m for m in more]

@@ -1,15 +1,18 @@
 """The world cannot be solved by looking once at brightness or colour, and is rendered fast enough."""
 
+import os
 import statistics
 import time
 
 import numpy as np
 import pytest
 
-from nano.world import FAMILIES, family, render
+from nano.world import FAMILIES, HELDOUT, family, render
 
-NORMALS, TESTED = 30, 40
+NORMALS, TESTED = 16, 24
 BAR = 0.70
+CHECKED = FAMILIES if os.environ.get("LOOKTWICE_LONG") == "1" else HELDOUT
+"""Scenes are pinned by their digests, so that all families need checking only after the world was changed."""
 
 
 def features(image):
@@ -24,7 +27,7 @@ def auroc(bad, good):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", CHECKED)
 def test_trivial_baselines_fail(name):
     defects = family(name).defects
     normal = [features(render(name, seed=1, index=n).image) for n in range(NORMALS)]

@@ -29,22 +29,27 @@ def digests() -> dict[str, str]:
     return found
 
 
-def test_two_calls_give_the_same_scene():
-    assert digests() == digests()
+@pytest.fixture(scope="module")
+def here():
+    return digests()
 
 
-def test_a_processor_without_wide_vectors_gives_the_same_scenes():
+def test_two_calls_give_the_same_scene(here):
+    assert digests() == here
+
+
+def test_a_processor_without_wide_vectors_gives_the_same_scenes(here):
     code = "import json; from tests.nano.test_world_same_bytes import digests; print(json.dumps(digests()))"
     plain = {**os.environ, "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX", "PYTHONHASHSEED": "7"}
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=plain, cwd=ROOT, check=True
     )
-    assert json.loads(result.stdout) == digests()
+    assert json.loads(result.stdout) == here
 
 
-def test_scenes_are_those_that_the_weights_were_trained_on():
+def test_scenes_are_those_that_the_weights_were_trained_on(here):
     """Pinned from another run; after a deliberate change of the world: python -m tests.nano.test_world_same_bytes."""
-    assert digests() == json.loads(PINNED.read_text())
+    assert here == json.loads(PINNED.read_text())
 
 
 def test_style_seed_and_index_each_change_the_photo():
