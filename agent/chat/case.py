@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.chat.records import PartFact, facts_of
-from agent.evidence.types import Claim, Evidence, Hypothesis, Kind, appended
+from agent.chat.records import PartFact, facts_of, line, worded
+from agent.evidence.claims import MOST_CITED, Sentence, in_words, place_in_words, translated
+from agent.evidence.types import Claim, Evidence, Fact, Hypothesis, Kind, appended
 from agent.graph import build_revision, state_after
 from agent.products.learn import known_parts
 from agent.report.model import Finding, InspectionReport
@@ -69,6 +69,34 @@ class Case:
     def name(self) -> str:
         """The photo's file name."""
         return Path(self.report.image).name
+
+    @property
+    def language(self) -> str:
+        """Of the report, and so of the answers."""
+        return self.report.language
+
+    def worded(self, key: str, **facts: Fact) -> str:
+        """One of the chat's sentences in the report's language; raises like `records.worded`."""
+        return worded(key, self.language, **facts)
+
+    def line(self, key: str, cites: tuple[str, ...] = (), **facts: Fact) -> Sentence:
+        """A sentence in the report's language with what it rests on; raises like `records.line`."""
+        return line(key, cites, self.language, **facts)
+
+    def listed(self, items: Iterable[str]) -> str:
+        """A list in the report's language."""
+        return in_words(items, self.language)
+
+    def place(self, box: Box) -> str:
+        """Where a box lies on the photo, in words of the report's language."""
+        return str(translated({"place": place_in_words(box, *self.report.size)}, self.language)["place"])
+
+    def told(self, findings: Iterable[Finding]) -> list[Sentence]:
+        """The sentences that tell of findings, as the report does, each once with all that it tells of."""
+        cites: dict[str, list[str]] = {}
+        for finding in findings:
+            cites.setdefault(self.report.told(finding), []).append(finding.id)
+        return [Sentence(text, tuple(ids[:MOST_CITED])) for text, ids in cites.items()]
 
     @property
     def ids(self) -> frozenset[str]:
@@ -147,8 +175,12 @@ class Case:
         part: str | None = None,
         kind: Kind = "logical",
         source: str = "measured",
+        facts: dict[str, Fact] | None = None,
     ) -> str:
-        """Adds what was measured on request to the report, without weight in the verdict, and returns its id."""
+        """Adds what was measured on request to the report, without weight in the verdict, and returns its id.
+
+        `facts` holds what only the details state, such as CIELAB values.
+        """
         known = next((e for e in self.report.evidence if e.id.startswith(ASKED) and e.what == what), None)
         if known is not None:
             return known.id
@@ -165,6 +197,7 @@ class Case:
             llr=0.0,
             source=source,
             look=None,
+            facts=facts or {},
         )
         self.report = self.report.model_copy(update={"evidence": (*self.report.evidence, noted)})
         return noted.id
@@ -213,13 +246,14 @@ class Case:
 def _restored(finding: Finding) -> Evidence:
     region = None if finding.box is None else Region(Box(*finding.box), finding.score)
     claim = Claim("noted", {"what": finding.what, "said": f"{finding.what[:1].upper()}{finding.what[1:]}."})
-    hypothesis = finding.hypothesis or re.sub(r"\W+", " ", finding.what)
+    if finding.claim:
+        claim = Claim(finding.claim, finding.facts, finding.topic, finding.status)
     return Evidence(
         finding.kind,
         claim,
         finding.llr,
         finding.source,
-        hypothesis,
+        finding.hypothesis or finding.what,
         part=finding.part,
         region=region,
         look=finding.look,

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.chat.case import BlindError, Case
-from agent.chat.records import line, worded
-from agent.chat.report_answers import verdict_word
-from agent.chat.understanding import Subject, called, names, plain
-from agent.evidence.claims import Sentence, in_words, plural, renamed, say_briefly
+from agent.chat.report_answers import verdict_after, verdict_of
+from agent.chat.understanding import Subject, called, inside, mentioned, names, plain
+from agent.evidence.claims import Sentence, plural, renamed, say_briefly
 from agent.evidence.fusion import by_hypothesis
 from agent.evidence.types import Claim, Evidence
 from agent.products.description import read_words
@@ -22,8 +21,6 @@ from agent.rules.base import count_of
 
 FEW = 2
 """So many things that were left out are told; the others are counted."""
-SHOWN = 6
-"""At most so many things that could be ignored are listed."""
 _CUE = re.compile(
     r"^(?:please\s+)?remember(?:\s+that)?\s*[:,]?\s*|,?\s*\bfrom now on\b,?\s*|^(?:new\s+)?rule\s*:\s*|"
     r"\bmake it a rule(?: that)?\s*:?\s*",
@@ -62,63 +59,51 @@ def ignore(case: Case, subject: Subject, focus: Sequence[str], ignored: Mapping[
     fresh = [name for name in wanted if name in weighed and name not in ignored]
     if not fresh:
         if set(wanted) & set(ignored):
-            return Left(
-                (line("ignored_already", what=in_words(ignored[n] for n in wanted if n in ignored)),), dict(ignored)
-            )
-        what = subject.unknown or subject.words or "that"
-        known = [f.what for f in case.report.findings][:SHOWN] or list(dict.fromkeys(names(case).values()))[:SHOWN]
-        return Left((line("ignored_none", what=what, known="; ".join(known) or "-"),), dict(ignored))
-    before, lowest = case.report.verdict.score, min(w.llr for w in weighed.values())
+            already = _listed(case, [ignored[n] for n in wanted if n in ignored]).rstrip(".。")
+            return Left((case.line("ignored_already", what=already),), dict(ignored))
+        what = subject.unknown or subject.words or "-"
+        return Left((case.line("ignored_none", what=what),), dict(ignored))
+    before, lowest = verdict_of(case), min(w.llr for w in weighed.values())
     words = {name: _told(case, name) for name in fresh}
     # Down to the least of all that was weighed: what is left out must neither speak for an anomaly nor outdo others.
-    counter = [
-        Evidence(
-            w.kind, Claim("left_out", {"what": words[n]}), min(lowest, 0.0) - w.llr, "user", n, part=w.evidence[0].part
-        )
-        for n, w in weighed.items()
-        if n in fresh
-    ]
+    counter = []
+    for w in (w for w in weighed.values() if w.name in fresh):
+        claim = Claim("left_out", {"what": words[w.name].rstrip(".。")})
+        counter.append(Evidence(w.kind, claim, min(lowest, 0.0) - w.llr, "user", w.name, part=w.evidence[0].part))
     cites = case.append(counter)
-    said = line("ignored", cites, what=_listed([words[w.name] for w in weighed.values() if w.name in fresh]))
-    return Left((said, _now(case, before, cites)), {**ignored, **words})
+    against = [w.name for w in weighed.values() if w.name in fresh and w.llr > 0] or fresh
+    said = case.line("ignored", cites, what=_listed(case, [words[name] for name in against]))
+    return Left((said, verdict_after(case, before, cites)), {**ignored, **words})
 
 
 def restore(case: Case, subject: Subject, ignored: Mapping[str, str]) -> Left:
     """Counts again what was left out: what was named, or all of it."""
     if not ignored:
-        return Left((line("restored_none"),), {})
+        return Left((case.line("restored_none"),), {})
     wanted = set(_wanted(case, subject, ())) & set(ignored) if not subject.empty else set(ignored)
     chosen = wanted or set(ignored)
-    state, before = case.state(), case.report.verdict.score
+    state, before = case.state(), verdict_of(case)
     counter = []
     for weighed in by_hypothesis(state.evidence):
         if weighed.name in chosen:
             left = sum(e.llr for e in weighed.evidence if e.source == "user")
-            claim = Claim(
-                "noted",
-                {"what": f"{ignored[weighed.name]}: counted again", "said": f"Counted again: {ignored[weighed.name]}."},
-            )
+            again = case.worded("restored", what=ignored[weighed.name])
+            claim = Claim("noted", {"what": again.rstrip(".。"), "said": again})
             counter.append(Evidence(weighed.kind, claim, -left, "user", weighed.name, part=weighed.evidence[0].part))
     cites = case.append(counter)
     said = (
-        line("restored", cites, what=_listed([ignored[n] for n in ignored if n in chosen]))
+        case.line("restored", cites, what=_listed(case, [ignored[n] for n in ignored if n in chosen]))
         if cites
-        else line("restored_none")
+        else case.line("restored_none")
     )
     rest = {n: w for n, w in ignored.items() if n not in chosen}
-    return Left((said, _now(case, before, cites)) if cites else (said,), rest)
+    return Left((said, verdict_after(case, before, cites)) if cites else (said,), rest)
 
 
-def _listed(words: Sequence[str]) -> str:
-    """The first few, which are the strongest, and how many more."""
-    if len(words) <= FEW:
-        return in_words(words)
-    return worded("and_more", what=", ".join(words[:FEW]), more=len(words) - FEW)
-
-
-def _now(case: Case, before: float, cites: tuple[str, ...]) -> Sentence:
-    score = f"{case.report.verdict.score:.2f}"
-    return line("verdict_now", cites, verdict=verdict_word(case), score=score, before=f"{before:.2f}")
+def _listed(case: Case, told: Sequence[str]) -> str:
+    """The first few sentences, which are the strongest, and how many more."""
+    first = " ".join(told[:FEW])
+    return first if len(told) <= FEW else case.worded("and_more", what=first, more=len(told) - FEW)
 
 
 def _wanted(case: Case, subject: Subject, focus: Sequence[str]) -> list[str]:
@@ -129,8 +114,6 @@ def _wanted(case: Case, subject: Subject, focus: Sequence[str]) -> list[str]:
     elif subject.parts:
         found = [e for e in evidence if e.part in subject.parts]
     elif subject.place is not None:
-        from agent.chat.understanding import inside
-
         found = [e for e in evidence if inside(e, subject.place) and e.llr > 0]
     elif subject.unknown is not None or subject.defect:
         found = []
@@ -140,15 +123,15 @@ def _wanted(case: Case, subject: Subject, focus: Sequence[str]) -> list[str]:
 
 
 def _told(case: Case, hypothesis: str) -> str:
-    """The words of a hypothesis: of what speaks most for it."""
+    """The sentence of a hypothesis: of what speaks most for it."""
     about = [e for e in case.report.evidence if e.hypothesis == hypothesis and not e.id.startswith("M")]
-    return max(about, key=lambda e: e.llr).what
+    return case.report.told(max(about, key=lambda e: e.llr))
 
 
 def remember(case: Case, clause: str) -> ChangeAnswer:
     """A change of the product's rules or of a part's name, in words, to be confirmed."""
     if case.product is None:
-        return ChangeAnswer((line("remember_no_product"),))
+        return ChangeAnswer((case.line("remember_no_product"),))
     spec = case.product.spec
     naming = _names_in(plain(_CUE.sub(" ", clause)).strip(" .!"), case)
     if naming is not None:
@@ -157,7 +140,7 @@ def remember(case: Case, clause: str) -> ChangeAnswer:
     told = read_words(words)
     stated = _by_label(told.rules, case)
     if not stated:
-        return ChangeAnswer((line("remember_unread", words=words),))
+        return ChangeAnswer((case.line("remember_unread", words=words),))
     replaced = {rule.name for rule in stated}
     rules = (*stated, *(r for r in spec.rules if r.name not in replaced))
     fault = contradiction(rules)
@@ -166,24 +149,26 @@ def remember(case: Case, clause: str) -> ChangeAnswer:
         rules = tuple(r for r in rules if r.origin == "told" or r.part != ANY)
         fault = contradiction(rules)
     if fault is not None:
-        return ChangeAnswer((line("remember_contradiction", fault=fault),))
+        return ChangeAnswer((case.line("remember_contradiction", fault=fault),))
     known = {p.label for p in spec.parts}
     fresh = sorted({label for rule in stated for label in rule.named} - known - {ANY})
     added = tuple(PartSpec(label=n, phrase=n, threshold=case.context.calibration.detection) for n in fresh)
     parts = (*spec.parts, *added)
     after = ProductSpec.model_validate(spec.model_copy(update={"rules": rules, "parts": parts}).model_dump())
     uncounted = _uncounted(case, spec.model_copy(update={"rules": (), "parts": added}), stated)
-    differs = _differences(spec, after)
+    differs = _differences(case, spec, after)
     if uncounted or not differs:
         said = (
-            line("remember_uncountable", parts=in_words(map(plural, uncounted))) if uncounted else line("remember_same")
+            case.line("remember_uncountable", parts=case.listed(plural(part) for part in uncounted))
+            if uncounted
+            else case.line("remember_same")
         )
         return ChangeAnswer((said,))
     proposed = "; ".join(differs)
-    sentences = [line("remember_left", words=left) for left in told.left]
-    sentences += [line("remember_unknown", part=label) for label in fresh]
+    sentences = [case.line("remember_left", words=left) for left in told.left]
+    sentences += [case.line("remember_unknown", part=label) for label in fresh]
     sentences += _on_references(case, [rule.part for rule in stated if rule.kind == "count"])
-    return ChangeAnswer((*sentences, line("remember_ask", changes=proposed)), proposed, after)
+    return ChangeAnswer((*sentences, case.line("remember_ask", changes=proposed)), proposed, after)
 
 
 def _uncounted(case: Case, added: ProductSpec, stated: Sequence[Rule]) -> list[str]:
@@ -205,14 +190,15 @@ def _uncounted(case: Case, added: ProductSpec, stated: Sequence[Rule]) -> list[s
     return [rule.part for rule in kept_told(rules, measured)[1]]
 
 
-def _differences(before: ProductSpec, after: ProductSpec) -> list[str]:
+def _differences(case: Case, before: ProductSpec, after: ProductSpec) -> list[str]:
     """What differs between the rules of two specifications, in a few words each."""
     old, new = (
-        {rule.name: say_briefly(renamed(rule.claim, spec.called)) for rule in spec.rules} for spec in (before, after)
+        {rule.name: say_briefly(renamed(rule.claim, spec.called), case.language) for rule in spec.rules}
+        for spec in (before, after)
     )
-    said = [worded("rule_changed", old=old[n], new=told) for n, told in new.items() if n in old and old[n] != told]
-    said += [worded("rule_added", new=told) for n, told in new.items() if n not in old]
-    return said + [worded("rule_dropped", old=told) for n, told in old.items() if n not in new]
+    said = [case.worded("rule_changed", old=old[n], new=told) for n, told in new.items() if n in old and old[n] != told]
+    said += [case.worded("rule_added", new=told) for n, told in new.items() if n not in old]
+    return said + [case.worded("rule_dropped", old=told) for n, told in old.items() if n not in new]
 
 
 def _by_label(rules: Sequence[Rule], case: Case) -> tuple[Rule, ...]:
@@ -237,7 +223,8 @@ def _on_references(case: Case, labels: Sequence[str]) -> list[Sentence]:
     for label in labels:
         if label != ANY and measured and any(m.of(label) for m in measured):
             found = ", ".join(str(count_of(m, label)) for m in measured)
-            said.append(line("remember_references", count=len(measured), found=found, part=called(case, label)))
+            name = called(case, label)
+            said.append(case.line("remember_references", count=len(measured), numbers=found, found="", part=name))
     return said
 
 
@@ -258,31 +245,29 @@ def _bare(name: str) -> str:
 
 
 def _naming(case: Case, old: str, new: str) -> ChangeAnswer:
-    from agent.chat.understanding import mentioned
-
     if case.product is None:
-        return ChangeAnswer((line("remember_no_product"),))
+        return ChangeAnswer((case.line("remember_no_product"),))
     spec, known = case.product.spec, names(case)
     labels = [label for label in mentioned(old, known) if label in {p.label for p in spec.parts}]
     if not labels or not new:
         return ChangeAnswer(
-            (line("no_part", asked=old, parts=", ".join(p.called or p.label for p in spec.parts) or "-"),)
+            (case.line("no_part", asked=old, parts=", ".join(p.called or p.label for p in spec.parts) or "-"),)
         )
     if known.get(new, labels[0]) != labels[0]:
-        return ChangeAnswer((line("call_taken", name=new),))
+        return ChangeAnswer((case.line("call_taken", name=new),))
     parts = tuple(p.model_copy(update={"called": new}) if p.label == labels[0] else p for p in spec.parts)
     after = spec.model_copy(update={"parts": parts})
-    said = line("call_ask", part=labels[0], name=new)
-    return ChangeAnswer((said,), f"'{labels[0]}' is called '{new}'", after)
+    said = case.line("call_ask", part=labels[0], name=new)
+    return ChangeAnswer((said,), case.worded("call_change", part=labels[0], name=new), after)
 
 
 def settle(case: Case, words: str, spec: ProductSpec) -> tuple[Sentence, ...]:
     """Carries out what was agreed on; the photo is inspected by the new rules where it can be had."""
     if case.product is None:
-        return (line("remember_no_product"),)
-    before, rules = case.report.verdict.score, case.product.spec.rules
+        return (case.line("remember_no_product"),)
+    before, rules = verdict_of(case), case.product.spec.rules
     product = replace(case.product, spec=spec)
-    done = line("confirmed", changes=words)
+    done = case.line("confirmed", changes=words)
     if spec.rules == rules:
         case.product = product
         return (done,)
@@ -292,8 +277,7 @@ def settle(case: Case, words: str, spec: ProductSpec) -> tuple[Sentence, ...]:
         case.product = product
         return (done,)
     cites = tuple(f.id for f in case.report.findings) or tuple(e.id for e in case.report.evidence)
-    facts = {"verdict": verdict_word(case), "score": f"{case.report.verdict.score:.2f}", "before": f"{before:.2f}"}
-    return (done, line("confirmed_verdict", cites, **facts))
+    return (done, verdict_after(case, before, cites))
 
 
 __all__ = ["ChangeAnswer", "Left", "ignore", "remember", "restore", "settle"]

@@ -11,7 +11,8 @@ from langgraph.types import interrupt
 
 from agent.chat import changes, looks, measures, report_answers
 from agent.chat.case import BlindError, Case
-from agent.chat.records import ChatTurn, line, plain, restored
+from agent.chat.languages import unread
+from agent.chat.records import ChatTurn, plain, restored
 from agent.chat.state import ChatContext, ChatState, ChatUpdate, Question
 from agent.chat.understanding import Intent, Task, on_topic, read, subject_of
 from agent.evidence.claims import Sentence
@@ -64,8 +65,9 @@ def understand(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
     update["intent"] = " ".join(t.intent for t in tasks)
     if state.pending is not None and tasks[0].intent not in ("confirm", "decline"):
         update["pending"] = None
-        update["sentences"] = plain((line("still_pending"),))
-        runtime.stream_writer(line("still_pending").text)
+        dropped = case.line("still_pending")
+        update["sentences"] = plain((dropped,))
+        runtime.stream_writer(dropped.text)
     return update
 
 
@@ -76,8 +78,9 @@ def answer(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
     found = {**report_answers.ANSWERS, **measures.ANSWERS}.get(task.intent)
     if found is not None:
         return _said(state, found(case, subject, state.focus))
-    key = task.intent if task.intent in FREE else "unsure_intent"
-    return _said(state, [line(key)])
+    if task.intent == "unread":
+        return _said(state, [Sentence(unread(task.clause), ())])
+    return _said(state, [case.line(task.intent if task.intent in FREE else "unsure_intent")])
 
 
 def look(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
@@ -115,9 +118,9 @@ def settle(state: ChatState, runtime: Runtime[ChatContext]) -> ChatUpdate:
 
     task, case = _task(state), runtime.context.case
     if state.pending is None:
-        return _said(state, [line("nothing_pending")])
+        return _said(state, [case.line("nothing_pending")])
     if task.intent == "decline":
-        update = _said(state, [line("declined")])
+        update = _said(state, [case.line("declined")])
     else:
         spec = ProductSpec.model_validate(state.pending["spec"])
         update = _said(state, changes.settle(case, str(state.pending["words"]), spec))
@@ -156,7 +159,7 @@ def spoken(step: ChatStep) -> ChatStep:
         try:
             update = step(state, runtime)
         except BlindError as error:
-            update = _said(state, [line("no_pixels", why=str(error).rstrip("."))])
+            update = _said(state, [case.line("no_pixels", why=str(error).rstrip("."))])
         fresh = backed(restored(update["sentences"])[len(state.sentences) :], case)
         for sentence in fresh:
             runtime.stream_writer(sentence.text)

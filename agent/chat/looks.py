@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.chat.case import BlindError, Case
-from agent.chat.records import around, likely, line, worded
-from agent.chat.report_answers import meant, no_part, verdict_word
-from agent.chat.understanding import Subject, about, strongest, where
+from agent.chat.records import around, likely
+from agent.chat.report_answers import MOST, meant, no_part, verdict_after, verdict_of
+from agent.chat.understanding import Subject, about, strongest
 from agent.crops import crop_box, crop_pair
 from agent.evidence.claims import Sentence
-from agent.evidence.types import Action, Hypothesis
+from agent.evidence.fusion import NOTABLE
+from agent.evidence.types import Action, Fact, Hypothesis
 from agent.report.model import Finding
 from prompts import load_yaml
 from tools.types import RGB, Box, Region
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 CLEAR = 0.2
 """P(yes) this far from even, after a good photo's, is an answer."""
-CHANGED = 0.005
-"""A score that moves less is said to stay."""
 
 
 def zoom(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
@@ -33,23 +32,19 @@ def zoom(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     if subject.unknown is not None and subject.empty:
         return [no_part(case, subject.unknown)]
     target = _target(case, subject, focus)
-    if target is None:
-        return [line("no_pixels", why=worded("nothing_located"))]
-    before = case.report.verdict.score
-    found = case.look(target)
-    place = where(target.region.box, case)
+    return [case.line("nothing_located")] if target is None else _looked(case, target)
+
+
+def _looked(case: Case, target: Hypothesis) -> list[Sentence]:
+    """What a second look at a place finds, and the verdict after it."""
+    before, box = verdict_of(case), target.region.box
+    found, place = case.look(target), case.place(target.region.box)
     if not found:
-        noted = case.note(f"looked again, {place}", box=target.region.box, kind=target.kind)
-        return [line("looked_nothing", (noted,), place=place)]
-    said = [line("looked", (f.id,), place=place, said=_ended(f.what)) for f in found[:3]]
-    return [*said, _after(case, before, tuple(f.id for f in found))]
-
-
-def _after(case: Case, before: float, cites: tuple[str, ...]) -> Sentence:
-    """What the verdict is now."""
-    score = case.report.verdict.score
-    facts = {"verdict": verdict_word(case), "score": f"{score:.2f}", "before": f"{before:.2f}"}
-    return line("looked_verdict_same" if abs(score - before) < CHANGED else "looked_verdict_new", cites, **facts)
+        noted = case.note(case.worded("looked_nothing", place=place), box=box, kind=target.kind)
+        return [case.line("looked_nothing", (noted,), place=place)]
+    llr, cites = sum(f.llr for f in found), tuple(f.id for f in found)
+    key = "looked_open" if abs(llr) < NOTABLE else "looked_confirms" if llr > 0 else "looked_clears"
+    return [case.line(key, cites, place=place), verdict_after(case, before, cites)]
 
 
 def _target(case: Case, subject: Subject, focus: Sequence[str]) -> Hypothesis | None:
@@ -91,31 +86,27 @@ def _action(case: Case) -> Action:
 
 
 def compare(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """The place beside the same place on the most similar good part, in grey levels, and by a second look."""
+    """The place beside the same place on the most similar good part, and by a second look."""
     state = case.state()
     good = case.good()
     if not good:
-        return [line("no_reference")]
+        return [case.line("no_reference")]
     target = _target(case, subject, focus)
     if target is None or state.sample is None:
-        return [line("no_pixels", why=worded("nothing_located"))]
+        return [case.line("nothing_located")]
+    told = case.told([f for f in case.report.findings if f.hypothesis == target.name][:1])
     pair = crop_pair(state.sample, crop_box(target.region.box, state.sample), good)
-    said: list[Sentence] = []
-    if pair.reference is not None and pair.reference_name is not None:
-        place = where(target.region.box, case)
-        difference = f"{_apart(pair.crop, pair.reference):.0f}"
-        what = f"{difference} grey levels from {pair.reference_name}, {place}"
-        noted = case.note(what, box=pair.box, kind=target.kind)
-        facts = {"place": place[:1].upper() + place[1:], "reference": pair.reference_name, "difference": difference}
-        if pair.other is not None and len(good) > 1:
-            usual = f"{_apart(pair.reference, pair.other):.0f}"
-            said.append(line("difference", (noted,), **facts, usual=usual))
-        else:
-            said.append(line("difference_one", (noted,), **facts))
-    before = case.report.verdict.score
-    found = case.look(target)
-    said += [line("looked", (f.id,), place=where(target.region.box, case), said=_ended(f.what)) for f in found[:2]]
-    return [*said, _after(case, before, tuple(f.id for f in found))] if found else said
+    said, before = [], verdict_of(case)
+    if pair.reference is not None and pair.other is not None and pair.reference_name is not None and len(good) > 1:
+        difference, usual = _apart(pair.crop, pair.reference), _apart(pair.reference, pair.other)
+        place = case.place(target.region.box)
+        key = "differs_more" if difference > usual else "differs_less"
+        facts: dict[str, Fact] = {"grey_levels": round(difference), "among_references": round(usual)}
+        what = case.worded(key, place=place, reference=pair.reference_name)
+        noted = case.note(what.rstrip(".。"), box=pair.box, kind=target.kind, facts=facts)
+        said.append(case.line(key, (noted,), place=place, reference=pair.reference_name))
+    said += _looked(case, target)
+    return [*told, *said][:MOST] if verdict_of(case).text == before.text else said
 
 
 def _apart(a: RGB, b: RGB) -> float:
@@ -138,21 +129,16 @@ def ask(case: Case, clause: str, vlm: Callable[[], LocalVLM]) -> list[Sentence]:
     from agent.chat.understanding import plain
 
     if plain(clause).split()[0] not in ("is", "are", "does", "do", "has", "have", "can", "was", "were"):
-        return [line("asked_open")]
+        return [case.line("asked_open")]
     sample, good = case.sample(), case.good()
     turns = [Turn("user", str(load_yaml("chat_menu")["yes_no"]).format(question=clause), images=1)]
     p = vlm().yes_no([sample.image], turns)
     usual = vlm().yes_no([good[0].image], turns) if good else 0.5
-    told = worded("asked_usual", p=f"{usual:.2f}") if good else ""
-    noted = case.note(f"language model, P(yes) {p:.2f}: {clause.strip()[:120]}", source="vlm")
+    facts: dict[str, Fact] = {"p_yes": round(p, 2), **({"p_yes_reference": round(usual, 2)} if good else {})}
     clear = abs(p - 0.5) >= CLEAR and abs(p - usual if good else p - 0.5) >= CLEAR
-    if not clear:
-        return [line("asked_undecided", (noted,), p=f"{p:.2f}", usual=told)]
-    return [line("asked_yes_no", (noted,), answer="yes" if p > 0.5 else "no", p=f"{p:.2f}", usual=told)]
-
-
-def _ended(what: str) -> str:
-    return what if what.endswith(".") else f"{what}."
+    key = ("asked_yes" if p > 0.5 else "asked_no") if clear else "asked_undecided"
+    noted = case.note(f"{case.worded(key)} ({clause.strip()[:120]})", source="vlm", facts=facts)
+    return [case.line(key, (noted,))]
 
 
 __all__ = ["BlindError", "ask", "compare", "zoom"]

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from agent.evidence.claims import Sentence
+from agent.evidence.claims import MOST_CITED, Sentence, filling
 from agent.evidence.types import Fact
 from agent.products.spec import ProductSpec
 from agent.rules import MeasuredParts
 from agent.rules.base import PartCounts
-from prompts import load_yaml
+from prompts import in_language
 from tools.types import Box
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNCITED = frozenset(
     {
+        "nothing_located",
         "off_topic",
         "help",
         "unsure_intent",
@@ -28,8 +29,6 @@ UNCITED = frozenset(
         "no_reference",
         "nothing_pending",
         "declined",
-        "which",
-        "same_which",
         "remember_ask",
         "remember_unread",
         "remember_left",
@@ -44,13 +43,13 @@ UNCITED = frozenset(
         "confirmed",
         "still_pending",
         "rules_none",
+        "same_which",
         "ignored_none",
         "ignored_already",
         "restored_none",
         "do_teach",
         "size_photo",
         "asked_open",
-        "settle_references",
         "rules_head",
         "rules_part",
         "cause_none",
@@ -62,24 +61,24 @@ UNCITED = frozenset(
 """Sentences about the conversation, the product or what was not measured; all others cite evidence or are not said."""
 
 
-def worded(key: str, **facts: Fact) -> str:
-    """One of the chat's sentences, filled in.
+def worded(key: str, language: str = "en", **facts: Fact) -> str:
+    """One of the chat's sentences in a language, filled in.
 
     Raises:
         KeyError: no such sentence, or it lacks one of its facts.
     """
-    return cast("dict[str, str]", load_yaml("chat"))[key].format(**facts)
+    return cast("dict[str, str]", in_language("chat", language))[key].format(**filling(facts, language))
 
 
-def line(key: str, cites: tuple[str, ...] = (), **facts: Fact) -> Sentence:
-    """A sentence with what it rests on.
+def line(key: str, cites: tuple[str, ...], language: str, **facts: Fact) -> Sentence:
+    """A sentence with the first few ids of what it rests on.
 
     Raises:
         ValueError: a sentence about the photo that cites nothing.
     """
     if not cites and key not in UNCITED:
         raise ValueError(f"the sentence '{key}' must cite evidence")
-    return Sentence(worded(key, **facts), cites)
+    return Sentence(worded(key, language, **facts), cites[:MOST_CITED])
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,35 @@
-"""Answers from the report alone: the verdict, why, where, how sure, what to do, which rules and parts."""
+"""Answers from the report alone, in its own sentences: the verdict, why, where, how sure, what to do, which rules."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from agent.chat.case import Case
-from agent.chat.records import likely, line, worded
-from agent.chat.understanding import Intent, Subject, called, strongest, where
-from agent.evidence.claims import Sentence, SentenceRole, in_words, renamed, say_briefly
+from agent.chat.case import ASKED, Case
+from agent.chat.records import PartFact, around, likely
+from agent.chat.understanding import Intent, Subject, called, strongest
+from agent.evidence.claims import Sentence, SentenceRole, renamed, say_briefly, tell
 from agent.report.model import Finding
+from agent.report.statements import ENOUGH
 from tools.types import Box
 
 Answer = Callable[[Case, Subject, Sequence[str]], list[Sentence]]
 """(case, what the clause is about, ids spoken of last) to sentences."""
+MOST = 3
+"""An answer has at most so many of the report's sentences."""
 SHOWN = 5
-"""At most so many things are listed."""
-THIN = 0.7
-"""A verdict that is right with less probability is called thin."""
-FEW = 8
-"""With fewer good photos, more of them would help."""
+"""At most so many rules are listed."""
 
 
 def cited(case: Case) -> tuple[str, ...]:
     """What the verdict rests on: the findings, or all that was weighed."""
-    found = case.report.findings or tuple(e for e in case.report.evidence if not e.id.startswith("M"))
+    found = case.report.findings or tuple(e for e in case.report.evidence if not e.id.startswith(ASKED))
     return tuple(f.id for f in found)
 
 
 def meant(case: Case, subject: Subject, focus: Sequence[str]) -> tuple[Finding, ...]:
     """The evidence that a clause means: named, of a part, in a place, spoken of last, or the strongest."""
-    evidence = [e for e in case.report.evidence if not e.id.startswith("M") or e.id in subject.evidence]
+    evidence = [e for e in case.report.evidence if not e.id.startswith(ASKED) or e.id in subject.evidence]
     if subject.evidence:
         return tuple(e for e in evidence if e.id in subject.evidence)
     if subject.parts:
@@ -44,42 +44,40 @@ def meant(case: Case, subject: Subject, focus: Sequence[str]) -> tuple[Finding, 
     return (best,) if best is not None else ()
 
 
-def verdict_word(case: Case) -> str:
-    """Good or anomalous."""
-    return worded("anomalous" if case.report.verdict.anomalous else "good")
+def of_report(case: Case, *roles: SentenceRole) -> list[Sentence]:
+    """The report's first sentences in these roles, the first role first."""
+    told = [Sentence(s.text, s.cites) for role in roles for s in case.report.explanation if s.role == role]
+    return told[:MOST]
+
+
+def verdict_of(case: Case) -> Sentence:
+    """The verdict as the report tells it, which is its first sentence."""
+    first = case.report.explanation[0]
+    return Sentence(first.text, first.cites)
+
+
+def verdict_after(case: Case, before: Sentence, cites: tuple[str, ...]) -> Sentence:
+    """The verdict after something has changed, and whether it is another one."""
+    now = verdict_of(case)
+    key = "verdict_same" if now.text == before.text else "verdict_now"
+    return case.line(key, cites or now.cites, verdict=now.text)
 
 
 def verdict(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """Good or not, by which score, and what speaks most for it."""
+    """Good or not, and the worst finding, or what was compared."""
     del subject, focus
-    v, cites = case.report.verdict, cited(case)
-    key = "verdict_anomalous" if v.anomalous else "verdict_good"
-    facts = {
-        "name": case.name,
-        "score": f"{v.score:.2f}",
-        "threshold": f"{v.threshold:.2f}",
-        "confidence": f"{v.confidence:.2f}",
-    }
-    said = [line(key, cites, **facts)]
-    best = strongest(case)
-    if best is not None and v.anomalous:
-        said.append(line("strongest_for", (best.id,), what=best.what))
-    if v.confidence < THIN:
-        said.append(line("verdict_thin", cites))
-    return said
+    return [verdict_of(case), *of_report(case, "finding", "comparison")[:1]]
 
 
 def why(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """The report's own sentences, of all or of a part or place that was named."""
-    named = set(subject.evidence) | {e.id for e in case.report.evidence if e.part in subject.parts}
-    told = [Sentence(s.text, s.cites) for s in case.report.explanation]
-    if not subject.empty and (subject.parts or subject.evidence):
+    """What was found and what it was compared with, of all or of a part or place that was named."""
+    if subject.parts or subject.evidence:
         found = meant(case, subject, focus)
-        about = [s for s in told[1:] if set(s.cites) & named and len(s.cites) <= SHOWN]
-        first = [f for f in found if f.id not in {c for s in about for c in s.cites}][:SHOWN]
-        listed = [line("found_at", (f.id,), **_placed(f, case)) if f.box else _plain(f) for f in first]
-        return about[:SHOWN] + listed[: max(1, SHOWN - len(about))]
-    return told[:SHOWN]
+        named = {f.id for f in found}
+        told = [Sentence(s.text, s.cites) for s in case.report.explanation[1:] if named & set(s.cites)]
+        known = {i for s in told for i in s.cites}
+        return [*told, *case.told(f for f in found if f.id not in known)][:MOST]
+    return of_report(case, "finding", "comparison", "limit", "fine") or [verdict_of(case)]
 
 
 def place(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
@@ -87,90 +85,69 @@ def place(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     for label in subject.parts:
         found, _ = likely(case.parts(), label)
         if found:
-            return [_parts_at(case, label, [Box(*p.box) for p in found])]
-        told = [e for e in case.report.evidence if e.part == label and e.box is not None]
-        if told:
-            return [line("found_at", (told[0].id,), **_placed(told[0], case))]
-        return [_absent(case, label)]
+            return [_parts_at(case, label, found)]
+        told = [e for e in case.report.evidence if e.part == label]
+        return case.told(told[:1]) or [_absent(case, label)]
     chosen = [f for f in meant(case, subject, focus) if not subject.unknown]
-    located = _one_a_box([f for f in chosen if f.box is not None])
-    if located:
-        return [line("found_at", (f.id,), **_placed(f, case)) for f in located[:3]]
     if subject.unknown:
         return [no_part(case, subject.unknown)]
-    return [line("no_place", (f.id,), what=f.what) for f in chosen[:1]] or [line("nothing_located", cited(case))]
+    return case.told([f for f in chosen if f.box is not None] or chosen[:1])[:MOST] or [case.line("nothing_located")]
 
 
 def sure(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """Score, confidence, what speaks most for and against, and what would make it surer."""
-    v = case.report.verdict
-    said = verdict(case, subject, focus)[:1]
-    weighed = [e for e in case.report.evidence if not e.id.startswith("M")]
-    best = max(weighed, key=lambda e: e.llr, default=None)
-    worst = min(weighed, key=lambda e: e.llr, default=None)
-    if best is not None and best.llr > 0:
-        said.append(line("strongest_for", (best.id,), what=best.what))
-    if worst is not None and worst.llr < 0:
-        said.append(line("strongest_against", (worst.id,), what=worst.what))
-    if v.confidence < THIN:
-        said.append(line("verdict_thin", cited(case)))
-    count = len(case.report.references)
-    if v.confidence < 0.9 and count < FEW:
-        said.append(line("settle_references", are="is" if count == 1 else "are", count=count))
-    return said
+    """The verdict with how sure it is, and what would make it surer, or else what it rests on."""
+    del subject, focus
+    first, settling = verdict_of(case), of_report(case, "settle")
+    more = ENOUGH - len(case.report.references)
+    if not settling and case.report.verdict.told in ("probably_good", "probably_anomalous") and more > 0:
+        way = "way_references" if case.report.references else "way_first_references"
+        ways = tell(way, {"more": more}, case.language)
+        settling = [Sentence(tell("settle", {"ways": ways}, case.language), first.cites)]
+    return [first, *(settling or of_report(case, "finding", "comparison")[:1])]
 
 
 def advice(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """What to do, marked as inferred."""
     del subject, focus
-    told = _inferred(case, ("advice",))
-    best, v = strongest(case), case.report.verdict
-    if v.anomalous and told:
-        return told
-    if best is None:
-        return [line("do_good", cited(case))]
-    if v.confidence < THIN:
-        return [line("do_unsure", (best.id,), what=best.what)]
-    if v.anomalous:
-        said = [line("do_anomalous", (best.id,), what=best.what)]
-        known = case.product is not None and case.product.name != "product"
-        return [*said, line("do_teach", product=case.report.product)] if known else said
-    return [line("do_good", cited(case))]
+    inferred, v = of_report(case, "advice"), case.report.verdict
+    if inferred:
+        return inferred
+    key = "do_unsure" if v.word == "unsure" else "do_anomalous" if v.anomalous else "do_good"
+    said = [Sentence(tell("advice", {"advice": case.worded(key)}, case.language), verdict_of(case).cites)]
+    if v.word == "unsure":
+        return said + of_report(case, "settle")
+    known = v.anomalous and case.product is not None and case.product.name != "product"
+    return [*said, case.line("do_teach", product=case.report.product)] if known else said
 
 
 def cause(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """What the report infers of the cause; nothing is made up."""
     del subject, focus
     if not case.report.verdict.anomalous:
-        return [line("cause_none")]
-    return _inferred(case, ("cause",)) or [line("cause_unknown")]
+        return [case.line("cause_none")]
+    return of_report(case, "cause") or [case.line("cause_unknown")]
 
 
 def consequence(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     """What the report infers of the consequence."""
-    del subject, focus
     if not case.report.verdict.anomalous:
-        return [line("do_good", cited(case))]
-    return _inferred(case, ("consequence",)) or [line("consequence_unknown")]
+        return advice(case, subject, focus)
+    return of_report(case, "consequence") or [case.line("consequence_unknown")]
+
+
+def nothing_found(case: Case) -> list[Sentence]:
+    """That nothing was found, as the report tells it."""
+    return of_report(case, "comparison") or of_report(case, "finding")[:1] or [case.line("kind_none")]
 
 
 def kind(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
-    """Structural or logical, and what it was taken for where the language model was sure."""
+    """What it was taken for or looks like, and whether it concerns the surface or the parts."""
     if not case.report.findings:
-        best = strongest(case)
-        return [line("nothing_found", (best.id,), what=best.what)] if best is not None else [line("kind_none")]
+        return nothing_found(case)
     found = meant(case, subject, focus) or case.report.findings
-    said = []
-    named = [e for e in case.report.evidence if e.topic == "defect_name" and e.hypothesis == found[0].hypothesis]
     first = next((f for f in found if f.llr > 0), found[0])
-    said.append(line(f"kind_{first.kind}", (first.id,)))
-    if named:
-        said.append(_plain(named[0]))
-    elif first.kind == "structural":
-        said.append(line("kind_unknown", (first.id,), what=first.what))
-    else:
-        said.append(_plain(first))
-    return said
+    named = [e for e in case.report.evidence if e.topic == "defect_name" and e.hypothesis == found[0].hypothesis]
+    return [*case.told(named[:1]), *case.told([first]), case.line(f"kind_{first.kind}", (first.id,))]
 
 
 def rules(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
@@ -178,15 +155,16 @@ def rules(case: Case, subject: Subject, focus: Sequence[str]) -> list[Sentence]:
     del focus
     known = case.product.spec.rules if case.product is not None else ()
     if case.product is None or not known:
-        return [line("rules_none")]
+        return [case.line("rules_none")]
     names = case.product.spec.called
     about = [r for r in known if set(r.named) & set(subject.parts)]
+    first = sorted(
+        about or known, key=lambda r: (r.kind not in ("count", "presence"), r.kind in ("size", "proportion"))
+    )
+    told = "; ".join(say_briefly(renamed(r.claim, names), case.language) for r in first[:SHOWN])
     if about:
-        told = "; ".join(say_briefly(renamed(r.claim, names)) for r in about[: 2 * SHOWN])
-        return [line("rules_part", part=called(case, subject.parts[0]), rules=told)]
-    first = sorted(known, key=lambda r: r.kind not in ("count", "presence"))[:SHOWN]
-    told = "; ".join(say_briefly(renamed(r.claim, names)) for r in first)
-    return [line("rules_head", count=len(known), rules=told)]
+        return [case.line("rules_part", part=called(case, subject.parts[0]), rules=told)]
+    return [case.line("rules_head", count=len(known), rules=told)]
 
 
 def no_part(case: Case, asked: str) -> Sentence:
@@ -194,47 +172,22 @@ def no_part(case: Case, asked: str) -> Sentence:
     parts = case.product.spec.parts if case.product is not None else ()
     known = dict.fromkeys([*(p.called or p.label for p in parts), *(p.label for p in case.kept_parts() or ())])
     if not known:
-        return line("no_parts")
-    return line("no_part", asked=asked, parts=", ".join(known))
+        return case.line("no_parts")
+    return case.line("no_part", asked=asked, parts=", ".join(known))
 
 
-def _parts_at(case: Case, label: str, boxes: Sequence[Box]) -> Sentence:
-    told = [worded("part_place", place=where(b, case), x=round(b.centre[0]), y=round(b.centre[1])) for b in boxes]
-    name = called(case, label)
-    shown = told if len(told) <= 2 * SHOWN else [*told[: 2 * SHOWN], "..."]
-    key = "part_at_one" if len(boxes) == 1 else "part_at"
-    box = Box(min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes))
-    noted = case.note(worded("part_count", count=len(boxes), part=name), box=box, part=label)
-    return line(key, (noted,), part=name, count=len(boxes), places=in_words(shown))
+def _parts_at(case: Case, label: str, found: Sequence[PartFact]) -> Sentence:
+    name, number = called(case, label), len(found)
+    at = Counter(case.place(Box(*p.box)) for p in found)
+    noted = case.note(case.worded("part_count", found=number, part=name), box=around(found), part=label)
+    places = case.listed(p if n == 1 else case.worded("place_count", count=n, place=p) for p, n in at.items())
+    return case.line("places", (noted,), found=number, part=name, places=places)
 
 
 def _absent(case: Case, label: str) -> Sentence:
-    about = [e.id for e in case.report.evidence if e.part == label]
     name = called(case, label)
-    return line("count_none", tuple(about[:1]) or (case.note(worded("part_count", count=0, part=name)),), part=name)
-
-
-def _placed(finding: Finding, case: Case) -> dict[str, str | int]:
-    box = Box(*(finding.box or (0, 0, 0, 0)))
-    what = finding.what[:1].upper() + finding.what[1:]
-    return {"what": what, "x": round(box.centre[0]), "y": round(box.centre[1]), "place": where(box, case)}
-
-
-def _plain(finding: Finding) -> Sentence:
-    return Sentence(f"{finding.what[:1].upper()}{finding.what[1:]}.", (finding.id,))
-
-
-def _one_a_box(findings: Sequence[Finding]) -> list[Finding]:
-    """The first finding of each place."""
-    found: dict[object, Finding] = {}
-    for f in findings:
-        found.setdefault(f.box, f)
-    return list(found.values())
-
-
-def _inferred(case: Case, roles: Sequence[SentenceRole]) -> list[Sentence]:
-    """Sentences of the report that infer that."""
-    return [Sentence(s.text, s.cites) for s in case.report.explanation if s.role in roles]
+    noted = case.note(case.worded("part_count", found=0, part=name), part=label)
+    return case.line("count", (noted,), found=0, part=name)
 
 
 ANSWERS: dict[Intent, Answer] = {

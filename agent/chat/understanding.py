@@ -9,10 +9,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from agent.chat.case import Case
+from agent.chat.languages import language_of
 from agent.evidence.claims import place_in_words
 from agent.products.description import singular
 from agent.report.model import Finding
-from prompts import load_yaml
+from prompts import in_language, languages_of, load_yaml
 from tools.types import Box
 from tools.vlm import Turn, debias
 
@@ -44,6 +45,7 @@ Intent = Literal[
     "ask",
     "off_topic",
     "unsure",
+    "unread",
     "confirm",
     "decline",
 ]
@@ -52,7 +54,10 @@ CHOSEN = 0.5
 """The language model's choice counts from this probability on; below it, it is asked back what was meant."""
 WHOLE: tuple[Intent, ...] = ("remember", "ignore", "restore", "same", "compare", "help", "off_topic")
 """Intents of which "and" does not make two."""
-_SEAM = re.compile(r"[?;!]\s+|\.\s+(?=[a-z])|,?\s+and\s+(?=how|what|where|why|which|is|are|zoom|compare|count|show)")
+_SEAM = re.compile(
+    r"[?;!]\s+|[\uff1f\uff1b\uff01]|"
+    r"\.\s+(?=[a-z])|,?\s+and\s+(?=how|what|where|why|which|is|are|zoom|compare|count|show)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,17 @@ class Task:
     """The words that want it, as the person wrote them."""
 
 
+READ = languages_of("chat_words")
+"""Languages whose questions are read."""
+
+
 @cache
-def _patterns() -> dict[Intent, tuple[re.Pattern[str] | None, re.Pattern[str] | None]]:
-    found: dict[Intent, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {}
-    for name, words in load_yaml("chat_words").items():
-        pair = (words.get("sure"), words.get("maybe"))
-        sure, maybe = (re.compile("|".join(f"(?:{p})" for p in ps)) if ps else None for ps in pair)
-        found[cast("Intent", name)] = (sure, maybe)
-    return found
+def _patterns(language: str = "en", strength: Literal["sure", "maybe"] = "sure") -> dict[Intent, re.Pattern[str]]:
+    """One pattern an intent; only the English words hint at intents that they do not decide."""
+    words = load_yaml("chat_words" if language == "en" else f"chat_words.{language}")
+    by_intent = {name: entry.get(strength) if language == "en" else entry for name, entry in words.items()}
+    joined = {name: "|".join(f"(?:{p})" for p in patterns) for name, patterns in by_intent.items() if patterns}
+    return {cast("Intent", name): re.compile(pattern) for name, pattern in joined.items()}
 
 
 def plain(question: str) -> str:
@@ -88,15 +96,17 @@ def by_words(question: str) -> tuple[Intent | None, tuple[Intent, ...]]:
 
     >>> by_words("How many screws are there?")[0]
     'count'
+    >>> by_words("Wie sicher ist das?")[0]
+    'sure'
     >>> by_words("Is it always like that?")
     (None, ('remember', 'ask'))
     """
-    words = plain(question)
-    for intent, (sure, _) in _patterns().items():
-        if sure is not None and sure.search(words):
-            return intent, ()
-    hinted = tuple(i for i, (_, maybe) in _patterns().items() if maybe is not None and maybe.search(words))
-    return None, hinted
+    words, language = plain(question), language_of(question)
+    for read_as in dict.fromkeys((language, "en")) if language in READ else ():
+        for intent, pattern in _patterns(read_as).items():
+            if pattern.search(words):
+                return intent, ()
+    return None, tuple(i for i, pattern in _patterns("en", "maybe").items() if pattern.search(words))
 
 
 def read(
@@ -121,13 +131,13 @@ def read(
         tasks = [Task(intent, c) for intent, c in each if intent is not None and intent not in WHOLE]
         if len(tasks) == len(clauses) and len({t.intent for t in tasks}) > 1:
             return tuple(tasks)
-    if first is not None:
-        return (Task(first, question),)
-    if len(hints) == 1 and on_topic:
-        return (Task(hints[0], question),)
-    if not on_topic:
-        return (Task("off_topic", question),)
-    return (Task(by_vlm(vlm(), question, product, hints), question),)
+    if first is None and language_of(question) != "en":
+        first = "unread"
+    elif first is None and not on_topic:
+        first = "off_topic"
+    elif first is None:
+        first = hints[0] if len(hints) == 1 else by_vlm(vlm(), question, product, hints)
+    return (Task(first, question),)
 
 
 def _answer(question: str, pending: bool) -> Intent | None:
@@ -166,20 +176,9 @@ def _asked(key: str, question: str, product: str, options: Sequence[str]) -> str
     return text
 
 
+_WORD = re.compile(r"[\u4e00-\u9fff]{2}|[^\W\d_\u4e00-\u9fff]+")
+"""A word, or two Chinese characters."""
 _ID = re.compile(r"\b([em]\d{1,4})\b")
-_SIDES = {
-    "left": "left",
-    "right": "right",
-    "top": "upper",
-    "upper": "upper",
-    "above": "upper",
-    "bottom": "lower",
-    "lower": "lower",
-    "centre": "middle",
-    "center": "middle",
-    "middle": "middle",
-    "central": "middle",
-}
 _NOUN = (
     re.compile(r"\b(?:how many|number of|count(?: of)?)\s+(?:the |all |of )*([a-z-]+(?: [a-z-]+){0,2})"),
     re.compile(r"\b(?:is|are) there (?:still )?(?:a|an|any|one|some|no)\s+([a-z-]+(?: [a-z-]+){0,2})"),
@@ -237,19 +236,28 @@ def subject_of(clause: str, case: Case) -> Subject:
     parts = mentioned(words, names(case))
     width, height = case.report.size
     place, told = place_of(words, width, height)
-    defect = next((w for w in re.findall(r"[a-z]+", words) if w in load_yaml("chat_menu")["structural"]), None)
+    structural = {w: w for w in load_yaml("chat_menu")["structural"]} | _defects(language_of(clause))
+    defect = next((structural[w] for w in _WORD.findall(words) if w in structural), None)
     ids = tuple(m.upper() for m in _ID.findall(words) if m.upper() in case.ids)
     found = ids or _by_defect(defect, place, case.report.evidence)
     unknown = None if parts or defect else _noun(words)
     return Subject(parts, unknown, place, told, found, defect)
 
 
+@cache
+def _defects(language: str) -> dict[str, str]:
+    """English words for defects by those of another language."""
+    words = {} if language == "en" else in_language("report/words", language)
+    english = load_yaml("defects")["structural"]
+    return {str(words[defect]).lower(): defect for defect in english if defect in words}
+
+
 def mentioned(words: str, known: dict[str, str]) -> tuple[str, ...]:
     """Labels in the order in which a text mentions them; a head noun stands for all parts that have it."""
-    text = " " + " ".join(_singular(w) for w in re.findall(r"[a-z0-9-]+", words)) + " "
+    text = f" {_singulars(words)} "
     places: dict[str, int] = {}
     for name, label in known.items():
-        one = " ".join(_singular(w) for w in name.split())
+        one = _singulars(name)
         if (at := text.find(f" {one} ")) >= 0:
             places.setdefault(label, at)
             text = text[: at + 1] + "#" * len(one) + text[at + 1 + len(one) :]
@@ -267,7 +275,8 @@ def place_of(words: str, width: int, height: int) -> tuple[Box | None, str]:
     >>> place_of("zoom on the upper left", 90, 60)
     (Box(x0=0.0, y0=0.0, x1=45.0, y1=30.0), 'upper left')
     """
-    said = [_SIDES[w] for w in re.findall(r"[a-z]+", words) if w in _SIDES]
+    sides = load_yaml("chat_menu")["sides"]
+    said = [side for word in _WORD.findall(words) for side in sides.get(word, "").split()]
     if "left" in said and re.search(r"\bis left\b|\bleft (over|out|behind)\b", words):
         said.remove("left")
     if not said:
@@ -315,7 +324,7 @@ def _by_defect(defect: str | None, place: Box | None, evidence: Sequence[Finding
         return ()
     standing = [e for e in evidence if e.kind == "structural" and e.llr > 0 and e.box is not None]
     standing = [e for e in standing if place is None or inside(e, place)]
-    named = [e for e in evidence if defect in e.what.lower().split() and e.kind == "structural"]
+    named = [e for e in evidence if e.topic == "defect_name" and e.facts.get("name") == defect]
     hypotheses = {e.hypothesis for e in named if e.hypothesis}
     found = [e for e in standing if e.hypothesis in hypotheses] if hypotheses else standing
     return tuple(e.id for e in sorted(found, key=lambda e: -e.score))
@@ -337,6 +346,13 @@ def _noun(words: str) -> str | None:
 
 def _singular(word: str) -> str:
     return singular(word) if len(word) > 2 else word
+
+
+def _singulars(text: str) -> str:
+    """Words in the singular with single spaces between them; Chinese characters are words of their own."""
+    return " ".join(
+        _singular(w) for w in re.findall(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff](?:[^\W\u4e00-\u9fff]|-)*", text)
+    )
 
 
 def on_topic(clause: str, case: Case) -> bool:

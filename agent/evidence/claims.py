@@ -77,25 +77,42 @@ def say(claim: Claim, language: str = "en") -> str:
     Raises:
         KeyError: the claim names a sentence that does not exist, or lacks one of its facts.
     """
-    return sentence_templates(language)[claim.key]["long"].format(**_filling(claim.facts, language))
+    return sentence_templates(language)[claim.key]["long"].format(**filling(claim.facts, language))
+
+
+def say_at(claim: Claim, place: str | None, language: str = "en") -> str:
+    """The plain sentence of a claim with its place, unless it says the place itself; its short words where it has none.
+
+    Args:
+        claim: to be told.
+        place: in English words; None for a claim without a place.
+        language: of the sentence.
+    """
+    if "long" not in sentence_templates(language)[claim.key]:
+        said = say_briefly(claim, language)
+        return f"{said[:1].upper()}{said[1:]}."
+    said = say(claim, language)
+    if place is None or str(translated({"place": place}, language)["place"]) in said:
+        return said
+    return tell("rule_at", {"said": said.rstrip(".。"), "place": place}, language)
 
 
 def say_briefly(claim: Claim, language: str = "en") -> str:
     """The claim in a few words, for a list of findings; raises like `say`."""
-    return sentence_templates(language)[claim.key]["short"].format(**_filling(claim.facts, language))
+    return sentence_templates(language)[claim.key]["short"].format(**filling(claim.facts, language))
 
 
 def say_subject(claim: Claim, language: str = "en") -> str:
     """What the claim of a rule is about, as a noun phrase without an article: "number of bolts"; raises like `say`."""
     texts = sentence_templates(language)[claim.key]
-    return texts.get("about", texts["short"]).format(**_filling({"found": "", **claim.facts}, language))
+    return texts.get("about", texts["short"]).format(**filling({"found": "", **claim.facts}, language))
 
 
-def _filling(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
-    """Facts in a language, with the part's name and the verb in the number of `found`."""
+def filling(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
+    """Facts in a language, with the part's name and the verb in the number of `found`, else of `expected`."""
     words = translated(facts, language)
-    if "part" in facts and "found" in facts:
-        one = str(facts["found"]) == "1"
+    if "part" in facts and ("found" in facts or "expected" in facts):
+        one = str(facts.get("found", facts.get("expected"))) == "1"
         part = str(words["part"])
         words |= {"part_counted": part if one or language != "en" else plural(part), "are": "is" if one else "are"}
     return words
@@ -205,8 +222,8 @@ def in_words(items: Iterable[str], language: str = "en", joint: Literal["and", "
     'cap, label and liquid'
     """
     words = list(items)
-    last = f" {tell(joint, language=language)} "
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + last + words[-1]
+    comma, last = tell("comma", language=language), tell(joint, language=language)
+    return words[0] if len(words) == 1 else comma.join(words[:-1]) + last + words[-1]
 
 
 def languages() -> tuple[str, ...]:

@@ -262,4 +262,4 @@ def ideas_on(toolbox: Toolbox, spec: ProductSpec, references: Sequence[Sample], 
 
 
 def _as_asked(read: Mapping[str, Rule]) -> tuple[str, ...]:
-    return tuple(f"'{clause}' is put to the vlm: {say_briefly(rule.claim)}" for clause, rule in read.items())
+    return tuple(f"'{clause}' is put to the language model: {say_briefly(rule.claim)}" for clause, rule in read.items())

@@ -11,20 +11,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agent.crops import CropPair, crop_box, crop_pair
-from agent.evidence.claims import SentenceRole, say_briefly
+from agent.evidence.claims import SentenceRole, place_in_words, say_at, say_briefly
 from agent.evidence.fusion import by_hypothesis, carrying, probability
-from agent.evidence.types import (
-    Evidence,
-    Fact,
-    Kind,
-    Look,
-    Option,
-    Status,
-    Told,
-    Topic,
-    Verdict,
-    Word,
-)
+from agent.evidence.types import Claim, Evidence, Fact, Kind, Look, Option, Status, Told, Topic, Verdict, Word
+from agent.report.regions import plain_region_in_words
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.describe import DescribedRegion
 from tools.mask_encoding import encode_rle
@@ -84,8 +74,10 @@ class Finding(_Frozen):
     look: str | None
     hypothesis: str = ""
     """What it speaks about; evidence of one hypothesis adds up."""
+    claim: str = ""
+    """Name of its sentence; empty in reports of before it was recorded, as are topic, status and facts."""
     topic: Topic | None = None
-    """What it is about; None in reports of before it was recorded."""
+    """What it is about."""
     status: Status | None = None
     """Whether a rule or the arrangement of parts holds; None for what is no such check."""
     facts: dict[str, Fact] = {}
@@ -128,6 +120,7 @@ class Finding(_Frozen):
             source=evidence.source,
             look=evidence.look,
             hypothesis=evidence.hypothesis,
+            claim=evidence.claim.key,
             topic=evidence.claim.topic,
             status=evidence.claim.status,
             facts=evidence.claim.facts,
@@ -339,8 +332,17 @@ class InspectionReport(_Frozen):
         return made
 
     def told(self, finding: Finding) -> str:
-        """The sentence of the explanation that tells of a finding; its short words where none does."""
-        return next((s.text for s in self.explanation if s.role == "finding" and finding.id in s.cites), finding.what)
+        """The sentence that tells of a finding: of the explanation, else made from its box, or from its claim."""
+        for sentence in self.explanation:
+            if sentence.role == "finding" and finding.id in sentence.cites:
+                return sentence.text
+        if finding.topic == "patch" and finding.llr > 0 and finding.box is not None:
+            return plain_region_in_words(Box(*finding.box), self.size, self.language)
+        if not finding.claim:
+            return finding.what
+        placed = finding.box is not None and finding.llr > 0
+        place = place_in_words(Box(*(finding.box or ())), *self.size) if placed else None
+        return say_at(Claim(finding.claim, finding.facts), place, self.language)
 
     def beside_reference(self, finding: Finding) -> CropPair:
         """The place of a finding, which has a box, beside the same place on the reference that matches it best.

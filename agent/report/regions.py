@@ -56,8 +56,21 @@ def plain_region_in_words(box: Box, size: tuple[int, int], language: str = "en")
     """
     words = cast("Words", in_language("report/regions", language))
     place = translated({"place": place_in_words(box, *size)}, language)["place"]
-    measured = _text(words, "size_area").format(length=round(box.width), width=round(box.height))
+    measured = size_in_words(box.width, box.height, language)
     return _text(words, "frame_plain").format(with_details="", where=place, size=measured)
+
+
+def size_in_words(length: float, width: float, language: str = "en", mm_per_px: float | None = None) -> str:
+    """Length and width, given in pixels, in millimetres where the scale is known.
+
+    >>> size_in_words(40.2, 9.8), size_in_words(40.0, 10.0, mm_per_px=0.05)
+    ('about 40 x 10 px', 'about 2 x 0.5 mm')
+    """
+    words = cast("Words", in_language("report/regions", language))
+    if mm_per_px is None:
+        return _text(words, "size_area").format(length=round(length), width=round(width))
+    sides = (_two_digits(side * mm_per_px) for side in (length, width))
+    return _text(words, "size_area_mm").format(**dict(zip(("length", "width"), sides, strict=True)))
 
 
 def _look(description: RegionDescription, words: Words) -> str:

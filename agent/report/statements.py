@@ -12,7 +12,7 @@ from agent.evidence.claims import (
     in_words,
     place_in_words,
     renamed,
-    say,
+    say_at,
     say_briefly,
     say_subject,
     strongest,
@@ -20,7 +20,7 @@ from agent.evidence.claims import (
     translated,
 )
 from agent.evidence.fusion import NOTABLE, WeighedHypothesis, by_hypothesis, probability
-from agent.evidence.types import Evidence, Fact, Verdict
+from agent.evidence.types import Evidence, Verdict
 from agent.matchers.registry import matcher_of
 from agent.products.spec import Product
 from agent.report.regions import plain_region_in_words, region_in_words
@@ -134,12 +134,11 @@ def tell_place(
 def tell_rule(evidence: Evidence, language: str, sample: Sample, *, certain: bool) -> str:
     """A broken rule with its place: in a sentence where it is certain, else as a possibility."""
     place = None if evidence.region is None else place_in_words(evidence.region.box, *sample.size)
-    said = say(evidence.claim, language) if certain else say_briefly(evidence.claim, language)
-    facts: dict[str, Fact] = {"said": said.rstrip(".。"), "brief": said, "place": place or ""}
-    placed = place is not None and str(translated({"place": place}, language)["place"]) not in said
     if certain:
-        return tell("rule_at", facts, language) if placed else said
-    return tell("rule_possible_at" if placed else "rule_possible", facts, language)
+        return say_at(evidence.claim, place, language)
+    said = say_briefly(evidence.claim, language)
+    placed = place is not None and str(translated({"place": place}, language)["place"]) not in said
+    return tell("rule_possible_at" if placed else "rule_possible", {"brief": said, "place": place or ""}, language)
 
 
 def tell_compared(found: Sequence[WeighedHypothesis], product: Product, language: str) -> Sentence | None:

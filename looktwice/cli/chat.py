@@ -13,7 +13,7 @@ from agent.chat.records import worded
 from agent.chat.store import checked_thread, kept_report, refuse_other
 from agent.text_limits import DESCRIPTION
 from looktwice.cli.learn import PRODUCTS, load_product
-from looktwice.cli.options import Device, Looks, Profile
+from looktwice.cli.options import Language, ModelOptions
 from looktwice.cli.output import cited, given_text
 from tools.display_text import display_text
 from tools.files import exclusive
@@ -33,9 +33,9 @@ def chat(
     normal: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
     thread: Annotated[str | None, typer.Option(help="Name of the conversation; one that is there goes on.")] = None,
     store: Annotated[Path, typer.Option(help="SQLite file that keeps conversations with a name.")] = STORE,
-    profile: Profile = "auto",
-    device: Device = "auto",
-    looks: Looks = 3,
+    language: Language = "en",
+    *,
+    models: ModelOptions,
 ) -> None:
     """Talk about a photo: why, where, how many, how sure; zoom, compare, ignore, remember.
 
@@ -48,7 +48,7 @@ def chat(
     kept = kept_report(store, thread) if thread is not None else None
     if thread is not None and kept is not None and Path(kept.image).name != image.name:
         refuse_other(thread, kept.image, str(image))
-    inspector = Inspector(profile, device=device, looks=looks)
+    inspector = Inspector(models.profile, device=models.device, looks=models.looks, language=language)
     known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
     report = _report(inspector, image, known, normal, kept)
     conversation = inspector.chat(
@@ -89,7 +89,7 @@ def _talk(conversation: Chat, file: Path | None) -> None:
     _opening(conversation, asked)
     while True:
         if asked:
-            sys.stderr.write(_worded("prompt"))
+            sys.stderr.write(worded("prompt"))
             sys.stderr.flush()
         question = sys.stdin.readline()
         if not question or (asked and not question.strip()):
@@ -101,23 +101,19 @@ def _talk(conversation: Chat, file: Path | None) -> None:
         if reply.intent == "confirm" and conversation.product is not None and file is not None:
             with exclusive(file):
                 conversation.product.save(file)
-            _aside(_worded("saved", path=str(file)))
+            _aside(worded("saved", conversation.report.language, path=str(file)))
         elif reply.intent == "confirm" and file is None and reply.text:
-            _aside(_worded("spec_at"))
+            _aside(worded("spec_at", conversation.report.language))
 
 
 def _opening(conversation: Chat, asked: bool) -> None:
     report = conversation.report
-    facts = {
-        "name": Path(report.image).name,
-        "verdict": _worded("anomalous" if report.verdict.anomalous else "good"),
-        "score": f"{report.verdict.score:.2f}",
-    }
+    facts = {"name": Path(report.image).name, "verdict": report.explanation[0].text}
     count = len(conversation.turns) // 2
     if count:
-        _aside(_worded("resumed", **facts, thread=conversation.thread, count=count))
+        _aside(worded("resumed", report.language, **facts, thread=conversation.thread, count=count))
     elif asked:
-        _aside(_worded("opened", **facts))
+        _aside(worded("opened", report.language, **facts))
 
 
 def _print(reply: Reply) -> None:
@@ -130,7 +126,3 @@ def _print(reply: Reply) -> None:
 
 def _aside(text: str) -> None:
     sys.stderr.write(f"{display_text(text)}\n")
-
-
-def _worded(key: str, **facts: str | int) -> str:
-    return worded(key, **facts)

@@ -81,7 +81,7 @@ def everything(
 app.command()(demo)
 app.command()(grouped(inspect))
 app.command()(grouped(learn))
-app.command()(chat)
+app.command()(grouped(chat))
 app.command("eval")(grouped(evaluate))
 app.command()(grouped(bench))
 app.command()(world)

@@ -18,7 +18,7 @@ from agent.text_limits import DESCRIPTION, QUESTION
 from looktwice.batch.inputs import listed
 from looktwice.batch.records import BatchOptions, Kind, Names, exit_status, shown_name, verdict_kind
 from looktwice.cli.learn import load_product, product_file
-from looktwice.cli.options import FalseAlarm, ModelOptions, Range
+from looktwice.cli.options import FalseAlarm, Language, ModelOptions, Range
 from looktwice.cli.output import Speaker, StepPrinter, given_text, policed, refuse_nested, writable_folder
 from tools.errors import InputError
 from tools.images import load_sample
@@ -69,7 +69,7 @@ class DecisionOptions:
     policy: Annotated[
         str, typer.Option(help="How second looks are chosen: fixed, chosen (by the language model), none.")
     ] = "fixed"
-    language: Annotated[str, typer.Option(help="Of the explanation, such as en.")] = "en"
+    language: Language = "en"
     mm_per_px: Annotated[
         float | None, typer.Option(help="Millimetres that a pixel shows, such as 0.05: sizes are told in millimetres.")
     ] = None

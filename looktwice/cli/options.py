@@ -28,6 +28,7 @@ Range = Annotated[
     ),
 ]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
+Language = Annotated[str, typer.Option(help="Of the explanation: en, de or zh.")]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.chat.understanding import INTENTS, by_words, read
-from prompts import load_yaml
+from prompts import languages_of, load_yaml
 
 ASKED = {
     "count": ["how many screws?", "How many nuts are on it", "count the bolts", "number of washers?"],
@@ -31,11 +31,31 @@ ASKED = {
 }
 
 
+ELSEWHERE = {
+    "why": ["Warum ist das Teil schlecht?", "Was stimmt nicht?", "为什么不合格", "哪里不对"],
+    "where": ["Wo ist der Fehler?", "Zeig mir die Stelle", "缺陷在哪里"],
+    "count": ["Wie viele Schrauben sind es?", "有几个螺丝"],
+    "sure": ["Wie sicher ist das Urteil?", "有多确定", "有把握吗"],
+    "kind": ["Was für ein Fehler ist das?", "Ist das ein Kratzer?", "这是什么缺陷"],
+    "verdict": ["Ist das Teil gut?", "Ist alles in Ordnung?", "合格吗", "这个好吗"],
+    "compare": ["Vergleiche mit dem Referenzfoto", "和参考照片比较一下"],
+    "zoom": ["Schau oben links genauer hin", "放大左上"],
+    "do": ["Was soll ich tun?", "怎么办", "该怎么处理"],
+    "present": ["Fehlt etwas?", "Gibt es einen Deckel?", "缺零件吗", "有没有标签"],
+    "size": ["Wie groß ist der Fleck?", "划痕多长"],
+    "colour": ["Welche Farbe hat der Deckel?", "盖子是什么颜色"],
+    "unread": ["Wer gewinnt die Wahl?", "讲个笑话", "Où est-il ?", "¿Por qué?", "Почему?"],
+}
+
+
 def nobody():
     raise AssertionError("the language model was asked although the words decide")
 
 
-@pytest.mark.parametrize(("intent", "question"), [(i, q) for i, questions in ASKED.items() for q in questions])
+@pytest.mark.parametrize(
+    ("intent", "question"),
+    [(i, q) for asked in (ASKED, ELSEWHERE) for i, questions in asked.items() for q in questions],
+)
 def test_the_words_decide(intent, question):
     (task,) = read(question, pending=False, on_topic=True, product="tray", vlm=nobody)
     assert task.intent == intent
@@ -51,7 +71,8 @@ def test_two_questions_in_one_are_both_read_and_a_rule_is_never_cut():
 
 
 @pytest.mark.parametrize(
-    ("said", "intent"), [("yes", "confirm"), ("Yes.", "confirm"), ("no", "decline"), ("cancel", "decline")]
+    ("said", "intent"),
+    [("yes", "confirm"), ("Ja.", "confirm"), ("是", "confirm"), ("no", "decline"), ("cancel", "decline")],
 )
 def test_yes_and_no_answer_a_proposal(said, intent):
     (task,) = read(said, pending=True, on_topic=False, product="tray", vlm=nobody)
@@ -95,4 +116,6 @@ def test_every_intent_of_the_lists_is_known_and_has_a_meaning():
     words = load_yaml("chat_words")
     assert set(words) <= set(INTENTS)
     assert all(entry["meaning"] for entry in words.values())
+    for language in languages_of("chat_words")[1:]:
+        assert set(load_yaml(f"chat_words.{language}")) <= set(words)
     assert by_words("")[0] is None

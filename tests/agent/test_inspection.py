@@ -55,7 +55,7 @@ def test_a_told_count_that_the_references_deny_is_dropped_and_said():
     toolbox = Toolbox(usual=parts("bolt", 0.97))
     product = learn(toolbox, "tray", [photo(0), photo(1)], describe="two bolts")
     assert product.spec.rules == ()
-    assert "'2 bolt' was not kept" in product.notes[0]
+    assert "'2 bolts' was not kept" in product.notes[0]
 
 
 def test_a_count_on_which_the_references_differ_widely_is_no_rule():
