@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from agent.matchers.questions import Familiar
     from agent.products.spec import Product
+    from tools.describe import RegionDescriber
 
 PRODUCTS = 4
 """Products that are kept with their references and memory banks."""
@@ -55,9 +56,10 @@ class BoundedCache(Generic[T]):
 
 
 class ProductCache:
-    """Products learned on the way, and whether the vision-language model knows a product."""
+    """Products learned on the way, whether the vision-language model knows a product, and references made ready."""
 
     def __init__(self) -> None:
         """Starts empty."""
         self.learned: BoundedCache[Product] = BoundedCache(PRODUCTS)
         self.familiar: BoundedCache[Familiar] = BoundedCache(ANSWERS)
+        self.describers: BoundedCache[RegionDescriber] = BoundedCache(PRODUCTS)

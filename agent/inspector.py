@@ -198,8 +198,7 @@ class Inspector:
             samples,
             describe=describe,
             product=product,
-            detection=self._context.calibration.detection,
-            measuring=self._context.calibration.measuring,
+            calibration=self._context.calibration,
         )
 
     def load(self, path: Path | str) -> Product:
@@ -215,7 +214,7 @@ class Inspector:
         wanted = self._context.value_range or spec.value_range
         samples = self._in_range([_sample(r) for r in found], wanted)
         spec = spec.model_copy(update={"value_range": wanted or range_of(samples)})
-        return remember(self._context.toolbox, spec, samples)
+        return remember(self._context.toolbox, spec, samples, calibration=self._context.calibration)
 
     def _in_range(self, samples: Sequence[Sample], value_range: ValueRange | None) -> list[Sample]:
         """Photos of one product, those of more than 8 bits in the range that is given, stated, or found on them."""
@@ -242,7 +241,7 @@ class Inspector:
         from agent.products.revision import add
 
         samples = self._in_range([_sample(p) for p in photos], product.spec.value_range)
-        return add(self._context.toolbox, product, samples, self._context.calibration.measuring)
+        return add(self._context.toolbox, product, samples, self._context.calibration)
 
     def reject(self, product: Product, photos: Iterable[Photo], describe: str = "") -> tuple[Product, tuple[str, ...]]:
         """Learns from photos of bad ones that were missed, and from what is wrong with them; says what changed.

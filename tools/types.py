@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -134,13 +135,18 @@ class Region:
         >>> Region(Box(2.0, 2.0, 2.0, 2.0), 0.5).highest(np.array([[0, 5], [0, 3]], dtype=np.float32))
         3.0
         """
-        if self.mask is not None and self.mask.any():
-            return float(values[self.mask].max())
+        if len(self._inside):
+            return float(values.ravel()[self._inside].max())
         height, width = values.shape
         x0, y0, x1, y1 = self.box.clipped(width, height)
         left, top = min(int(x0), width - 1), min(int(y0), height - 1)
         right, bottom = max(math.ceil(x1), left + 1), max(math.ceil(y1), top + 1)
         return float(values[top:bottom, left:right].max())
+
+    @cached_property
+    def _inside(self) -> NDArray[np.intp]:
+        """Pixels of the mask, counted row by row; none where there is no mask."""
+        return np.flatnonzero(() if self.mask is None else self.mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +176,11 @@ class AnomalyMap:
 
     def own_score_at(self, region: Region) -> float:
         """What the image score, in the matcher's own unit, would be if a region were the worst place."""
-        values = self.values if self.raw is None else self.raw
-        return self.own_score - self.of_worst * (float(values.max()) - self.raw_in(region))
+        return self.own_score - self.of_worst * (self._highest - self.raw_in(region))
+
+    @cached_property
+    def _highest(self) -> float:
+        return float((self.values if self.raw is None else self.raw).max())
 
     def raw_in(self, region: Region) -> float:
         """The largest raw value inside a region's mask, or inside its box where it has no mask.

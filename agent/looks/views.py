@@ -61,8 +61,7 @@ def zoom(again: LookInput) -> LookResult:
     if tracer is None or before is None or before.raw is None:
         raise ValueError("other views are looked at by the tracer, which this profile lacks")
     turned = sample_from_array(np.ascontiguousarray(np.rot90(again.sample.image)))
-    there = tracer.trace([turned])[0].flaws.raw
-    mean: FloatMap = before.raw if there is None else np.mean([before.raw, np.rot90(there, -1)], axis=0)
+    mean: FloatMap = np.mean([before.raw, np.rot90(tracer.damage(turned), -1)], axis=0)
     tracer_map, usual = again.context.calibration.tracer, again.product.scores("tracer")
     trust = again.context.calibration.trust(usual)
 

@@ -130,7 +130,7 @@ def _region(misfit: Misfit, explanation: Explanation, sample: Sample) -> Region:
 
 
 def _mask(mask: Mask | None, sample: Sample) -> Mask | None:
-    from tools.parts.proposals import enlarged
+    from tools.parts.masks import enlarged
 
     return None if mask is None else enlarged(mask, sample.size)
 

@@ -23,7 +23,7 @@ SURFACES = "differ"
 """The source of both matchers' evidence, and the name of the one that keeps the references."""
 
 
-def _tokens(references: ReferenceInputs) -> tuple[tuple[Tokens, ...], ...]:
+def _tokens(references: ReferenceInputs) -> tuple[Tokens, ...]:
     """The references as photos are shown beside them."""
     return tuple(t.tokens for t in traces(references, references.toolbox, references.samples))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
+from PIL import Image
 
 from agent.calibration.maps import Calibration
 from agent.evidence.claims import place_in_words
@@ -14,6 +15,7 @@ from agent.evidence.fusion import NOTABLE
 from agent.evidence.types import Claim, Evidence, Kind
 from agent.matchers.base import Matcher, MatchInput, PhotoInputs
 from agent.products.spec import MatcherState, Product
+from tools.anomaly.peaks import stride
 from tools.types import AnomalyMap, FloatMap, Region
 
 KNOTS = 65
@@ -58,13 +60,14 @@ class PlaceMatcher(Matcher):
             yield Evidence("structural", claim, llr, self.source, f"region {number}", region=region)
 
     def weighed_map(self, anomaly_map: AnomalyMap, product: Product, calibration: Calibration) -> FloatMap:
-        """(H, W) log-likelihood ratio of each pixel, were it the photo's worst."""
+        """(h, w) log-likelihood ratio of every `stride`-th pixel, were it the photo's worst."""
         raw = anomaly_map.values if anomaly_map.raw is None else anomaly_map.raw
         # A matcher's worth rises with its score alone: it is weighed at a few scores and drawn through them.
         knots = np.linspace(float(raw.min()), float(raw.max()), KNOTS)
         below = anomaly_map.of_worst * (float(raw.max()) - knots)
         llrs = [self.weigh(anomaly_map.own_score - b, product, calibration)[1] for b in below.tolist()]
-        found: FloatMap = np.interp(raw, knots, llrs).astype(np.float32)
+        step = stride(raw.shape)
+        found: FloatMap = np.interp(raw[::step, ::step], knots, llrs).astype(np.float32)
         return found
 
 
@@ -81,11 +84,15 @@ def fused_map(
     """
     from scipy.special import expit
 
-    total = np.zeros_like(maps[0].values)
+    height, width = maps[0].values.shape
+    step = stride((height, width))
+    total = np.zeros_like(maps[0].values[::step, ::step])
     for anomaly_map in maps:
         matcher = by_source[anomaly_map.source]
         total += matcher.share(product, calibration) * matcher.weighed_map(anomaly_map, product, calibration)
     values: FloatMap = expit(total)
+    if step > 1:
+        values = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
     return AnomalyMap(values, float(values.max()), "together")
 
 

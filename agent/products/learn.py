@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.matchers.base import ReferenceInputs
+from agent.calibration.maps import Calibration
+from agent.matchers.base import NEGLIGIBLE, ReferenceInputs
 from agent.matchers.registry import matchers
 from agent.products.appearance_names import appearance_names
 from agent.products.description import Description, read_words
@@ -46,8 +47,7 @@ def learn(
     *,
     describe: str = "",
     product: str | None = None,
-    detection: float = 0.5,
-    measuring: Measuring | None = None,
+    calibration: Calibration | None = None,
 ) -> Product:
     """What is known of a product from photos of good ones and a sentence.
 
@@ -57,9 +57,10 @@ def learn(
         references: photos of good ones; may be empty.
         describe: what good means; what it says of parts becomes rules.
         product: the noun that models are told; `name` in lower case by default.
-        detection: detection score worth one half, for parts that no reference has shown.
-        measuring: how well things can be measured; cautious values by default.
+        calibration: how well things can be measured, and which matchers count; cautious values and all by default.
     """
+    known_by = calibration or Calibration()
+    detection, measuring = known_by.detection, known_by.measuring
     noun = (product or name.replace("_", " ").replace("-", " ")).lower()
     told = read_words(describe)
     known = {label.split()[-1] for label in told.parts}
@@ -81,7 +82,7 @@ def learn(
     spec = seen.spec.model_copy(update={"references": _paths(references), "unruled": left})
     spec = _with_rules(spec, found, seen.measured, measuring)
     notes += [*ideas.notes, *odd, *found.notes]
-    return remember(toolbox, spec, references, seen.measured, tuple(notes), types=seen.types)
+    return remember(toolbox, spec, references, seen.measured, tuple(notes), types=seen.types, calibration=calibration)
 
 
 def remember(
@@ -92,12 +93,17 @@ def remember(
     notes: tuple[str, ...] = (),
     *,
     types: PartTypes | None = None,
+    calibration: Calibration | None = None,
 ) -> Product:
-    """Puts a specification and its references together: what every matcher keeps of them, and discovered types."""
+    """Puts a specification and its references together: what every matcher keeps of them, and discovered types.
+
+    A matcher that can never count beside references by the calibration keeps nothing, which saves its time.
+    """
     if not references:
         return Product(spec, notes=notes)
     inputs = ReferenceInputs(toolbox, spec, tuple(references))
-    states = {matcher.name: matcher.fit(inputs) for matcher in matchers()}
+    counting = [m for m in matchers() if calibration is None or m.map_in(calibration).largest >= NEGLIGIBLE]
+    states = {matcher.name: matcher.fit(inputs) for matcher in counting}
     if types is None:
         types = toolbox.discoverer.learn(references)
     return Product(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agent.calibration.maps import Calibration
 from agent.evidence.claims import renamed, say, say_briefly
 from agent.evidence.fusion import NOTABLE
 from agent.evidence.types import Claim
@@ -14,7 +15,6 @@ from agent.products.learn import known_parts, remember, reproved, rescaled
 from agent.products.spec import PartSpec, Product, ProductSpec
 from agent.products.validation import answered
 from agent.rules import ANY, Rule, contradiction, evaluate
-from agent.rules.induction import Measuring
 from prompts import load_yaml, questions
 from tools.errors import InputError
 from tools.types import Sample
@@ -61,7 +61,7 @@ def check(toolbox: Toolbox, product: Product, sample: Sample) -> tuple[Check, ..
 
 
 def add(
-    toolbox: Toolbox, product: Product, samples: Sequence[Sample], measuring: Measuring | None = None
+    toolbox: Toolbox, product: Product, samples: Sequence[Sample], calibration: Calibration | None = None
 ) -> tuple[Product, tuple[str, ...]]:
     """The product with more references, everything proved again, and what changed.
 
@@ -76,10 +76,10 @@ def add(
     scaled, parts = rescaled(toolbox, product, references)
     rules, doubted = answered(toolbox, scaled.rules, references)
     wider = replace(product, spec=scaled.model_copy(update={"rules": rules}), references=references, parts=parts)
-    spec, denied = reproved(wider, measuring)
+    spec, denied = reproved(wider, None if calibration is None else calibration.measuring)
     notes = (*doubted, *denied)
     spec = spec.model_copy(update={"references": tuple(r.path for r in references if r.path is not None)})
-    learned = remember(toolbox, spec, references, wider.parts, notes, types=product.types)
+    learned = remember(toolbox, spec, references, wider.parts, notes, types=product.types, calibration=calibration)
     return learned, (f"{len(samples)} references more, {len(references)} now", *changes(product.spec, spec), *notes)
 
 

@@ -30,7 +30,8 @@ def examine(
     }
     if not places:
         return {}
-    describer = RegionDescriber(product.references)
+    digests = "\n".join(reference.digest for reference in product.references)
+    describer = context.cache.describers.get(digests, lambda: RegionDescriber(product.references))
     named = {part.label for part in product.spec.parts if part.phrase is not None}
     parts = [part for part in glance.measured.parts if part.label in named]
     return {

@@ -226,6 +226,8 @@ def pieces(part: Part) -> int:
     mask = part.region.mask
     if mask is None or not mask.any():
         return 0
-    labels, _ = label(mask, structure=np.ones((3, 3)))
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    inside = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    labels, _ = label(inside, structure=np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     return int((sizes >= PIECE * sizes.sum()).sum())

@@ -66,8 +66,7 @@ def learned_product(context: Context, references: tuple[Sample, ...], normal: st
             "product",
             references,
             describe=normal,
-            detection=context.calibration.detection,
-            measuring=context.calibration.measuring,
+            calibration=context.calibration,
         )
 
     key = hashlib.sha256("\n".join([normal, *(s.digest for s in references)]).encode()).hexdigest()

@@ -70,8 +70,7 @@ def seen_by(
         [sample_from_array(s.image) for s in good],
         describe=family_of(family).normal if words else "",
         product=good[0].product,
-        detection=calibration.detection,
-        measuring=calibration.measuring,
+        calibration=calibration,
     )
     labels = [p.label for p in product.spec.parts]
     discovered = [p.label for p in product.spec.parts if p.phrase is None]

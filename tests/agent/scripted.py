@@ -109,6 +109,9 @@ class Toolbox:
     def trace(self, samples):
         return [Traces(None, None, None, self._flaws(s), kinds=None, middles=None, tokens=s.digest) for s in samples]
 
+    def damage(self, sample):
+        return self._flaws(sample).raw
+
     def beside(self, tokens, good, size):
         assert tokens not in good and size == (SIZE, SIZE)
         return ReferenceComparison(*(spotted(0.0, value, "differ") for value in self.differs or (0.0, 0.0)))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,32 +20,35 @@ from tools.types import AnomalyMap, FloatMap, Sample, Source
 if TYPE_CHECKING:
     from tools.models.loading import Loaded
 
+FLAWS = 2
+"""Place of the logits of damage in `tools.models.tracer.Traced`."""
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's photos, by channel."""
-MIRRORS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
-"""Axes along which a photo is mirrored; what the views say is averaged, which is steadier than any of them."""
+MIRRORS: tuple[list[int], ...] = ([], [2, 3])
+"""Axes along which a photo is mirrored: as it is, and turned by half. What the views say is averaged, which is steadier
+than either; views mirrored along one axis as well cost as much again and did not rank photos better."""
 GRAIN = 4
 """Places of a map along each side of what the differ takes as one."""
 STRIDE = 16
 """Places of a map that one unit of a vote stands for."""
 STEP = 32
 """Sides are brought to multiples of this."""
+WORKING = 256
+"""Pixels along the longer side at which parts are looked for; photos that have fewer keep their own size."""
 KEPT, PIXELS = 8, 2_000_000
 """What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
-NEARNESS = (1.0, 1.25)
-"""Photos are looked at at so many times the model's size. All is traced at the last of them, since what is small on a
-photo is larger there: small parts are told from each other. The differ looks at each; of surfaces the mean of what it
-says is told, of parts what it says first, which the others do not better."""
-SHOWN = (5, 2)
-"""At each of them, so many good ones at most are beside it, the first ones: as many as the model learned with, and
-nearer, where each costs two and a half times as much, as many as do."""
+NEARNESS = 1.25
+"""Photos are traced at so many times the model's size, since what is small on a photo is larger there: small parts are
+told from each other. The differ looks at them at the model's size."""
+SHOWN = 5
+"""So many good ones at most are beside a photo, the first ones: as many as the model learned with."""
 WORST = 12
 """The image score is the mean log-odds over so many places (of half the input's resolution) that look worst."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """What the differ compares of one photo at one size."""
+    """What the differ compares of one photo."""
 
     values: Tensor
     """(h * w, D)."""
@@ -66,22 +68,28 @@ class ReferenceComparison:
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """What was traced on one photo, at the photo's size."""
+    """What was traced on one photo: damage at the photo's size (H, W), the rest at its `working_size` (h, w)."""
 
     edges: FloatMap
-    """(H, W), probability that one part ends and another begins there."""
+    """(h, w), probability that one part ends and another begins there."""
     parts: FloatMap
-    """(H, W), probability that a place is of a part or product rather than of what it lies on."""
+    """(h, w), probability that a place is of a part or product rather than of what it lies on."""
     items: FloatMap
-    """(H, W), probability that a place is of a part that no other lies on."""
+    """(h, w), probability that a place is of a part that no other lies on."""
     flaws: AnomalyMap
-    """Probability of damage at each place; its own unit is log-odds."""
+    """(H, W), probability of damage at each place; its own unit is log-odds."""
     kinds: FloatMap
-    """(C, h, w): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
+    """(C, h', w'): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
     middles: FloatMap
-    """(2, H, W): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
-    tokens: tuple[Tokens, ...]
-    """Of the photo at every `NEARNESS`, for the differ."""
+    """(2, h, w): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
+    tokens: Tokens
+    """For the differ."""
+
+
+def working_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) at which parts of a photo of (width, height) are looked for."""
+    scale = min(1.0, WORKING / max(size))
+    return max(8, round(size[1] * scale)), max(8, round(size[0] * scale))
 
 
 class PhotoTracer:
@@ -102,9 +110,18 @@ class PhotoTracer:
         """
         return tuple(self._one(sample) for sample in samples)
 
-    def beside(
-        self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]], size: tuple[int, int]
-    ) -> ReferenceComparison:
+    def damage(self, sample: Sample) -> FloatMap:
+        """Log-odds of damage (H, W) of a photo, without all else that `trace` reads; not kept.
+
+        Raises:
+            ModelError: the weights are damaged.
+        """
+        flaws = _mean_of_views(self._said(sample)[FLAWS])
+        if not bool(torch.isfinite(flaws).all()):
+            raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
+        return _at_size(flaws, sample.size)
+
+    def beside(self, photo: Tokens, good: Sequence[Tokens], size: tuple[int, int]) -> ReferenceComparison:
         """Tells where a photo differs from good ones of the same product.
 
         Args:
@@ -115,11 +132,11 @@ class PhotoTracer:
         Raises:
             ModelError: the weights are damaged.
         """
-        logical, structural, places = self._differences(photo, good)
-        surface: FloatMap = np.mean([_at_size(of_surface, size) for _, of_surface in places], axis=0)
-        return ReferenceComparison(_score_map(_at_size(places[0][0], size), logical), _score_map(surface, structural))
+        said, places = self._compared(photo, good)
+        logical, structural = (_score_map(_at_size(p, size), float(s)) for s, p in zip(said, places, strict=True))
+        return ReferenceComparison(logical, structural)
 
-    def left_out(self, good: Sequence[Sequence[Tokens]]) -> tuple[tuple[float, float], ...]:
+    def left_out(self, good: Sequence[Tokens]) -> tuple[tuple[float, float], ...]:
         """(logical, structural) score of each good photo beside the others; none of a single one.
 
         Raises:
@@ -129,102 +146,84 @@ class PhotoTracer:
             return ()
         found = []
         for n, photo in enumerate(good):
-            others = [g for m, g in enumerate(good) if m != n]
-            found.append(self._differences(photo, others)[:2])
+            said, _ = self._compared(photo, [g for m, g in enumerate(good) if m != n])
+            found.append((float(said[0]), float(said[1])))
         return tuple(found)
-
-    def _differences(
-        self, photo: Sequence[Tokens], good: Sequence[Sequence[Tokens]]
-    ) -> tuple[float, float, list[Tensor]]:
-        """Log-odds of the photo, logical and structural, and in this order (2, h, w) of its places at each size."""
-        found = [self._compared(photo[n], [shown[n] for shown in good[:most]]) for n, most in enumerate(SHOWN)]
-        said = torch.stack([s for s, _ in found])
-        if not bool(torch.isfinite(said).all()):
-            raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
-        return float(said[0, 0]), float(said[:, 1].mean()), [places for _, places in found]
 
     @model_call
     def _compared(self, photo: Tokens, good: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        differ, size, sizes = self._loaded.model.differ, photo.size, tuple(g.size for g in good)
-
-        def run(photos: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
-            there = torch.cat([differ.places(*each) for each in sizes])
-            found = differ(photos[:, None], size, shown, there)
-            return found.photos[:, 0], found.places[:, 0]
-
-        shown = torch.cat([g.values for g in good])[None].to(self._loaded.device)
-        asked = photo.values[None].to(self._loaded.device)
+        """Log-odds of the photo, logical and structural, and in this order (2, h, w) of its places."""
+        differ, shown = self._loaded.model.differ, good[:SHOWN]
+        values = torch.cat([g.values for g in shown])[None].to(self._loaded.device)
+        asked = photo.values[None, None].to(self._loaded.device)
         with torch.inference_mode():
-            said, places = run(asked, shown)
-        return said[0].float().cpu(), places[0].float().cpu()
+            there = torch.cat([differ.places(*g.size) for g in shown])
+            found = differ(asked, photo.size, values, there)
+            said, places = found.photos[0, 0].float().cpu(), found.places[0, 0].float().cpu()
+        if not bool(torch.isfinite(said).all()):
+            raise ModelError(f"{self._loaded.name}: what it tells apart is not finite; fetch the checkpoint again.")
+        return said, places
 
     def _one(self, sample: Sample) -> Traces:
         if sample.digest not in self._kept:
             traces = self._traced(sample)
-            most, room = KEPT, PIXELS - traces.edges.size
-            while self._kept and (len(self._kept) >= most or sum(t.edges.size for t in self._kept.values()) > room):
+            most, room = KEPT, PIXELS - traces.flaws.values.size
+            while self._kept and (
+                len(self._kept) >= most or sum(t.flaws.values.size for t in self._kept.values()) > room
+            ):
                 del self._kept[next(iter(self._kept))]
             self._kept[sample.digest] = traces
         return self._kept[sample.digest]
 
     def _traced(self, sample: Sample) -> Traces:
-        *maps, kinds, votes, nearest = self._said(sample)
+        *maps, kinds, votes = self._said(sample)
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
         worst = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
-        first, *more = (self._tokens(sample, nearness) for nearness in NEARNESS[:-1])
-        own = [GRAIN * side for side in first.size]
+        tokens = self._tokens(sample)
+        own = [GRAIN * side for side in tokens.size]
         of_kind: FloatMap = functional.interpolate(_mean_of_views(kinds)[None], own, mode="bilinear")[0].numpy()
-        at_edge, of_part, of_item = (_at_size(m.sigmoid(), sample.size) for m in (edges, parts, items))
-        tokens = (first, *more, _tokens_of(nearest, flaws.shape))
+        small = working_size(sample.size)[::-1]
+        at_edge, of_part, of_item = (_at_size(m.sigmoid(), small) for m in (edges, parts, items))
         return Traces(
             at_edge,
             of_part,
             of_item,
             _score_map(_at_size(flaws, sample.size), worst, "tracer"),
             of_kind,
-            _middles(_mean_of_views(votes * _ways()), sample.size),
+            _middles(_mean_of_views(votes * _ways()), small),
             tokens,
         )
 
     @model_call
     def _said(self, sample: Sample) -> tuple[Tensor, ...]:
-        """What the model says of the mirrored views at the last `NEARNESS`, (views, ...) each, and tokens there."""
-        model = self._loaded.model
-
-        def run(pixels: Tensor) -> list[Tensor]:
-            views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
-            *said, features = model(views.contiguous(memory_format=torch.channels_last))
-            by_photo = [values.unflatten(0, (len(MIRRORS), -1)).transpose(0, 1) for values in said]
-            return [*by_photo, model.differ.tokens(features[: len(pixels)])]
-
-        pixels = self._pixels(sample, NEARNESS[-1]).to(self._loaded.device, self._loaded.dtype)
+        """What the model says of the mirrored views, (views, ...) each; all of `Traced` but the features."""
+        pixels = self._pixels(sample, NEARNESS)
         with torch.inference_mode():
-            *said, tokens = run(pixels)
-        return (*(values[0].float().cpu() for values in said), tokens.float().cpu())
+            views = torch.cat([pixels.flip(axes) for axes in MIRRORS])
+            *said, _ = self._loaded.model(views.contiguous(memory_format=torch.channels_last))
+        return tuple(values.float().cpu() for values in said)
 
     @model_call
-    def _tokens(self, sample: Sample, nearness: float) -> Tokens:
-        """A photo's tokens at so many times the model's size."""
-        model = self._loaded.model
-        pixels = self._pixels(sample, nearness).to(self._loaded.device, self._loaded.dtype)
-
-        def run(pixels: Tensor) -> list[Tensor]:
-            return [model.differ.tokens(model(pixels.contiguous(memory_format=torch.channels_last)).features)]
-
+    def _tokens(self, sample: Sample) -> Tokens:
+        """What the differ compares of a photo."""
+        model, pixels = self._loaded.model, self._pixels(sample, 1.0)
         with torch.inference_mode():
-            (tokens,) = run(pixels)
-        return _tokens_of(tokens.float().cpu(), [side // 2 for side in pixels.shape])
+            features = model.features(pixels.contiguous(memory_format=torch.channels_last))
+            tokens = model.differ.tokens(features)
+        return Tokens(tokens[0].float().cpu(), tuple(features.shape[-2:]))
 
     def _pixels(self, sample: Sample, nearness: float) -> Tensor:
         """(1, 3, h, w), the longer side at so many times the model's size, both at multiples of 32."""
         width, height = sample.size
         scale = nearness * self._loaded.model.config.image_size / max(width, height)
         across, down = (max(STEP, round(v * scale / STEP) * STEP) for v in (width, height))
-        resized = np.asarray(Image.fromarray(sample.image).resize((across, down), Image.Resampling.BICUBIC))
+        photo = Image.fromarray(sample.image)
+        resized = np.asarray(photo.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0))
         values = torch.from_numpy(resized.copy()).permute(2, 0, 1).float() / 255
-        return ((values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1))[None]
+        normal = (values - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
+        return normal[None].to(self._loaded.device, self._loaded.dtype)
 
 
 def _mean_of_views(logits: Tensor) -> Tensor:
@@ -232,11 +231,6 @@ def _mean_of_views(logits: Tensor) -> Tensor:
     # Axes of the photos that were mirrored, counted from the last.
     back = [view.flip([axis - 4 for axis in axes]) for view, axes in zip(logits, MIRRORS, strict=True)]
     return torch.stack(back).mean(dim=0)
-
-
-def _tokens_of(values: Tensor, places: Sequence[int]) -> Tokens:
-    """Tokens (1, N, D) of a map of (..., h, w) places."""
-    return Tokens(values[0], (places[-2] // GRAIN, places[-1] // GRAIN))
 
 
 def _ways() -> Tensor:
@@ -262,5 +256,5 @@ def _at_size(grid: Tensor, size: tuple[int, int]) -> FloatMap:
 
 
 def _sigmoid(values: FloatMap | np.float32) -> FloatMap:
-    found: FloatMap = scipy.special.expit(values)
+    found: FloatMap = torch.as_tensor(values).sigmoid().numpy()
     return found

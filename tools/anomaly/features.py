@@ -83,8 +83,8 @@ def to_pixels(images: Sequence[RGB], form: InputFormat, loaded: Loaded) -> Tenso
     resized = [np.asarray(Image.fromarray(i).resize((width, height), Image.Resampling.BICUBIC)) for i in images]
     batch = np.stack(resized).astype(np.float32) / 255
     batch = (batch - np.asarray(form.mean, np.float32)) / np.asarray(form.std, np.float32)
-    tensor = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
-    return tensor.to(loaded.device, loaded.dtype)
+    # Channels last, as convolutions are quickest on a CPU.
+    return torch.from_numpy(batch).permute(0, 3, 1, 2).to(loaded.device, loaded.dtype)
 
 
 def smoothed(grid: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy
 
@@ -12,7 +14,9 @@ PORTION = 0.5
 FAINTEST = 0.35
 """A summit lower than this fraction of the highest, both above the median, is not a place of its own."""
 SMALLEST = 9
-"""Pixels below which a place other than the highest is taken for noise."""
+"""Pixels that are looked at below which a place other than the highest is taken for noise."""
+LARGEST = 512
+"""Pixels along the longer side that are looked at."""
 
 
 def peaks(score_map: AnomalyMap, limit: int = 3) -> list[Region]:
@@ -29,7 +33,8 @@ def peaks(score_map: AnomalyMap, limit: int = 3) -> list[Region]:
         Regions with box, mask (H, W) and score (the summit, in [0, 1]); always at least one, which holds the
         map's maximum.
     """
-    values = score_map.values
+    step = stride(score_map.values.shape)
+    values = score_map.values[::step, ::step]
     base = float(np.median(values))
     highest = float(values.max())
     left = values.copy()
@@ -45,7 +50,24 @@ def peaks(score_map: AnomalyMap, limit: int = 3) -> list[Region]:
             found.append(Region(_box(mask), min(max(summit, 0.0), 1.0), mask))
         if len(found) >= limit:
             break
-    return found
+    return found if step == 1 else _enlarged(found, step, score_map.values)
+
+
+def stride(shape: tuple[int, ...]) -> int:
+    """Every so many pixels are looked at of a map of a shape: large maps are smooth.
+
+    >>> stride((256, 300)), stride((1200, 2000))
+    (1, 4)
+    """
+    return math.ceil(max(shape) / LARGEST)
+
+
+def _enlarged(found: list[Region], step: int, values: FloatMap) -> list[Region]:
+    """Regions of every `step`-th pixel of a map as regions of the map; the first holds the map's maximum."""
+    height, width = values.shape
+    masks = [np.kron(r.mask, np.ones((step, step), np.bool_))[:height, :width] for r in found if r.mask is not None]
+    masks[0].flat[int(values.argmax())] = True
+    return [Region(_box(mask), region.score, mask) for mask, region in zip(masks, found, strict=True)]
 
 
 def _around(values: FloatMap, at: tuple[int, int], threshold: float) -> Mask:

@@ -37,6 +37,8 @@ COARSE, FINE = (1, 3, 4), (1, 3)
 """Stages of `EfficientNetLite` of each map: 1 has stride 8, 3 has stride 16, 4 has stride 32."""
 ROTATIONS = 8
 """Equal steps of the full circle by which references are rotated where the product turns."""
+TRIED = 4
+"""References that are rotated to find out whether the product turns; all are where it does."""
 ROTATION_GAIN = 0.95
 """The product turns where rotated references bring the mean leave-one-out distance below this share of what it was."""
 TOP_SHARE = 0.002
@@ -144,10 +146,13 @@ class TwoScaleMatcher:
         check_shapes(samples)
         images = list({s.digest: s.image for s in samples}.values())
         grid = self._grid(images[0])
-        maps = self._maps([view for image in images for view in rotated(_resized(image, grid))])
-        coarse, fine = (x.reshape(len(images), ROTATIONS, -1, x.shape[-1]) for x in maps)
-        if len(images) > 1 and _rotation_gain(coarse) >= ROTATION_GAIN:
-            coarse, fine = coarse[:, :1].contiguous(), fine[:, :1].contiguous()
+        small = [_resized(image, grid) for image in images]
+        coarse, fine = (x.flatten(1, 2)[:, None] for x in self._maps(small))
+        views = [self._maps(rotated(image)[1:]) for image in small[:TRIED]]
+        if len(images) == 1 or _rotation_gain(coarse[:, 0], [v.coarse for v in views]) < ROTATION_GAIN:
+            views += [self._maps(rotated(image)[1:]) for image in small[TRIED:]]
+            others = (torch.stack(maps).flatten(2, 3) for maps in zip(*views, strict=True))
+            coarse, fine = (torch.cat(pair, dim=1) for pair in zip((coarse, fine), others, strict=True))
         bank = TwoScaleBank(coarse, fine, grid, self._loaded.digest)
         if len(images) == 1:
             return replace(bank, left_out=(TYPICAL_SCORE,))
@@ -208,7 +213,8 @@ class TwoScaleMatcher:
         def run(batch: Sequence[RGB]) -> FeatureMaps:
             pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(loaded.device, loaded.dtype)
             with torch.inference_mode():
-                stages = [stage.float() for stage in loaded.model(pixels / 127.5 - 1)]
+                pixels = (pixels / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+                stages = [stage.float() for stage in loaded.model(pixels)]
                 rows, columns = stages[1].shape[-2:]
                 smooth = [functional.avg_pool2d(stages[s], 3, 1, 1, count_include_pad=False) for s in COARSE]
                 coarse = _joined(smooth, (rows // 2, columns // 2))
@@ -249,15 +255,20 @@ def _nearest(patches: Tensor, bank: Tensor) -> Tensor:
     return torch.stack([(2 - 2 * (patches @ picture.T).amax(1)).clamp_min(0).sqrt() for picture in bank])
 
 
-def _rotation_gain(coarse: Tensor) -> float:
-    """Leave-one-out distance of references (K, V, P, C) with the others rotated, over that with them as they are."""
-    count, few = len(coarse), max(1, round(0.01 * coarse.shape[2]))
+def _rotation_gain(coarse: Tensor, views: Sequence[Tensor]) -> float:
+    """Leave-one-out distance with some of the others rotated as well, over that with all as they are.
+
+    Args:
+        coarse: (K, P, C) of the references.
+        views: (V, h, w, C) of the first references, rotated.
+    """
+    few = max(1, round(0.01 * coarse.shape[1]))
     plain, turned = 0.0, 0.0
-    for k in range(count):
-        others = coarse[[j for j in range(count) if j != k]]
-        apart = _nearest(coarse[k, 0], others.flatten(0, 1)).view(count - 1, -1, coarse.shape[2])
-        plain += float(apart[:, 0].amin(0).topk(few).values.mean())
-        turned += float(apart.flatten(0, 1).amin(0).topk(few).values.mean())
+    for k, patches in enumerate(coarse):
+        apart = _nearest(patches, coarse[torch.arange(len(coarse)) != k]).amin(0)
+        rotated_ones = torch.cat([v for n, v in enumerate(views) if n != k]).flatten(1, 2)
+        plain += float(apart.topk(few).values.mean())
+        turned += float(torch.minimum(apart, _nearest(patches, rotated_ones).amin(0)).topk(few).values.mean())
     return turned / max(plain, 1e-9)
 
 

@@ -109,6 +109,8 @@ def load_model(spec: ModelSpec, role: Role, device: str = "auto", *, download: b
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     model.eval().requires_grad_(requires_grad=False)
     _check_finite(folder, model.state_dict().items())
+    if hasattr(model, "fold_batch_norms"):
+        model.fold_batch_norms()
     quicken(model)
     return Loaded(model, processor, device, dtype, digest_of(files), _name(spec, folder), spec)
 

@@ -2,7 +2,7 @@
 
 torch multiplies float32 matrices on a CPU by MKL, which uses 512-bit vectors on Intel's processors alone; oneDNN,
 which torch brings along for convolutions, uses them on others too and is then about twice as fast. Of a process with
-one thread, convolutions of 1 x 1 go through MKL too.
+one thread, convolutions of 1 x 1 go through MKL too, on any processor, and copy what they multiply; oneDNN does not.
 """
 
 from __future__ import annotations
@@ -71,22 +71,24 @@ def quicken(model: nn.Module) -> None:
 
     Values and names of weights stay; those of convolutions are laid out with their channels last, as oneDNN likes them.
     """
-    if not onednn_is_faster():
-        return
     for module in model.modules():
-        if type(module) in (nn.Linear, NonDynamicallyQuantizableLinear):
+        if type(module) in (nn.Linear, NonDynamicallyQuantizableLinear) and onednn_is_faster():
             module.__class__ = QuickLinear
-        elif type(module) is nn.Conv2d and module.padding_mode == "zeros":
+        elif type(module) is nn.Conv2d and module.padding_mode == "zeros" and onednn_convolves():
             module.__class__ = QuickConv2d
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
 
+def onednn_convolves() -> bool:
+    """Whether this processor has vectors of 512 bit, and torch was built with oneDNN."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and bool(torch._C._has_mkldnn)
+
+
 @lru_cache(maxsize=1)
 def onednn_is_faster() -> bool:
-    """Whether this processor has vectors of 512 bit and is not Intel's."""
-    wide = torch.backends.cpu.get_cpu_capability() == "AVX512" and bool(torch._C._has_mkldnn)
+    """Whether matrices too are multiplied faster: this processor has such vectors and is not Intel's."""
     about = Path("/proc/cpuinfo")
-    if not wide or not about.is_file() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if not onednn_convolves() or not about.is_file() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     with about.open(encoding="utf-8") as lines:
         vendor = next((line for line in lines if line.startswith("vendor_id")), "GenuineIntel")

@@ -97,6 +97,16 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
 
     def forward(self, pixels: Tensor) -> Traced:
         """Photos (N, 3, H, W)."""
+        x, middle = self._decoded(pixels)
+        parts, edges, flaws, items = self.read_out(x).unbind(dim=1)
+        return Traced(parts, edges, flaws, items, self.kinds(x), self.votes(x), _features(x, middle))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Features alone of photos (N, 3, H, W)."""
+        return _features(*self._decoded(pixels))
+
+    def _decoded(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps at half and at an eighth of the input's resolution."""
         kept = [self.stem(pixels)]
         for down in self.downs:
             kept.append(down(kept[-1]))
@@ -107,9 +117,12 @@ class Tracer(PreTrainedModel):  # type: ignore[misc]  # transformers has no type
             x = up(torch.cat([functional.interpolate(x, beside.shape[-2:], mode="nearest"), beside], dim=1))
             if len(kept) == DIFFER:
                 middle = x
-        fine = functional.avg_pool2d(x, 4), functional.max_pool2d(x, 4)
-        parts, edges, flaws, items = self.read_out(x).unbind(dim=1)
-        return Traced(parts, edges, flaws, items, self.kinds(x), self.votes(x), torch.cat([middle, *fine], dim=1))
+        return x, middle
+
+
+def _features(x: Tensor, middle: Tensor) -> Tensor:
+    fine = functional.avg_pool2d(x, 4), functional.max_pool2d(x, 4)
+    return torch.cat([middle, *fine], dim=1)
 
 
 def _layer(inside: int, width: int, stride: int = 1) -> nn.Sequential:

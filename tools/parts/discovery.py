@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,11 @@ from tools.errors import InputError
 from tools.parts.arrangement import Arrangement, Explanation, Layout, arrangement_of
 from tools.parts.clustering import Divider, ReferenceSegments, divided, likeliest, recurring
 from tools.parts.descriptors import Array, Comparer, Descriptors, Scale, describe, scale_of
-from tools.parts.masks import box_of
-from tools.parts.measurement import measure
+from tools.parts.masks import box_of, enlarged
+from tools.parts.measurement import measure, scaled
 from tools.parts.parameters import PartParameters, PartSimilarity
-from tools.parts.pose import ProductPose, pose_of
-from tools.parts.proposals import Proposals, Proposer, enlarged
+from tools.parts.pose import ProductPose
+from tools.parts.proposals import Proposals, Proposer
 from tools.types import Mask, Part, Region, Sample
 
 if TYPE_CHECKING:
@@ -157,8 +158,7 @@ class Discoverer:
         """
         proposals, described = self.described(sample)
         found = assigned(seen_of(proposals, described), types, self._parameters.similarity)
-        pose = pose_of(enlarged(proposals.pose.mask, sample.size), fills=proposals.pose.fills)
-        return tuple(_part(label, score, proposals.masks[n], sample, pose) for n, label, score in found)
+        return tuple(_part(label, score, proposals.masks[n], proposals, sample.size) for n, label, score in found)
 
     def pose(self, sample: Sample) -> ProductPose:
         """Where the product is on a photo and how it stands."""
@@ -262,9 +262,12 @@ def assigned(seen: ReferenceSegments, types: PartTypes, similarity: PartSimilari
     return sorted(found, key=lambda item: -item[2])
 
 
-def _part(label: str, score: float, mask: Mask, sample: Sample, pose: ProductPose) -> Part:
-    large = enlarged(mask, sample.size)
-    return Part(label, Region(box_of(large), score, large), pose.placed(measure(sample.image, large)))
+def _part(label: str, score: float, mask: Mask, proposals: Proposals, size: tuple[int, int]) -> Part:
+    """A part of a photo of (width, height), measured at the working size."""
+    large = enlarged(mask, size)
+    scale = math.sqrt(large.size / mask.size)
+    measures = scaled(proposals.pose.placed(measure(proposals.image, mask)), scale)
+    return Part(label, Region(box_of(large), score, large), measures)
 
 
 def name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 import scipy
 import skimage
 from numpy.typing import NDArray
+from PIL import Image
 
 from tools.types import Box, FloatMap, Mask
 
@@ -59,6 +61,26 @@ def filled(mask: Mask, *, corners: bool = False) -> Mask:
     whole = mask.copy()
     whole[window] = (pieces != pieces[0, 0])[1:-1, 1:-1]
     return whole
+
+
+def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask at a photo's (width, height); never empty where the mask is not."""
+    width, height = size
+    if mask.shape == (height, width):
+        return mask
+    rows, columns = window_of(mask, margin=1)
+    down, across = height / mask.shape[0], width / mask.shape[1]
+    # Only the pixels of the photo that the mask can reach.
+    top, bottom = int(rows.start * down), math.ceil(rows.stop * down)
+    left, right = int(columns.start * across), math.ceil(columns.stop * across)
+    small = Image.fromarray(mask.astype(np.uint8) * 255)
+    box = left / across, top / down, right / across, bottom / down
+    for way in (Image.Resampling.BILINEAR, Image.Resampling.NEAREST):
+        large = np.zeros((height, width), np.bool_)
+        large[top:bottom, left:right] = np.asarray(small.resize((right - left, bottom - top), way, box)) > 127
+        if large.any():
+            break
+    return large
 
 
 def grown(mask: Mask) -> Mask:

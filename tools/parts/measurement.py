@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,6 +12,7 @@ import skimage
 from numpy.typing import NDArray
 
 from tools.errors import InputError
+from tools.parts.masks import window_of
 from tools.types import RGB, Mask, Measures
 
 DARK = 0.3
@@ -76,6 +78,24 @@ def measure(image: RGB, mask: Mask) -> Measures:
     )
 
 
+def scaled(measures: Measures, scale: float) -> Measures:
+    """The same measures in pixels of a photo that is so many times as large.
+
+    >>> scaled(measure(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.bool_)), 2.0).area
+    64.0
+    """
+    if scale == 1.0:
+        return measures
+    x, y = measures.centroid
+    return replace(
+        measures,
+        area=measures.area * scale**2,
+        length=measures.length * scale,
+        width=measures.width * scale,
+        centroid=(x * scale, y * scale),
+    )
+
+
 def _angle(down: NDArray[np.floating], right: NDArray[np.floating]) -> float:
     """Direction in (-90, 90] of the main axis of pixels about their middle, counter-clockwise as seen from x."""
     tall, both, wide = float((down * down).mean()), float((down * right).mean()), float((right * right).mean())
@@ -129,7 +149,8 @@ def gap(one: Mask, other: Mask) -> float:
     _check(one, other)
     if (one & other).any():
         return 0.0
-    smaller, larger = sorted((one, other), key=lambda m: int(m.sum()))
+    window = window_of(one | other)
+    smaller, larger = sorted((one[window], other[window]), key=lambda m: int(m.sum()))
     return max(0.0, float(scipy.ndimage.distance_transform_edt(~larger)[smaller].min()) - 1.0)
 
 

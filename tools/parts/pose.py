@@ -10,12 +10,15 @@ import numpy as np
 import scipy
 import skimage
 from numpy.typing import NDArray
+from PIL import Image
 
-from tools.parts.masks import filled, grown, shrunk
+from tools.parts.masks import enlarged, filled, grown, shrunk
 from tools.types import RGB, Mask, Measures
 
 SMALL = 256
 """Pixels along the longer side at which the background is looked for."""
+KEPT = 16
+"""Foregrounds that are kept, at that size."""
 RIM = 0.04
 """Share of the sides that counts as the photo's border."""
 LEAST_AREA, MOST = 0.04, 0.92
@@ -113,18 +116,23 @@ def _foreground(image: RGB) -> Mask:
     height, width = image.shape[:2]
     scale = min(1.0, SMALL / max(height, width))
     shape = (max(8, round(height * scale)), max(8, round(width * scale)))
-    small = image if shape == (height, width) else skimage.transform.resize(image, (*shape, 3), anti_aliasing=True)
-    lab = skimage.color.rgb2lab(small)
+    if shape != (height, width):
+        photo = Image.fromarray(np.ascontiguousarray(image))
+        image = np.asarray(photo.resize(shape[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return enlarged(_small_foreground(image.tobytes(), shape), (width, height))
+
+
+@lru_cache(maxsize=KEPT)
+def _small_foreground(pixels: bytes, shape: tuple[int, int]) -> Mask:
+    """(h, w) of an RGB image of that shape; several steps ask for the same photo."""
+    lab = skimage.color.rgb2lab(np.frombuffer(pixels, np.uint8).reshape(*shape, 3))
     planes = np.stack([scipy.ndimage.gaussian_filter(lab[..., c], 0.7, mode="nearest") for c in range(3)], axis=-1)
     distance = _from_border(planes)
     # A blurred edge is the product's from half of its height on.
     differs = (distance > 1.0) & (distance >= scipy.ndimage.maximum_filter(distance, 3) / 2)
-    mask = filled(shrunk(grown(differs)))
-    mask = whole(grown(shrunk(mask)))
-    if shape == (height, width):
-        return mask
-    large: Mask = skimage.transform.resize(mask.astype(np.float64), (height, width), order=1) > 0.5
-    return large
+    mask = whole(grown(shrunk(filled(shrunk(grown(differs))))))
+    mask.setflags(write=False)
+    return mask
 
 
 def _from_border(lab: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from tools.parts.masks import SURE, filled, items, mean_along, shared
+from tools.anomaly.damage import working_size
+from tools.parts.masks import SURE, enlarged, filled, items, mean_along, shared
 from tools.parts.pose import LEAST_AREA, MOST, ProductPose, find_product, pose_of, whole
 from tools.types import RGB, FloatMap, Mask, Sample
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tools.anomaly.damage import PhotoTracer, Traces
     from tools.parts.segmentation import Segmenter
 
-WORKING = 256
-"""Pixels along the longer side at which regions are looked for."""
 SCALE, SIGMA, LEAST = 100.0, 0.6, 20
 """Of the first cut: the larger the scale the larger its pieces; their smoothing and least size in pixels."""
 CALM = 0.3
@@ -62,12 +61,6 @@ def regions(image: RGB, edges: FloatMap | None = None, most: int = 400) -> tuple
     found = tree.found(int(LARGEST * pieces.size))
     found.sort(key=lambda r: r.inner - r.outer)
     return tuple(found[:most])
-
-
-def working_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) at which regions of a photo of (width, height) are looked for."""
-    scale = min(1.0, WORKING / max(size))
-    return max(8, round(size[1] * scale)), max(8, round(size[0] * scale))
 
 
 def _from_colours(image: RGB) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -236,7 +229,7 @@ class Proposer:
         if self._tracer is None:
             chosen = _chosen(small.image, find_product(small.image), self._drawn(small))
             return replace(chosen, items=_standing_out(chosen))
-        traces = self._tracer.trace([small])[0]
+        traces = self._tracer.trace([sample])[0]
         things = items(traces)
         chosen = _chosen(small.image, _traced_product(traces), _traced(small, traces, things))
         return replace(chosen, items=_kept_of(things, chosen), kinds=traces.kinds)
@@ -245,8 +238,7 @@ class Proposer:
         """The product's mask and pose alone, in pixels of the photo."""
         if self._tracer is None:
             return find_product(sample.image)
-        small = _shrunk(sample)
-        pose = _traced_product(self._tracer.trace([small])[0])
+        pose = _traced_product(self._tracer.trace([sample])[0])
         return pose_of(enlarged(pose.mask, sample.size), fills=pose.fills)
 
     def _drawn(self, sample: Sample) -> list[tuple[Mask, float]]:
@@ -284,21 +276,11 @@ def _apart(order: Sequence[int], chosen: Proposals) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
-    """A mask at a photo's (width, height); never empty where the mask is not."""
-    width, height = size
-    if mask.shape == (height, width):
-        return mask
-    small = Image.fromarray(mask.astype(np.uint8) * 255)
-    large: Mask = np.asarray(small.resize(size, Image.Resampling.BILINEAR)) > 127
-    return large if large.any() else np.asarray(small.resize(size, Image.Resampling.NEAREST)) > 127
-
-
 def _shrunk(sample: Sample) -> Sample:
     height, width = working_size(sample.size)
     if (width, height) == sample.size:
         return sample
-    small = Image.fromarray(sample.image).resize((width, height), Image.Resampling.LANCZOS)
+    small = Image.fromarray(sample.image).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return Sample(np.asarray(small), f"{sample.digest}:{width}x{height}")
 
 
