@@ -110,6 +110,8 @@ HEAT = ((255, 230, 120), (213, 94, 0), (120, 0, 60))
 """Colours of the map from its visible foot to its summit; darker is higher, also in grey."""
 FOOT = 0.5
 """Of the map's height above its median: below this nothing is shown."""
+DASH = 4
+"""Lines' widths of a dash around what is absent, and of the gap after it."""
 PAD = 4
 """Pixels around the text of a label."""
 OPAQUE = 0.55
@@ -123,7 +125,7 @@ def overlay(
 
     Args:
         image: (H, W, 3).
-        regions: drawn in the palette's order; the first is drawn last and so lies on top.
+        regions: drawn in the palette's order; the first is drawn last and so lies on top. Absent parts are dashed.
         labels: a word for each region; missing ones are left out.
         score_map: a map of the same photo, or None.
 
@@ -140,10 +142,7 @@ def overlay(
     line = max(2, round(max(size) / 320))
     font = _font(max(13, round(max(size) / 46)))
     for index, region in reversed(list(enumerate(regions))):
-        colour = PALETTE[index % len(PALETTE)]
-        if region.mask is not None and region.mask.any():
-            _outline(base, region.mask, colour, line)
-        _rectangle(pen, _scaled(region.box, scale, size), colour, line)
+        _draw(base, region, _scaled(region.box, scale, size), PALETTE[index % len(PALETTE)], line)
     named = [n for n, label in enumerate(labels[: len(regions)]) if label]
     boxes = [_scaled(region.box, scale, size) for region in regions]
     sizes = [_size(pen, labels[n], font, size) for n in named]
@@ -154,6 +153,19 @@ def overlay(
             pen.line(plate.leader, fill=colour, width=line)
         _plate(pen, plate.box, labels[n], font, colour)
     return np.asarray(base).copy()
+
+
+def _draw(base: Image.Image, region: Region, box: Box, colour: tuple[int, int, int], line: int) -> None:
+    """Draws a region's box and outline; of an absent part its outline, or its box without one, dashed."""
+    drawn = base.copy() if region.absent else base
+    outlined = region.mask is not None and region.mask.any()
+    if region.mask is not None and outlined:
+        _outline(drawn, region.mask, colour, line)
+    if not (region.absent and outlined):
+        _rectangle(ImageDraw.Draw(drawn), box, colour, line)
+    if region.absent:
+        rows, columns = np.indices((base.height, base.width))
+        base.paste(drawn, mask=_stencil((rows + columns) // (DASH * line) % 2 == 0))
 
 
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

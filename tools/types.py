@@ -123,6 +123,8 @@ class Region:
     """In [0, 1] for a map's region, a detection confidence for a part."""
     mask: Mask | None = None
     """(H, W) of the whole photo, or None where only the box is known."""
+    absent: bool = False
+    """Whether it is the place of a part that is missing; the mask is then the outline that the part should have."""
 
     def highest(self, values: FloatMap) -> float:
         """Return the largest value inside the mask, or inside the box where there is no mask.

@@ -244,7 +244,7 @@ class Case:
 
 
 def _restored(finding: Finding) -> Evidence:
-    region = None if finding.box is None else Region(Box(*finding.box), finding.score)
+    region = None if finding.box is None else Region(Box(*finding.box), finding.score, absent=finding.absent)
     claim = Claim("noted", {"what": finding.what, "said": f"{finding.what[:1].upper()}{finding.what[1:]}."})
     if finding.claim:
         claim = Claim(finding.claim, finding.facts, finding.topic, finding.status)

@@ -126,7 +126,7 @@ def _region(misfit: Misfit, explanation: Explanation, sample: Sample) -> Region:
     x0, y0, x1, y1 = (v * scale[n % 2] for n, v in enumerate(misfit.box))
     x0, y0 = min(max(x0, 0.0), width - 1.0), min(max(y0, 0.0), height - 1.0)
     box = Box(x0, y0, min(max(x1, x0 + 1), float(width)), min(max(y1, y0 + 1), float(height)))
-    return Region(box, misfit.cost / (1 + misfit.cost), _mask(misfit.mask, sample))
+    return Region(box, misfit.cost / (1 + misfit.cost), _mask(misfit.mask, sample), misfit.kind == "missing")
 
 
 def _mask(mask: Mask | None, sample: Sample) -> Mask | None:

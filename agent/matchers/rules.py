@@ -13,6 +13,7 @@ from agent.rules import CountRule, MeasuredParts, Rule, evaluate
 from agent.rules.base import count_of
 from agent.rules.union import region_of
 from tools.parts import calibrated_price, explained, find_product
+from tools.parts.masks import moved_to
 from tools.types import Box, Part, Region, Sample
 
 
@@ -77,7 +78,7 @@ def _unknown(rule: Rule, measured: MeasuredParts, product: Product) -> bool:
 
 
 def missing_place(label: str, measured: MeasuredParts, product: Product, sample: Sample) -> Region | None:
-    """The place of the first missing part of that label, in pixels of the photo.
+    """The place of the first missing part of that label, in pixels of the photo, with its shape on a reference.
 
     Several references are several explanations of the photo; the cheapest one says what is missing, at a price that
     the references set. None where there is no reference, or where it misses nothing of that label.
@@ -90,7 +91,9 @@ def missing_place(label: str, measured: MeasuredParts, product: Product, sample:
         return None
     which, assignment = best
     surest = shown[which][min(assignment.missing, key=lambda n: -shown[which][n].region.score)]
-    return Region(_moved(surest, sample, sizes[which]), surest.region.score)
+    box, mask = _moved(surest, sample, sizes[which]), surest.region.mask
+    shape = None if mask is None or not mask.any() else moved_to(mask, box, sample.size)
+    return Region(box, surest.region.score, shape, absent=True)
 
 
 def _moved(part: Part, sample: Sample, size: tuple[int, int]) -> Box:

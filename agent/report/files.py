@@ -16,6 +16,7 @@ from agent.crops import crop_box
 from prompts import render, strings
 from tools.drawing import overlay
 from tools.errors import InputError
+from tools.mask_encoding import decode_rle
 from tools.types import RGB, Box, Region
 
 if TYPE_CHECKING:
@@ -109,10 +110,17 @@ def _encoded(text: str) -> bytes:
 def draw_report(report: InspectionReport) -> RGB:
     """The photo with its findings (and, on an anomalous one, the map) drawn on it."""
     shown = {f.box: f for f in report.findings if f.box is not None}
-    regions = [Region(Box(*box), f.score) for box, f in shown.items()]
+    regions = [_region(box, f) for box, f in shown.items()]
     labels = [f"{f.id} {f.part or f.kind}" for f in shown.values()]
     score_map = report.glance.map if report.verdict.anomalous else None
     return overlay(report.sample.image, regions, labels=labels, score_map=score_map)
+
+
+def _region(box: tuple[float, float, float, float], finding: Finding) -> Region:
+    """The place of a finding; of a missing or an extra part also its outline."""
+    outlined = finding.mask is not None and finding.kind == "logical"
+    mask = decode_rle(finding.mask) if outlined else None  # type: ignore[arg-type]
+    return Region(Box(*box), finding.score, mask, finding.absent)
 
 
 def page(report: InspectionReport, drawn: RGB) -> str:

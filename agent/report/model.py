@@ -67,6 +67,8 @@ class Finding(_Frozen):
     """xyxy in pixels of the upright photo; None where the evidence has no place (a part that is missing)."""
     mask: dict[str, Any] | None
     """COCO run-length encoding of the whole photo, or None."""
+    absent: bool = False
+    """Whether box and mask are those of a part that is missing, where it belongs."""
     score: float = Field(ge=0, le=1)
     """Probability of its hypothesis, taken alone."""
     llr: float
@@ -115,6 +117,7 @@ class Finding(_Frozen):
             what=say_briefly(evidence.claim, language),
             box=_rounded(region),
             mask=dict(encode_rle(mask)) if mask is not None else None,
+            absent=region is not None and region.absent,
             score=round(probability(llr), 6),
             llr=round(evidence.llr, 4),
             source=evidence.source,
@@ -342,7 +345,7 @@ class InspectionReport(_Frozen):
             return finding.what
         placed = finding.box is not None and finding.llr > 0
         place = place_in_words(Box(*(finding.box or ())), *self.size) if placed else None
-        return say_at(Claim(finding.claim, finding.facts), place, self.language)
+        return say_at(Claim(finding.claim, finding.facts, finding.topic), place, self.language)
 
     def beside_reference(self, finding: Finding) -> CropPair:
         """The place of a finding, which has a box, beside the same place on the reference that matches it best.

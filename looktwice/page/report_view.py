@@ -35,6 +35,8 @@ class Mark:
     found: bool
     """Whether it is a finding, and so always drawn; other places show when they are cited."""
     mask: str | None = None
+    absent: bool = False
+    """Whether a part is missing there; its place is dashed."""
     below: bool = False
     """Whether its label stands below it, since another one's would cover it."""
 
@@ -126,7 +128,8 @@ def _mark(
         pixels = decode_rle(Rle(size=mask["size"], counts=mask["counts"]))
         picture = mask_uri(pixels, _rgb(colour)) if pixels.any() else None
     label = f"{items[0].id} {items[0].part or ''}".strip()
-    return Mark(_unique(i.id for i in items), *_percent(box, report.size), colour, label, group is not None, picture)
+    ids, absent = _unique(i.id for i in items), any(i.absent for i in items)
+    return Mark(ids, *_percent(box, report.size), colour, label, group is not None, picture, absent)
 
 
 def _percent(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:

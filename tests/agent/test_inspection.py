@@ -41,6 +41,7 @@ def test_a_missing_part_is_a_logical_anomaly_named_with_both_counts():
     assert "logical" in report.verdict.kinds
     finding = next(f for f in report.findings if f.kind == "logical")
     assert finding.what == "1 bolt, expected 2"
+    assert finding.absent
     assert finding.box[0] == pytest.approx(8.0)
 
 

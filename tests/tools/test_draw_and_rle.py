@@ -1,5 +1,7 @@
 """What is drawn is seen, and a mask in a report is the mask that was found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from checkpoints import plate
@@ -51,6 +53,16 @@ def test_a_mask_is_outlined():
     mask[100:300, 100:300] = True
     region = Region(Box(400, 400, 402, 402), 0.5, mask)
     assert near(overlay(plate(0, (640, 640)), [region])[90:310, 90:310], PALETTE[0]) > 1000
+
+
+def test_the_outline_of_an_absent_part_is_dashed_and_stands_without_its_box():
+    mask = np.zeros((640, 640), bool)
+    mask[100:300, 100:300] = True
+    lone = Region(Box(90, 90, 310, 310), 0.5, mask)
+    whole, dashed = (overlay(plate(0, (640, 640)), [replace(lone, absent=a)]) for a in (False, True))
+    inside = np.s_[98:302, 98:302]
+    assert 0.3 < near(dashed[inside], PALETTE[0]) / near(whole[inside], PALETTE[0]) < 0.7
+    assert near(dashed, PALETTE[0]) == near(dashed[inside], PALETTE[0])
 
 
 def test_the_photo_itself_is_not_drawn_on():

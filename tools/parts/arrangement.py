@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tools.parts.alignment import Overlaid, overlaid
 from tools.parts.descriptors import NAMES, Array, Descriptors, Scale, differences
-from tools.parts.masks import box_of
+from tools.parts.masks import box_of, moved_to
 from tools.parts.parameters import AssignmentCosts
 from tools.parts.pose import ProductPose
 from tools.types import Box, Mask
@@ -69,7 +69,7 @@ class Misfit:
     box: Box
     """Where it is, or ought to be, on the photo, in pixels of the working size."""
     mask: Mask | None
-    """(h, w) of the segment; None of what is missing."""
+    """(h, w) of the segment; of what is missing, the shape of its counterpart where it ought to be."""
     counterpart: Box | None
     """On the reference, in pixels of its working size; None of what is extra."""
     most: str = ""
@@ -208,13 +208,14 @@ class Arrangement:
             for a, b, cost in found.pairs
             if cost > 0
         ]
-        missing = [
-            Misfit("missing", cost, _place(good, b, layout, pair.over), None, box_of(good.masks[b]))
-            for b, cost in found.missing
-        ]
+        height, width = layout.pose.mask.shape
+        missing = []
+        for b, price in found.missing:
+            place = _place(good, b, layout, pair.over)
+            shape = moved_to(good.masks[b], place, (width, height))
+            missing.append(Misfit("missing", price, place, shape, box_of(good.masks[b])))
         extra = [Misfit("extra", cost, box_of(layout.masks[a]), layout.masks[a], None) for a, cost in found.extra]
         misfits = tuple(sorted((*differ, *missing, *extra), key=lambda m: -m.cost))
-        height, width = layout.pose.mask.shape
         return Explanation(good.digest, cost, misfits, (width, height))
 
     def _most(self, pair: _Pair, a: int, b: int) -> str:

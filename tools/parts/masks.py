@@ -31,6 +31,25 @@ def box_of(mask: Mask) -> Box:
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
+def moved_to(mask: Mask, box: Box, size: tuple[int, int]) -> Mask:
+    """The shape of a mask, stretched to a box.
+
+    Args:
+        mask: (h, w), not empty.
+        box: where its shape is wanted, in pixels of a photo.
+        size: (width, height) of that photo.
+
+    >>> moved_to(np.ones((2, 2), dtype=np.bool_), Box(1, 0, 3, 1), (4, 2)).astype(int).tolist()
+    [[0, 1, 1, 0], [0, 0, 0, 0]]
+    """
+    x0, y0, x1, y1 = (round(v) for v in box.clipped(*size))
+    moved = np.zeros((size[1], size[0]), dtype=np.bool_)
+    shape = Image.fromarray(mask[window_of(mask)].astype(np.uint8) * 255)
+    if x1 > x0 and y1 > y0:
+        moved[y0:y1, x0:x1] = np.asarray(shape.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR)) > 127
+    return moved
+
+
 def window_of(mask: Mask, margin: int = 0) -> Window:
     """The rows and columns that a mask spans, and a margin of pixels inside the photo; all for an empty one.
 
