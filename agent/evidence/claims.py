@@ -92,9 +92,14 @@ def say_at(claim: Claim, place: str | None, language: str = "en") -> str:
         said = say_briefly(claim, language)
         return f"{said[:1].upper()}{said[1:]}."
     said = say(claim, language)
-    if place is None or str(translated({"place": place}, language)["place"]) in said:
+    if place is None or tells_place(claim, said, place, language):
         return said
     return tell("rule_at", {"said": said.rstrip(".。"), "place": place}, language)
+
+
+def tells_place(claim: Claim, said: str, place: str, language: str) -> bool:
+    """Whether the words of a claim tell where it is, so that its place need not be added."""
+    return claim.topic == "place" or str(translated({"place": place}, language)["place"]) in said
 
 
 def say_briefly(claim: Claim, language: str = "en") -> str:

@@ -168,7 +168,8 @@ class Verdict:
     threshold: float = 0.5
     """The score above which a part is called anomalous, in (0, 1)."""
     stated: bool = True
-    """Whether anything that an anomaly rests on may itself be stated as a fact; always of a good part."""
+    """Whether the models know such photos and anything that an anomaly rests on may be stated as a fact; always of a
+    good part."""
     unchecked: tuple[str, ...] = ()
     """What a person stated of good parts and this inspection did not check, in a few words each: "number of screws"."""
     not_product: bool = False

@@ -15,9 +15,9 @@ ADJECTIVES = ("brightness", "tint", "course", "orientation")
 DETAILS = ("edge", "texture")
 """Attributes that follow it."""
 LINES = ("line", "branching_line")
-"""Shapes whose length is stated alone."""
-LEAST_PERCENT = 0.1
-"""Smaller shares of the product's area are not stated."""
+"""Shapes that have a length and no surface."""
+LEAST_PERCENT, MOST_PERCENT = 0.1, 50.0
+"""Smaller shares of the product's area are not stated; of larger ones the product's outline is in doubt."""
 Words = Mapping[str, str | Mapping[str, str]]
 
 
@@ -98,6 +98,8 @@ def _with_article(look: str, description: RegionDescription, language: str) -> s
 
 def _details(description: RegionDescription, words: Words) -> str:
     stated = description.stated()
+    if _is_line(description):
+        stated.pop("texture", None)
     details: Sequence[str] = [_word(words, name, str(stated[name].value)) for name in DETAILS if name in stated]
     frames = ("detail_first", "detail_next")
     return "".join(_text(words, frame).format(detail=d) for frame, d in zip(frames, details, strict=False))
@@ -116,7 +118,7 @@ def _where(description: RegionDescription, words: Words) -> str:
 
 
 def _size(description: RegionDescription, words: Words) -> str:
-    line = description.shape is not None and description.shape.value in LINES
+    line = _is_line(description)
     unit = "" if description.length_mm is None or description.width_mm is None else "_mm"
     length, width = (
         (f"{description.length_px:.0f}", f"{description.width_px:.0f}")
@@ -124,10 +126,14 @@ def _size(description: RegionDescription, words: Words) -> str:
         else (_two_digits(description.length_mm), _two_digits(description.width_mm))
     )
     size = _text(words, f"size_{'line' if line else 'area'}{unit}").format(length=length, width=width)
-    if line or description.area_percent < LEAST_PERCENT:
+    if line or not LEAST_PERCENT <= description.area_percent <= MOST_PERCENT:
         return size
     percent = f"{description.area_percent:.1f}" if description.area_percent < 1 else f"{description.area_percent:.0f}"
     return _text(words, "share").format(size=size, percent=percent)
+
+
+def _is_line(description: RegionDescription) -> bool:
+    return description.shape is not None and description.shape.value in LINES
 
 
 def _two_digits(millimetres: float | None) -> str:

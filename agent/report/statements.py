@@ -17,7 +17,7 @@ from agent.evidence.claims import (
     say_subject,
     strongest,
     tell,
-    translated,
+    tells_place,
 )
 from agent.evidence.fusion import NOTABLE, WeighedHypothesis, by_hypothesis, probability
 from agent.evidence.types import Evidence, Verdict
@@ -54,7 +54,7 @@ def in_question(evidence: Sequence[Evidence], verdict: Verdict) -> tuple[Weighed
     if verdict.word == "anomalous" and strong:
         return tuple(strong[:MOST])
     places = [w for w in against if w.kind == "structural"][:1]
-    rules = [w for w in against if w.kind == "logical"][:MOST]
+    rules = [w for w in against if w.kind == "logical" and w.llr >= NOTABLE][:MOST]
     found = places if verdict.word == "good" else [*places, *rules]
     return tuple(sorted(found, key=lambda w: -w.llr)) or weighed[:1]
 
@@ -137,7 +137,7 @@ def tell_rule(evidence: Evidence, language: str, sample: Sample, *, certain: boo
     if certain:
         return say_at(evidence.claim, place, language)
     said = say_briefly(evidence.claim, language)
-    placed = place is not None and str(translated({"place": place}, language)["place"]) not in said
+    placed = place is not None and not tells_place(evidence.claim, said, place, language)
     return tell("rule_possible_at" if placed else "rule_possible", {"brief": said, "place": place or ""}, language)
 
 
@@ -272,16 +272,14 @@ RENDERED = "nano"
 """The profile whose models know rendered products alone."""
 
 
-def tell_settling(
-    open_ones: Sequence[WeighedHypothesis], product: Product, sample: Sample, context: Context
-) -> Sentence:
+def tell_settling(open_ones: Sequence[WeighedHypothesis], product: Product, context: Context) -> Sentence:
     """One sentence on what would settle an open verdict; cites the hypotheses that are undecided, at least one."""
-    ways = list(_ways(open_ones[0].evidence, product, sample, context))[:WAYS]
+    ways = list(_ways(open_ones[0].evidence, product, context))[:WAYS]
     said = tell("settle", {"ways": in_words(ways, context.language, "or")}, context.language)
     return Sentence(said, strongest(e for w in open_ones for e in w.evidence), "settle")
 
 
-def _ways(leading: Sequence[Evidence], product: Product, sample: Sample, context: Context) -> Iterator[str]:
+def _ways(leading: Sequence[Evidence], product: Product, context: Context) -> Iterator[str]:
     language, count = context.language, len(product.references)
     if not count:
         yield tell("way_first_references", language=language)
@@ -289,8 +287,7 @@ def _ways(leading: Sequence[Evidence], product: Product, sample: Sample, context
         yield tell("way_references", {"more": ENOUGH - count}, language)
     if not product.spec.normal:
         yield tell("way_words", language=language)
-    region = next((e.region for e in leading if e.region is not None), None)
-    if region is not None:
-        yield tell("way_nearer", {"place": place_in_words(region.box, *sample.size)}, language)
+    if any(e.region is not None for e in leading):
+        yield tell("way_nearer", language=language)
     if context.profile == RENDERED:
         yield tell("way_profile", language=language)

@@ -34,7 +34,7 @@ from tools.describe import DescribedRegion
 from tools.vlm import Turn
 
 RELIABLE = 0.5
-"""A report says so where the tracer's evidence counts less than this on a product."""
+"""Where the tracer's evidence counts less than this on a product, a report says so and states no anomaly as sure."""
 LONGEST, LONGEST_GOOD = 90, 30
 """Words of an explanation at most, and of that of a good part."""
 SPARED: tuple[SentenceRole, ...] = ("consequence", "fine", "finding")
@@ -53,7 +53,8 @@ def judge(state: InspectionState, runtime: Runtime[Context]) -> Update:
     anomalous = log_odds > line or other
     kinds = _kinds(state.evidence) if anomalous else ()
     confidence, threshold = score if anomalous else 1 - score, probability(line)
-    stated = not anomalous or any(may_be_stated(w, product) for w in by_hypothesis(state.evidence))
+    reliable = tracer_share(product, context.calibration) >= RELIABLE
+    stated = not anomalous or (reliable and any(may_be_stated(w, product) for w in by_hypothesis(state.evidence)))
     unchecked = Unchecked.of(product, state.evidence).phrases(context.language)
     return Update(verdict=Verdict(anomalous, score, confidence, kinds, threshold, stated, unchecked, other))
 
@@ -86,7 +87,7 @@ def explain(state: InspectionState, runtime: Runtime[Context]) -> Update:
     if state.verdict.word == "anomalous" and may_be_stated(leading, need_product(state)):
         sentences += tell_inferred(leading, story, context.language)
     elif state.verdict.word != "good":
-        sentences.append(tell_settling(told, need_product(state), need_sample(state), context))
+        sentences.append(tell_settling(told, need_product(state), context))
     limit = LONGEST_GOOD if state.verdict.word == "good" else LONGEST
     told_in_full = shortened(backed(_once(sentences), evidence), limit)
     return Update(explanation=told_in_full, evidence=named, examined=examined, **_answered(state, context))

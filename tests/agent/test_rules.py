@@ -69,8 +69,8 @@ def test_a_range_upside_down_is_refused_with_what_to_do():
     ("places", "where", "in_chinese"),
     [
         (((-0.4, 0.0),), "left side", "左侧"),
-        (((0.3, -0.3), (-0.3, -0.31)), "upper left and upper right", "左上 和 右上"),
-        (((-0.4, 0.3), (0.0, 0.3), (-0.3, 0.3)), "lower left and lower middle", "左下 和 下方中部"),
+        (((0.3, -0.3), (-0.3, -0.31)), "upper left and upper right", "左上和右上"),
+        (((-0.4, 0.3), (0.0, 0.3), (-0.3, 0.3)), "lower left and lower middle", "左下和下方中部"),
         (tuple((x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.4)), "centre", "中央"),
     ],
 )
