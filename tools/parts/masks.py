@@ -83,17 +83,21 @@ def filled(mask: Mask, *, corners: bool = False) -> Mask:
 
 
 def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
-    """A mask at a photo's (width, height); never empty where the mask is not."""
+    """A mask at a photo's (width, height); never empty where the mask is not.
+
+    >>> enlarged(np.ones((21, 21), dtype=np.bool_), (97, 97)).all()
+    np.True_
+    """
     width, height = size
     if mask.shape == (height, width):
         return mask
     rows, columns = window_of(mask, margin=1)
     down, across = height / mask.shape[0], width / mask.shape[1]
     # Only the pixels of the photo that the mask can reach.
-    top, bottom = int(rows.start * down), math.ceil(rows.stop * down)
-    left, right = int(columns.start * across), math.ceil(columns.stop * across)
+    top, bottom = int(rows.start * down), min(math.ceil(rows.stop * down), height)
+    left, right = int(columns.start * across), min(math.ceil(columns.stop * across), width)
     small = Image.fromarray(mask.astype(np.uint8) * 255)
-    box = left / across, top / down, right / across, bottom / down
+    box = left / across, top / down, min(right / across, small.width), min(bottom / down, small.height)
     for way in (Image.Resampling.BILINEAR, Image.Resampling.NEAREST):
         large = np.zeros((height, width), np.bool_)
         large[top:bottom, left:right] = np.asarray(small.resize((right - left, bottom - top), way, box)) > 127
