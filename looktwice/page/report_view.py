@@ -50,7 +50,6 @@ class Group:
     findings: tuple[Finding, ...]
     told: str
     """The sentence that tells of it."""
-    score: float
     crop: str | None
     reference: str | None
     reference_name: str | None
@@ -75,7 +74,7 @@ def report_html(report: InspectionReport, words: Words) -> str:
         map=map_uri(report.glance.map),
         marks=marks_of(report, groups),
         groups=groups,
-        sentences=[(s.text, s.cites) for s in report.explanation],
+        sentences=[(s.text, s.cites) for s in report.explanation[1:]],
     )
 
 
@@ -97,7 +96,7 @@ def _group(report: InspectionReport, number: int, found: tuple[Finding, ...]) ->
     ids = " ".join(f.id for f in found)
     told = next((t for f in found if (t := report.told(f)) != f.what), found[0].what)
     colour = _hex(PALETTE[number % len(PALETTE)])
-    return Group(ids, colour, found, told, max(f.score for f in found), crop, reference, name)
+    return Group(ids, colour, found, told, crop, reference, name)
 
 
 def marks_of(report: InspectionReport, groups: Sequence[Group]) -> tuple[Mark, ...]:

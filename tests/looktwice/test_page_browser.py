@@ -73,7 +73,7 @@ def take_example(page, index, word):
 
 def test_from_a_photo_to_a_verdict_with_evidence_that_lights_up(page, example):
     inspected(page, example)
-    assert page.inner_text(".lt-verdict h2") == "Anomalous"
+    assert page.inner_text(".lt-verdict h2") == "Anomalous (sure)"
     assert page.hosts <= {"127.0.0.1", None, ""}
     cite = page.locator(".lt-why .lt-cite").first
     cite.click()
