@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from agent.products.spec import reference_paths
 
 if TYPE_CHECKING:
     from agent.matchers.questions import Familiar
+    from agent.products.product_cache import LearnedProducts
     from agent.products.spec import Product
     from tools.describe import RegionDescriber
+    from tools.types import Sample
 
 PRODUCTS = 4
 """Products that are kept with their references and memory banks."""
@@ -56,10 +62,30 @@ class BoundedCache(Generic[T]):
 
 
 class ProductCache:
-    """Products learned on the way, whether the vision-language model knows a product, and references made ready."""
+    """Learned products, whether the vision-language model knows a product, and references made ready."""
 
-    def __init__(self) -> None:
-        """Starts empty."""
-        self.learned: BoundedCache[Product] = BoundedCache(PRODUCTS)
+    def __init__(self, learned: LearnedProducts | None = None) -> None:
+        """Starts empty.
+
+        Args:
+            learned: products that other processes learned; None keeps products in memory alone.
+        """
+        self._kept = learned
+        self._learned: BoundedCache[Product] = BoundedCache(PRODUCTS)
         self.familiar: BoundedCache[Familiar] = BoundedCache(ANSWERS)
         self.describers: BoundedCache[RegionDescriber] = BoundedCache(PRODUCTS)
+
+    def product(self, asked: Mapping[str, Any], references: Sequence[Sample], learn: Callable[[], Product]) -> Product:
+        """Returns the product of references and words; learns it where it was not learned before.
+
+        Args:
+            asked: words and options of the call, as JSON values.
+            references: photos of good ones.
+            learn: makes the product.
+        """
+        kept = self._kept
+        key = json.dumps([asked, [(sample.digest, sample.value_range) for sample in references]], sort_keys=True)
+        found = self._learned.get(key, learn if kept is None else lambda: kept.get(asked, references, learn))
+        given = {sample.digest: sample for sample in reversed(references)}
+        own = tuple(given.get(sample.digest, sample) for sample in found.references)
+        return replace(found, references=own, spec=found.spec.model_copy(update={"references": reference_paths(own)}))

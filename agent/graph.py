@@ -124,7 +124,7 @@ def timed(name: str) -> Step:
         start = perf_counter()
         update = step(state, runtime)
         update["seconds"] = {name: perf_counter() - start}
-        update["models"] = runtime.context.toolbox.describe()
+        update["models"] = {**update.get("models", {}), **runtime.context.toolbox.describe()}
         return update
 
     run.__name__ = name

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Union, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-
+from agent.cache import PRODUCTS, BoundedCache, ProductCache
+from agent.inspector_options import CameraOptions, check_numbers, identity_of
+from agent.photo_input import Photo, References, references_of, sample_of
+from agent.products.files import product_file
 from agent.products.spec import Product, ProductSpec
 from agent.report.model import InspectionReport
 from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
 from tools.errors import InputError
-from tools.images import in_range, load_sample, range_of, sample_from_array, sample_from_picture
+from tools.images import in_range, range_of
+from tools.models.forked_process import prepare_forked_process
 from tools.pixel_values import ValueRange
-from tools.types import RGB, Sample
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from agent.calibration.maps import Calibration
     from agent.chat import Chat
     from agent.inspection_store import InspectionStore
+    from agent.products.learn import OnStage
     from agent.products.revision import Check
     from agent.state import Context, InspectionState, Policy, Update
     from tools.profiles.catalog import Profile
+    from tools.types import Sample
 
-Photo = Union[Path, str, RGB, Sample, "Image"]
-"""A path, an RGB array (H, W, 3) uint8, a PIL image of any mode, or a sample decoded before."""
 OnStep = Callable[[str, "Update"], None]
 """Is told each step's name and what it changed, as the inspection goes."""
-
-
-class CameraOptions(TypedDict, total=False):
-    """What is known of the camera that takes the photos."""
-
-    mm_per_px: float | None
-    """Millimetres that a pixel shows."""
-    value_range: ValueRange | None
-    """Pixel values that become black and white, of photos of more than 8 bits."""
 
 
 class Inspector:
@@ -92,6 +83,7 @@ class Inspector:
         from agent.calibration.maps import Calibration
         from agent.evidence.claims import languages
         from agent.graph import build_graph
+        from agent.products.product_cache import LearnedProducts
         from agent.state import POLICIES, Budget, Context
         from tools.profiles import resolve_profile
         from tools.toolbox import Toolbox
@@ -99,7 +91,7 @@ class Inspector:
         mm_per_px, value_range = camera.get("mm_per_px"), camera.get("value_range")
         if unknown := camera.keys() - CameraOptions.__annotations__:
             raise TypeError(f"an Inspector takes no option '{min(unknown)}'")
-        _check_numbers(prior, false_alarm, looks, camera)
+        check_numbers(prior, false_alarm, looks, camera)
         if policy not in POLICIES:
             raise InputError(f"the policy is '{policy}'; give one of: {', '.join(POLICIES)}.")
         if language not in languages():
@@ -107,6 +99,7 @@ class Inspector:
         chosen = resolve_profile(profile)
         self.profile = chosen.name
         maps = calibration or Calibration.of_profile(chosen.name)
+        self._learned = LearnedProducts.of_user(lambda: {"device": device, **identity_of(chosen, maps)})
         self._context = Context(
             Toolbox.open(chosen, device, part_parameters=maps.part_parameters),
             maps,
@@ -119,6 +112,7 @@ class Inspector:
             chosen.name,
             mm_per_px,
             value_range,
+            ProductCache(self._learned),
         )
         self._graph = build_graph()
         self._made_with = {
@@ -135,19 +129,17 @@ class Inspector:
             "mm_per_px": mm_per_px,
             "value_range": value_range,
         }
+        self._loaded: BoundedCache[Product] = BoundedCache(PRODUCTS)
         self._store = None if store is None else self._opened_store(store, chosen)
 
     def _opened_store(self, path: Path | str, profile: Profile) -> InspectionStore:
         from agent.inspection_store import InspectionStore
-        from tools.profiles.catalog import digests
 
         options = {key: value for key, value in self._made_with.items() if key not in ("calibration", "store")}
         identity = {
             "version": version("looktwice"),
             "options": options,
-            "profile": profile.model_dump(mode="json"),
-            "weights": digests(profile),
-            "calibration": self._context.calibration.model_dump(mode="json"),
+            **identity_of(profile, self._context.calibration),
         }
         return InspectionStore(path, identity)
 
@@ -161,48 +153,62 @@ class Inspector:
         Raises:
             tools.errors.ModelError: a checkpoint is damaged, or of the wrong class.
         """
-        tools = self._context.toolbox
+        tools = self.context.toolbox
         for tool in ("scorer", "reference_matcher", "grounder", "segmenter", "discoverer", "vlm", "tracer"):
             getattr(tools, tool)
 
     @property
     def context(self) -> Context:
-        """Tools, maps and limits of this inspector."""
+        """Tools, maps and limits of this inspector, ready for the process that asks.
+
+        Raises:
+            tools.errors.ModelError: the process was forked from one that uses a GPU.
+        """
+        if prepare_forked_process():
+            # Another thread of the parent may have held the cache's lock.
+            self._context = replace(self._context, cache=ProductCache(self._learned))
         return self._context
 
     def learn(
-        self, name: str, references: Iterable[Photo], *, describe: str = "", product: str | None = None
+        self,
+        name: str,
+        references: References,
+        *,
+        describe: str = "",
+        product: str | None = None,
+        on_stage: OnStage | None = None,
     ) -> Product:
-        """Learns what good ones look like.
+        """Learns what good ones look like; what was learned of the same photos and words before is read from the cache.
 
         Args:
             name: of the product, for files and reports.
-            references: photos of good ones.
+            references: photos of good ones: a folder, a path, a pattern such as "good/*.png", or a list of photos.
             describe: what good means; what it says of parts ("two red bolts on the left") becomes rules.
             product: the noun that models are told; the name by default.
+            on_stage: told each stage of learning ("parts", "rules", "surfaces") as it begins; none is, where the
+                product is read from the cache.
 
         Raises:
             tools.errors.InputError: no name, a text is too long, or a reference cannot be read.
         """
-        from agent.products.learn import learn
+        from agent.steps.first_look import learned_product
 
         if not name.strip():
             raise InputError("the product has an empty name; give one, such as 'tray'.")
         checked_text("product name", name, NAME)
         checked_text("product", product or "", NAME)
         checked_text("description", describe, DESCRIPTION)
-        samples = self._in_range([_sample(r) for r in references], None)
-        return learn(
-            self._context.toolbox,
-            name,
-            samples,
-            describe=describe,
-            product=product,
-            calibration=self._context.calibration,
-        )
+        samples = self._samples(references)
+        return learned_product(self.context, samples, describe, name=name, noun=product, on_stage=on_stage)
+
+    async def alearn(
+        self, name: str, references: References, *, describe: str = "", product: str | None = None
+    ) -> Product:
+        """`learn` in a thread, so that an event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.learn, name, references, describe=describe, product=product)
 
     def load(self, path: Path | str) -> Product:
-        """A product from its YAML file; its references are read again and remembered.
+        """A product from its YAML file; what its references show is read from the cache, or measured again.
 
         Raises:
             tools.errors.InputError: the file or one of its references cannot be read.
@@ -210,16 +216,15 @@ class Inspector:
         from agent.products.learn import remember
 
         spec = ProductSpec.load(Path(path))
-        found = [r if r.is_absolute() else Path(path).parent / r for r in spec.references]
         wanted = self._context.value_range or spec.value_range
-        samples = self._in_range([_sample(r) for r in found], wanted)
+        samples = self._samples([Path(path).absolute().parent / r for r in spec.references], wanted)
         spec = spec.model_copy(update={"value_range": wanted or range_of(samples)})
-        return remember(self._context.toolbox, spec, samples, calibration=self._context.calibration)
+        context, stated = self.context, spec.model_dump(mode="json", exclude={"references"})
 
-    def _in_range(self, samples: Sequence[Sample], value_range: ValueRange | None) -> list[Sample]:
-        """Photos of one product, those of more than 8 bits in the range that is given, stated, or found on them."""
-        wanted = value_range or self._context.value_range or range_of(samples)
-        return [in_range(sample, wanted) for sample in samples]
+        def measured() -> Product:
+            return remember(context.toolbox, spec, samples, calibration=context.calibration)
+
+        return context.cache.product({"file": stated}, samples, measured)
 
     def check(self, photo: Photo, product: Product) -> tuple[Check, ...]:
         """How a photo stands to every rule of a product, the strongest first.
@@ -229,10 +234,10 @@ class Inspector:
         """
         from agent.products.revision import check
 
-        (sample,) = self._in_range([_sample(photo)], product.spec.value_range)
-        return check(self._context.toolbox, product, sample)
+        (sample,) = self._samples([photo], product.spec.value_range)
+        return check(self.context.toolbox, product, sample)
 
-    def add(self, product: Product, photos: Iterable[Photo]) -> tuple[Product, tuple[str, ...]]:
+    def add(self, product: Product, photos: References) -> tuple[Product, tuple[str, ...]]:
         """Takes photos that were false alarms as references: all rules are proved again; says what changed.
 
         Raises:
@@ -240,10 +245,10 @@ class Inspector:
         """
         from agent.products.revision import add
 
-        samples = self._in_range([_sample(p) for p in photos], product.spec.value_range)
-        return add(self._context.toolbox, product, samples, self._context.calibration)
+        samples = self._samples(photos, product.spec.value_range)
+        return add(self.context.toolbox, product, samples, self._context.calibration)
 
-    def reject(self, product: Product, photos: Iterable[Photo], describe: str = "") -> tuple[Product, tuple[str, ...]]:
+    def reject(self, product: Product, photos: References, describe: str = "") -> tuple[Product, tuple[str, ...]]:
         """Learns from photos of bad ones that were missed, and from what is wrong with them; says what changed.
 
         Raises:
@@ -252,15 +257,15 @@ class Inspector:
         from agent.products.revision import reject
 
         checked_text("description", describe, DESCRIPTION)
-        samples = self._in_range([_sample(p) for p in photos], product.spec.value_range)
-        return reject(self._context.toolbox, product, samples, describe)
+        samples = self._samples(photos, product.spec.value_range)
+        return reject(self.context.toolbox, product, samples, describe)
 
     def inspect(
         self,
         photo: Photo,
         *,
-        product: Product | None = None,
-        references: Sequence[Photo] = (),
+        product: Product | Path | str | None = None,
+        references: References = (),
         normal: str = "",
         question: str = "",
         on_step: OnStep | None = None,
@@ -268,15 +273,18 @@ class Inspector:
         """Inspects one photo.
 
         Args:
-            photo: what to inspect.
-            product: learned before; else it is learned from `references` and `normal`, once for the same ones.
-            references: photos of good ones.
+            photo: what to inspect: a path, bytes, an open file, a PIL image, a NumPy array (H, W) or (H, W, C) in RGB,
+                or a torch tensor (C, H, W).
+            product: learned before, or the name or path of its file; else it is learned from `references` and
+                `normal`, once for the same ones.
+            references: photos of good ones, as `learn` takes them.
             normal: what good means, in a sentence.
             question: something to answer about the photo besides the verdict.
             on_step: told about each step as it ends; what it raises stops the inspection there and reaches the caller.
 
         Raises:
-            tools.errors.InputError: the photo or a reference cannot be read, or a text is too long.
+            tools.errors.InputError: the photo or a reference cannot be read, there is no such product, or a text is too
+                long.
         """
         final: InspectionState | None = None
         for name, update, state in self.steps(
@@ -289,12 +297,16 @@ class Inspector:
             raise RuntimeError("the graph ended without a state")
         return self._report(final)
 
+    async def ainspect(self, photo: Photo, **options: Any) -> InspectionReport:
+        """`inspect`, with its arguments, in a thread, so that an event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.inspect, photo, **options)
+
     def steps(
         self,
         photo: Photo,
         *,
-        product: Product | None = None,
-        references: Sequence[Photo] = (),
+        product: Product | Path | str | None = None,
+        references: References = (),
         normal: str = "",
         question: str = "",
     ) -> Iterator[tuple[str, Update, InspectionState]]:
@@ -309,13 +321,29 @@ class Inspector:
 
         checked_text("description of a good part", normal, DESCRIPTION)
         checked_text("question", question, QUESTION)
-        request = Request(_photo(photo), product, tuple(_photo(r) for r in references), normal, question)
+        # The photo is decoded before anything is learned, so that one that cannot be read costs nothing.
+        photo, known = sample_of(photo), self._product(product)
+        good = () if known is not None else tuple(sample_of(item) for item in references_of(references))
+        request = Request(photo, known, good, normal=normal, question=question)
         if self._store is None:
-            return run_steps(self._graph, request, self._context)
-        # What is kept is known by its pixels, so that photos are decoded before the first step.
+            return run_steps(self._graph, request, self.context)
+        # What is kept is known by its pixels, in the range of the product.
         sample, good = decoded(request, self._context.value_range)
-        kept = replace(request, photo=sample, references=() if product is not None else good)
-        return self._store.steps(kept, self._context)
+        return self._store.steps(replace(request, photo=sample, references=() if known else good), self.context)
+
+    def _samples(self, references: References, value_range: ValueRange | None = None) -> list[Sample]:
+        """Photos of one product, those of more than 8 bits in the range that is given, stated, or found on them."""
+        samples = [sample_of(item) for item in references_of(references)]
+        wanted = value_range or self._context.value_range or range_of(samples)
+        return [in_range(sample, wanted) for sample in samples]
+
+    def _product(self, product: Product | Path | str | None) -> Product | None:
+        """The product that is meant; one that is given by name or path is read once, until its file changes."""
+        if not isinstance(product, str | Path):
+            return product
+        path = product_file(str(product)).resolve()
+        state = path.stat()
+        return self._loaded.get(f"{path} {state.st_mtime_ns} {state.st_size}", lambda: self.load(path))
 
     def _report(self, state: InspectionState) -> InspectionReport:
         sample = state.sample
@@ -350,50 +378,14 @@ class Inspector:
         from agent.chat.case import Case
 
         case = Case(
-            self._context,
+            self.context,
             report,
             product,
             lambda sample, known: self.inspect(sample, product=known),
             self._report,
         )
-        return Chat(case, lambda: self._context.toolbox.vlm, store=store, thread=thread)
-
-
-def _check_numbers(prior: float, false_alarm: float | None, looks: int, camera: CameraOptions) -> None:
-    """Refuse options of an inspector that are out of range."""
-    mm_per_px, value_range = camera.get("mm_per_px"), camera.get("value_range")
-    if not 0 < prior < 1:
-        raise InputError(f"prior is {prior}; give a probability between 0 and 1, such as 0.5.")
-    if false_alarm is not None and not 0 < false_alarm < 1:
-        raise InputError(f"the false-alarm rate is {false_alarm}; give a share between 0 and 1, such as 0.02.")
-    if mm_per_px is not None and not (math.isfinite(mm_per_px) and mm_per_px > 0):
-        raise InputError(f"mm_per_px is {mm_per_px}; give millimetres for each pixel, such as 0.05.")
-    if value_range is not None and not -math.inf < value_range[0] < value_range[1] < math.inf:
-        low, high = value_range
-        raise InputError(f"the range is {low:g} to {high:g}; give the lower value first, such as 0 4095.")
-    if looks < 0:
-        raise InputError(f"looks is {looks}; give 0 or more second looks.")
+        return Chat(case, lambda: self.context.toolbox.vlm, store=store, thread=thread)
 
 
 def _opened(made_with: dict[str, Any]) -> Inspector:
     return Inspector(**made_with)
-
-
-def _photo(photo: Photo) -> Path | Sample:
-    from PIL import Image
-
-    if isinstance(photo, Image.Image):
-        return sample_from_picture(photo)
-    if isinstance(photo, np.ndarray):
-        return sample_from_array(photo)
-    if not isinstance(photo, Sample | Path | str):
-        raise InputError(
-            f"a photo was given as {type(photo).__name__}; accepted are a path, a PIL image, a uint8 array (H, W, 3) "
-            "and a Sample. cv2.imread returns None for a file that it cannot read."
-        )
-    return photo if isinstance(photo, Sample) else Path(photo)
-
-
-def _sample(photo: Photo) -> Sample:
-    item = _photo(photo)
-    return item if isinstance(item, Sample) else load_sample(item)

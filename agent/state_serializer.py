@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ormsgpack
@@ -20,6 +21,9 @@ from agent.state import Glance, Request
 from tools.describe import Alignment, Attribute, DescribedRegion, RegionDescription
 from tools.parts import Explanation, Misfit
 from tools.types import AnomalyMap, Box, Measures, Part, Region, Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TYPES: tuple[type, ...] = (
     Alignment,
@@ -53,8 +57,9 @@ OPTIONS = (
     | ormsgpack.OPT_NON_STR_KEYS
     | ormsgpack.OPT_REPLACE_SURROGATES
 )
-_BY_NAME = {cls.__name__: cls for cls in TYPES}
-_TUPLE, _OBJECT, _ARRAY, _SAMPLE, _PRODUCT, _COMPLEX = range(6)
+TENSORS = ("float32", "float16", "bfloat16", "int64", "uint8", "bool")
+"""Types of tensors, as torch writes them."""
+_TUPLE, _OBJECT, _ARRAY, _SAMPLE, _PRODUCT, _COMPLEX, _TENSOR = range(7)
 
 
 class StateSerializer:
@@ -63,15 +68,17 @@ class StateSerializer:
     Photos and the product are written as references: the caller of an inspection gives them again when it resumes.
     """
 
-    def __init__(self, samples: Iterable[Sample], product: Product | None) -> None:
+    def __init__(self, samples: Iterable[Sample], product: Product | None, *, types: tuple[type, ...] = TYPES) -> None:
         """Takes what references stand for.
 
         Args:
             samples: the photo and the reference photos.
             product: of the inspection; None where it is not known yet.
+            types: dataclasses and named tuples that may be written and read.
         """
         self._samples = {sample.digest: sample for sample in samples}
         self.product = product
+        self._by_name = {cls.__name__: cls for cls in types}
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """The name of the format, and the bytes.
@@ -111,8 +118,10 @@ class StateSerializer:
             code, content = _PRODUCT, b""
         elif isinstance(value, np.ndarray):
             code, content = _ARRAY, self._written(_array_fields(value))
-        elif _BY_NAME.get(name) is type(value):
+        elif self._by_name.get(name) is type(value):
             code, content = _OBJECT, self._written([name, _values(value)])
+        elif (torch := sys.modules.get("torch")) is not None and isinstance(value, torch.Tensor):
+            code, content = _TENSOR, self._written(_tensor_fields(value))
         elif isinstance(value, complex):
             code, content = _COMPLEX, self._written([value.real, value.imag])
         elif type(value) is tuple:
@@ -128,24 +137,27 @@ class StateSerializer:
             if found is None:
                 raise ValueError("a photo or a product that is not of this inspection")
             return found
-        value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY, _COMPLEX) else None
+        value = self._read(content) if code in (_TUPLE, _OBJECT, _ARRAY, _COMPLEX, _TENSOR) else None
         if not isinstance(value, list):
             raise ValueError(f"an extension of type {code} that is not known or not whole")
         if code == _TUPLE:
             return tuple(value)
         if code == _ARRAY:
             return _array(*value)
+        if code == _TENSOR:
+            return _tensor(*value)
         if code == _COMPLEX:
             return complex(*value)
         name, values = value
-        if name not in _BY_NAME:
+        if name not in self._by_name:
             raise ValueError(f"a type '{name}' that is not listed")
-        return _BY_NAME[name](**values)
+        return self._by_name[name](**values)
 
 
 def _values(value: Any) -> dict[str, Any]:
     """The fields of a listed type."""
-    return value._asdict() if isinstance(value, Box) else {f.name: getattr(value, f.name) for f in fields(value)}
+    names = getattr(value, "_fields", None) or [f.name for f in fields(value)]
+    return {name: getattr(value, name) for name in names}
 
 
 def _array_fields(value: NDArray[Any]) -> list[Any]:
@@ -154,6 +166,26 @@ def _array_fields(value: NDArray[Any]) -> list[Any]:
         raise TypeError(f"an array of {value.dtype} cannot be kept in a store of inspections")
     content = np.packbits(value) if value.dtype == bool else np.ascontiguousarray(value)
     return [value.dtype.str, list(value.shape), content.tobytes()]
+
+
+def _tensor_fields(value: Tensor) -> list[Any]:
+    """Type, shape, device and bytes."""
+    name = str(value.dtype).removeprefix("torch.")
+    if name not in TENSORS:
+        raise TypeError(f"a tensor of {name} cannot be kept")
+    plain = value.detach().cpu().contiguous().reshape(-1).view(sys.modules["torch"].uint8)
+    return [name, list(value.shape), str(value.device), plain.numpy().tobytes()]
+
+
+def _tensor(dtype: str, shape: list[int], device: str, content: bytes) -> Tensor:
+    """A tensor of its own; raises ValueError where its bytes are of another number than its shape."""
+    import torch
+
+    if dtype not in TENSORS:
+        raise ValueError(f"a tensor of '{dtype}' is not listed")
+    if not content:
+        return torch.empty(shape, dtype=getattr(torch, dtype), device=device)
+    return torch.frombuffer(bytearray(content), dtype=getattr(torch, dtype)).reshape(shape).to(device)
 
 
 def _array(dtype: str, shape: list[int], content: bytes) -> NDArray[Any]:

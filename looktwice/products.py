@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.products.spec import ProductSpec
+from prompts import ready_made
 from tools.documents import MAX_BYTES
 from tools.errors import InputError
-from tools.files import exclusive, read_text, write_atomic
+from tools.files import exclusive, is_device_name, read_text, write_atomic
 
 if TYPE_CHECKING:
     from agent import Product
@@ -25,8 +26,9 @@ class ProductStore:
         self.folder = folder
 
     def names(self) -> list[str]:
-        """Names of the products, sorted."""
-        return sorted(p.stem for p in self.folder.glob("*.yaml"))
+        """Names of the products that were learned here, sorted; after them those that ship ready-made."""
+        learned = sorted(p.stem for p in self.folder.glob("*.yaml"))
+        return [*learned, *(name for name in ready_made() if name not in learned)]
 
     def path(self, name: str) -> Path:
         """The file of a product; no name leads out of the folder.
@@ -39,6 +41,7 @@ class ProductStore:
             not name
             or len(name) > LONGEST_NAME
             or name.startswith(".")
+            or is_device_name(name)
             or not all(c.isalnum() or c in " ._-" for c in name)
         ):
             raise InputError(
@@ -47,23 +50,28 @@ class ProductStore:
             )
         return self.folder / f"{name}.yaml"
 
-    def changed_at(self, name: str) -> float:
-        """When the file was last written.
+    def file(self, name: str) -> Path:
+        """The file of a product that was learned here, or else ships ready-made.
 
         Raises:
             tools.errors.InputError: no such product.
         """
         path = self.path(name)
-        if not path.is_file():
+        if path.is_file():
+            return path
+        if name not in ready_made():
             raise InputError(
-                f"product '{name}' is not kept here; learn it first (products: {', '.join(self.names()) or 'none'})."
+                f"product '{name}' is not kept here; learn it first (products: {', '.join(self.names())})."
             )
-        return path.stat().st_mtime
+        return ready_made()[name]
+
+    def changed_at(self, name: str) -> float:
+        """When the file was last written; raises like `file`."""
+        return self.file(name).stat().st_mtime
 
     def text(self, name: str) -> str:
-        """The product's file as it stands."""
-        self.changed_at(name)
-        return read_text(self.path(name), limit=MAX_BYTES, what="product file")
+        """The product's file as it stands; raises like `file`."""
+        return read_text(self.file(name), limit=MAX_BYTES, what="product file")
 
     def read(self, name: str) -> ProductSpec:
         """The specification of a product."""
@@ -107,11 +115,11 @@ class ProductStore:
         for photo in photos:
             target = fresh(folder, safe_name(photo.name))
             shutil.copyfile(photo, target)
-            kept.append(target.resolve())
+            kept.append(target.absolute())
         return kept
 
     def keep(self, product: Product, *, new: bool = False) -> Path:
-        """Writes a product's file, its photos relative to the folder.
+        """Writes a product's file.
 
         Args:
             product: what was learned.
@@ -121,16 +129,11 @@ class ProductStore:
             tools.errors.InputError: the file cannot be written, or the name is taken.
         """
         target = self.path(product.name)
-        folder = self.folder.resolve()
-        inside = tuple(
-            p.relative_to(folder) if p.is_absolute() and p.is_relative_to(folder) else p
-            for p in product.spec.references
-        )
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(target):
             if new:
                 self.refuse_known(product.name)
-            product.spec.model_copy(update={"references": inside}).save(target)
+            product.spec.save(target)
         return target
 
     def photos(self, name: str) -> Path:

@@ -5,6 +5,7 @@ the programs that tests start: weights are converted and references encoded once
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -44,3 +45,22 @@ def shipped_models_loaded_once():
     tools.models.load_lightest_needed = load_once
     yield
     del tools.models.load_lightest_needed
+
+
+def pytest_collection_finish():
+    """Has every report that the embedded models make in a test checked for facts that contradict each other."""
+    model = sys.modules.get("agent.report.model")
+    if model is None or hasattr(model.InspectionReport.of_state, "checked"):
+        return
+    from agent.report.consistency import contradictions
+
+    made = model.InspectionReport.of_state.__func__
+
+    def of_state(cls, state, **options):
+        report = made(cls, state, **options)
+        if options.get("profile") == "nano":
+            assert contradictions(report) == []
+        return report
+
+    of_state.checked = True
+    model.InspectionReport.of_state = classmethod(of_state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,19 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from tools.errors import InputError
 
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that mean a device on Windows, whatever follows their first dot."""
 _BLOCK = 1 << 16
 """Bytes that are read at once from the end of a file."""
+
+
+def is_device_name(name: str) -> bool:
+    """Whether a file of this name cannot exist on Windows, where it means a device.
+
+    >>> is_device_name("CON"), is_device_name("nul.png"), is_device_name("console.png")
+    (True, True, False)
+    """
+    return _DEVICE.fullmatch(name) is not None
 
 
 def read_bytes(path: Path, *, limit: int, what: str = "file") -> bytes:

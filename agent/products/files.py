@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.text_limits import NAME, checked_text
+from prompts import ready_made
 from tools.documents import Lines, read_yaml
 from tools.errors import InputError
-from tools.files import write_atomic
+from tools.files import is_device_name, write_atomic
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from agent.products.spec import ProductSpec
     from agent.rules import Rule
+
+
+PRODUCTS = Path("products")
+"""Where learned products are kept: a folder that can stand under version control."""
+
+
+def product_file(name: str, products: Path = PRODUCTS) -> Path:
+    """The file of a product by name, by its own path, or ready-made.
+
+    Raises:
+        InputError: no such product.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else named_file(name, products)
+    if not os.path.exists(path):  # noqa: PTH110  # a Path raises where a name is too long
+        if name in ready_made():
+            return ready_made()[name]
+        known = ", ".join(sorted(p.stem for p in products.glob("*.yaml"))) or "none"
+        raise InputError(
+            f"product '{name}': {path} does not exist (known: {known}; ready-made: {', '.join(ready_made())}); "
+            f"learn it first: looktwice learn {name} GOOD_PHOTO..."
+        )
+    return path
+
+
+def named_file(name: str, products: Path) -> Path:
+    """The file of a product in a folder; a name cannot lead out of the folder.
+
+    Raises:
+        InputError: the name is empty, too long, or has signs that a file name should not have.
+    """
+    checked_text("product name", name, NAME)
+    if not name.strip() or not all(c.isalnum() or c in " ._-" for c in name) or name.startswith("."):
+        raise InputError(f"product name {name!r}: use letters, digits, spaces, '.', '_' and '-', such as 'tray-7'.")
+    if is_device_name(name):
+        raise InputError(f"product name {name!r}: means a device on Windows; give another, such as '{name}-1'.")
+    return products / f"{name}.yaml"
 
 
 def read_spec(path: Path) -> ProductSpec:
@@ -63,15 +102,28 @@ def _is_tag(item: str | int, loc: tuple[str | int, ...]) -> bool:
     return at == 2 and loc[0] == "rules" and isinstance(item, str)
 
 
+def _relative(reference: Path, file: Path) -> Path:
+    """A reference as a product file names it: relative to the file, where both lie in one project.
+
+    A project is the folder that holds the folder of product files; it can be moved with its photos.
+    """
+    folder = file.absolute().parent
+    below = reference.is_absolute() and reference.is_relative_to(folder.parent)
+    return Path(Path(os.path.relpath(reference, folder)).as_posix()) if below else reference
+
+
 def write_spec(spec: ProductSpec, path: Path) -> None:
     """Writes a specification; each rule stands under a line that says it in words.
+
+    Absolute references are written relative to the file where they lie below the folder that holds the file's folder.
 
     Raises:
         InputError: the file cannot be written.
     """
+    references = tuple(_relative(reference, path) for reference in spec.references)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, in_yaml(spec))
+        write_atomic(path, in_yaml(spec.model_copy(update={"references": references})))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another folder.") from error
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agent.calibration.maps import Calibration
 from agent.matchers.base import NEGLIGIBLE, ReferenceInputs
@@ -15,7 +15,7 @@ from agent.products.description import Description, read_words
 from agent.products.measurement import evident_count, find_parts, threshold_for, trusted
 from agent.products.proposals import ProposedPart, names_of, proposed_parts
 from agent.products.rule_proposals import ideas_on
-from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.products.spec import PartSpec, Product, ProductSpec, reference_paths
 from agent.products.validation import TRUSTED, kept_proposed, kept_told
 from agent.rules import ANY, CountRule, MeasuredParts, Rule, contradiction
 from agent.rules.base import count_of
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tools.parts import PartTypes
     from tools.toolbox import Toolbox
 
+Stage = Literal["parts", "rules", "surfaces"]
+"""Stages of learning, in order: which parts there are, which rules the references obey, what surfaces look like."""
+OnStage = Callable[[Stage], None]
+"""Is told each stage of learning as it begins."""
 CLUTTER = 6
 """A discovered kind of which there are more on average, and not the same number on every reference, is background."""
 
@@ -48,6 +52,7 @@ def learn(
     describe: str = "",
     product: str | None = None,
     calibration: Calibration | None = None,
+    on_stage: OnStage | None = None,
 ) -> Product:
     """What is known of a product from photos of good ones and a sentence.
 
@@ -58,9 +63,11 @@ def learn(
         describe: what good means; what it says of parts becomes rules.
         product: the noun that models are told; `name` in lower case by default.
         calibration: how well things can be measured, and which matchers count; cautious values and all by default.
+        on_stage: told each stage as it begins.
     """
-    known_by = calibration or Calibration()
+    known_by, tell = calibration or Calibration(), on_stage or (lambda stage: None)
     detection, measuring = known_by.detection, known_by.measuring
+    tell("parts")
     noun = (product or name.replace("_", " ").replace("-", " ")).lower()
     told = read_words(describe)
     known = {label.split()[-1] for label in told.parts}
@@ -70,18 +77,20 @@ def learn(
         name=name,
         product=noun,
         normal=describe,
-        references=_paths(references),
+        references=reference_paths(references),
         value_range=range_of(references),
     )
     seen = _seen(toolbox, draft, references, told, proposed, detection)
     seen, references, odd = _without_odd_one(seen, references, measuring)
+    tell("rules")
     ideas = ideas_on(toolbox, seen.spec, references, told.left)
     left = tuple(clause for clause in told.left if clause not in ideas.read)
     notes = [f"not turned into a rule: '{clause}'" for clause in left]
     found = _rules(seen, told, ideas.rules, measuring)
-    spec = seen.spec.model_copy(update={"references": _paths(references), "unruled": left})
+    spec = seen.spec.model_copy(update={"references": reference_paths(references), "unruled": left})
     spec = _with_rules(spec, found, seen.measured, measuring)
     notes += [*ideas.notes, *odd, *found.notes]
+    tell("surfaces")
     return remember(toolbox, spec, references, seen.measured, tuple(notes), types=seen.types, calibration=calibration)
 
 
@@ -100,19 +109,21 @@ def remember(
     A matcher that can never count beside references by the calibration keeps nothing, which saves its time.
     """
     if not references:
-        return Product(spec, notes=notes)
+        return Product(spec, notes=notes, models=toolbox.describe())
     inputs = ReferenceInputs(toolbox, spec, tuple(references))
     counting = [m for m in matchers() if calibration is None or m.map_in(calibration).largest >= NEGLIGIBLE]
     states = {matcher.name: matcher.fit(inputs) for matcher in counting}
     if types is None:
         types = toolbox.discoverer.learn(references)
+    parts = measured or tuple(known_parts(toolbox, r, spec, types) for r in references)
     return Product(
         spec,
         references=tuple(references),
-        parts=measured or tuple(known_parts(toolbox, r, spec, types) for r in references),
+        parts=parts,
         types=types,
         states={name: state for name, state in states.items() if state is not None},
         notes=notes,
+        models=toolbox.describe(),
     )
 
 
@@ -150,10 +161,6 @@ def reproved(product: Product, measuring: Measuring | None = None) -> tuple[Prod
     seen = _DiscoveredParts(product.spec, product.parts, product.types)
     found = _rules(seen, told, proposed, measuring)
     return _with_rules(product.spec, found, product.parts, measuring), found.notes
-
-
-def _paths(references: Sequence[Sample]) -> tuple:  # type: ignore[type-arg]
-    return tuple(r.path for r in references if r.path is not None)
 
 
 def _seen(

@@ -12,7 +12,7 @@ from agent.evidence.fusion import NOTABLE
 from agent.evidence.types import Claim
 from agent.products.description import read_words
 from agent.products.learn import known_parts, remember, reproved, rescaled
-from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.products.spec import PartSpec, Product, ProductSpec, reference_paths
 from agent.products.validation import answered
 from agent.rules import ANY, Rule, contradiction, evaluate
 from prompts import load_yaml, questions
@@ -78,7 +78,7 @@ def add(
     wider = replace(product, spec=scaled.model_copy(update={"rules": rules}), references=references, parts=parts)
     spec, denied = reproved(wider, None if calibration is None else calibration.measuring)
     notes = (*doubted, *denied)
-    spec = spec.model_copy(update={"references": tuple(r.path for r in references if r.path is not None)})
+    spec = spec.model_copy(update={"references": reference_paths(references)})
     learned = remember(toolbox, spec, references, wider.parts, notes, types=product.types, calibration=calibration)
     return learned, (f"{len(samples)} references more, {len(references)} now", *changes(product.spec, spec), *notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,11 @@ class ProductSpec(BaseModel):
         return read_spec(path)
 
 
+def reference_paths(references: Sequence[Sample]) -> tuple[Path, ...]:
+    """Where reference photos lie, as absolute paths; those that were given as pixels are left out."""
+    return tuple(sample.path.absolute() for sample in references if sample.path is not None)
+
+
 @dataclass(frozen=True, eq=False)
 class MatcherState:
     """What a matcher keeps of the references of a product."""
@@ -181,6 +186,8 @@ class Product:
     """What each matcher keeps of the references, by its name; empty without references."""
     notes: tuple[str, ...] = field(default=())
     """What was left out while learning, and why; shown to the user."""
+    models: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    """The models that were loaded when it had been learned, by role, as `Toolbox.describe` tells them."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from langgraph.runtime import Runtime
@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from agent.matchers.base import PhotoInputs
 from agent.matchers.places import PlaceMatcher
 from agent.matchers.registry import matchers
-from agent.products.learn import known_parts, learn
+from agent.products.learn import OnStage, known_parts, learn
 from agent.products.spec import Product
 from agent.state import Context, Glance, InspectionState, Request, Update, need_product, need_sample
 from tools.anomaly.peaks import peaks
@@ -52,25 +52,42 @@ def _sample(photo: Path | Sample) -> Sample:
 
 def propose(state: InspectionState, runtime: Runtime[Context]) -> Update:
     """Learns a product from the references and the user's sentence; once for the same ones."""
-    if state.product is not None:
-        return Update()
-    return Update(product=learned_product(runtime.context, state.good, state.normal))
+    product = state.product or learned_product(runtime.context, state.good, state.normal)
+    return Update(product=product, models=dict(product.models))
 
 
-def learned_product(context: Context, references: tuple[Sample, ...], normal: str) -> Product:
-    """The product of references and a sentence, from the inspector's cache where it was learned before."""
+def learned_product(
+    context: Context,
+    references: Sequence[Sample],
+    normal: str,
+    *,
+    name: str = "product",
+    noun: str | None = None,
+    on_stage: OnStage | None = None,
+) -> Product:
+    """The product of references and a sentence, from the cache where it was learned before.
+
+    Args:
+        context: tools, calibration and cache.
+        references: photos of good ones.
+        normal: what good means.
+        name: of the product, for files and reports.
+        noun: that models are told; the name by default.
+        on_stage: told each stage of learning as it begins.
+    """
 
     def learned() -> Product:
         return learn(
             context.toolbox,
-            "product",
+            name,
             references,
             describe=normal,
+            product=noun,
             calibration=context.calibration,
+            on_stage=on_stage,
         )
 
-    key = hashlib.sha256("\n".join([normal, *(s.digest for s in references)]).encode()).hexdigest()
-    return context.cache.learned.get(key, learned)
+    return context.cache.product({"name": name, "noun": noun, "normal": normal}, references, learned)
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:

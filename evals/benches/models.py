@@ -19,8 +19,10 @@ import yaml
 from safetensors import safe_open
 
 from agent import Inspector
+from agent.products.learn import learn
 from evals.benches.full_size import shapes, write_random
 from tools.errors import InputError, ModelError
+from tools.images import sample_from_array
 from tools.models.checkpoints import locate, weight_files
 from tools.models.loading import HALVED, resolve_device
 from tools.models.logging_filters import quiet
@@ -291,7 +293,10 @@ def _inspected(
     for photo in photos[REFERENCES:]:
         photo[side[0] // 2 : 5 * side[0] // 8, side[1] // 2 : 5 * side[1] // 8] = 20
     start = time.perf_counter()
-    product = inspector.learn("plate", photos[:REFERENCES], describe="two bolts")
+    # Not by `Inspector.learn`, which reads what was learned before from the cache.
+    samples = [sample_from_array(photo) for photo in photos[:REFERENCES]]
+    context = inspector.context
+    product = learn(context.toolbox, "plate", samples, describe="two bolts", calibration=context.calibration)
     learned = time.perf_counter() - start
     inspector.inspect(photos[REFERENCES], product=product)
     began = time.perf_counter()

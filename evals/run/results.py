@@ -92,6 +92,8 @@ def _version(name: str) -> str | None:
 
 
 PREDICTIONS, SETTINGS, RESULTS, REFUSED = "predictions.jsonl", "settings.json", "results.json", "refused.jsonl"
+BATCH_LINES = "results.jsonl"
+"""A file that a batch of `looktwice inspect` writes, and no run."""
 LARGEST_LINE, LARGEST_LINES = 1_000_000, 1_000_000_000
 """Bytes of the longest line and of the largest file of lines."""
 LARGEST_SETTINGS, LARGEST_RESULTS = 1_000_000, 50_000_000
@@ -190,6 +192,11 @@ def claimed(out: Path, settings: RunSettings) -> Iterator[None]:
 
 
 def _claim(out: Path, settings: RunSettings) -> None:
+    if (out / BATCH_LINES).exists():
+        raise InputError(
+            f"{out}: holds the results of a batch ({BATCH_LINES}); give --out a folder of the run's own, such as "
+            f"{out / settings.benchmark}."
+        )
     path = out / SETTINGS
     content = settings.model_dump_json(indent=2) + "\n"
     held = write_once(path, content, limit=LARGEST_SETTINGS, what="settings file")

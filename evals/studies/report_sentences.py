@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from agent import InspectionReport, Inspector
+from agent.report.consistency import contradictions
 from evals.datasets.masks import read_mask
 from evals.run.ground_truth import Truth, judged
 from tools.documents import parse_json
@@ -170,11 +171,14 @@ class Totals:
     """Of each report."""
     true: int = 0
     checked: int = 0
+    contradictions: list[str] = field(default_factory=list)
+    """Within single reports."""
 
     def add(self, photo: Path, report: InspectionReport) -> None:
         """Counts the sentences of one report."""
         texts = [sentence.text for sentence in report.explanation]
         self.said.update(frame(text) for text in texts)
+        self.contradictions += [f"{photo.name}: {clause}" for clause in contradictions(report)]
         self.words.append(sum(len(text.split()) for text in texts))
         truth = truth_of(photo)
         checked = [] if truth is None else list(judged(report, truth))
@@ -185,6 +189,7 @@ class Totals:
         """Markdown."""
         share = f", {self.true / self.checked:.3f}" if self.checked else ""
         yield f"{self.true} of {self.checked} sentences that are stated as facts are true{share}."
+        yield from (f"- Contradiction in {clause}" for clause in self.contradictions)
         middle, most = np.percentile(self.words, [50, 95])
         yield f"A report has {middle:.0f} words in the median, {most:.0f} at the 95th percentile."
         yield ""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import InspectionReport, Inspector, Product
 from agent.products.spec import ProductSpec
-from looktwice.batch.manifest import describe_run, product_digest
+from looktwice.batch.manifest import Value, describe_run, held_manifest, product_digest
 from looktwice.batch.observers import Counters, EventLog, Observer, Several, Spans
 from looktwice.batch.records import BatchOptions, count_in_words
-from looktwice.batch.run import BatchPlan, SignalStop, Tally, run_batch
+from looktwice.batch.run import BatchPlan, SignalStop, Tally, finished, run_batch
 from looktwice.batch.start import FEW, How, at_least, chosen_workers, starter
 from looktwice.batch.workers import Work
 from tools import models
-from tools.errors import InputError
+from tools.errors import InputError, ModelError
 from tools.profiles import resolve_profile
 
 if TYPE_CHECKING:
@@ -26,62 +27,117 @@ if TYPE_CHECKING:
     from looktwice.cli.output import Speaker
 
 
+@dataclass(frozen=True)
+class BatchSubject:
+    """What the photos of a batch are compared with, and what is asked about them."""
+
+    learn: Callable[[Inspector], Product | None]
+    """Learns or reads the product; None where the photos themselves say what it is."""
+    file: Path | None = None
+    """The product's file, where the call names one."""
+    references: tuple[Path, ...] = ()
+    """Photos of good ones that the call names."""
+    normal: str = ""
+    question: str = ""
+
+    def digest(self) -> dict[str, str]:
+        """Name and digest of the product, without learning it.
+
+        Raises:
+            InputError: the product's file or a reference cannot be read.
+        """
+        saved = None if self.file is None else ProductSpec.load(self.file)
+        own = () if saved is None or self.file is None else tuple(self.file.parent / r for r in saved.references)
+        name = saved.name if saved is not None else "product" if self.references else ""
+        return product_digest(name, (*own, *self.references), self.normal, saved)
+
+
 def inspect_many(
     images: Sequence[Path],
     out: Path,
     open_inspector: partial[Inspector],
-    product_of: Callable[[Inspector], Product | None],
+    subject: BatchSubject,
     options: BatchOptions,
     speaker: Speaker,
-    *,
-    product: Path | None,
-    normal: str,
-    question: str,
 ) -> int:
     """Inspects a folder or list of photos into a folder of results; the exit status.
+
+    Where earlier calls have inspected all photos, no model is loaded.
 
     Args:
         images: photos and folders.
         out: the output folder, which exists.
         open_inspector: makes an inspector, here and in other processes; its keywords are the run's options.
-        product_of: the product that the call names or shows.
+        subject: what they are compared with.
         options: of the batch.
         speaker: prints reports.
-        product: the file of the one that the call names; None where it is learned from photos or words of the call.
-        normal: what good means.
-        question: to answer about each photo.
 
     Raises:
         InputError: an input, an option or the output folder cannot be used.
     """
     _check(images, options)
+    product = subject.digest()
+    earlier = None if options.watch else _finished(images, out, open_inspector, subject, product)
+    if earlier is not None:
+        _summarise(earlier, out, 1)
+        return earlier.status
     photos = FEW if options.watch else at_least(images, out, FEW)
     inspector = open_inspector()
     device = models.resolve_device(str(open_inspector.keywords.get("device", "auto")))
     workers = chosen_workers(options.workers, device, inspector.profile, photos)
-    known = product_of(inspector)
-    named = {key: value for key, value in open_inspector.keywords.items() if key not in ("device", "value_range")}
-    value_range = open_inspector.keywords.get("value_range")
-    named["range"] = None if value_range is None else " ".join(f"{value:g}" for value in value_range)
-    manifest = describe_run(
-        resolve_profile(str(open_inspector.args[0])),
-        product_digest(known, normal, None if product is None else ProductSpec.load(product)),
-        {**named, "profile": inspector.profile, "device": device, "normal": normal, "question": question},
-    )
+    chosen = resolve_profile(str(open_inspector.args[0]))
+    manifest = describe_run(chosen, product, _options(open_inspector, subject, chosen.name, device))
     batch = BatchPlan(tuple(images), out, manifest, options.every if options.watch else None, options.idle)
-    work = Work(open_inspector, known, normal, question, out, options.reports)
+    work = Work(open_inspector, None, subject.normal, subject.question, out, options.reports)
     how = How(workers, options.patience, options.ray)
 
     with SignalStop() as stop:
         tally = run_batch(
             batch,
-            starter(inspector, work, how, _say),
+            starter(inspector, work, how, _say, subject.learn),
             stop=stop,
             observer=_observers(out, options),
             on_outcome=partial(_tell, speaker),
         )
     _summarise(tally, out, workers)
     return tally.status
+
+
+def _finished(
+    images: Sequence[Path],
+    out: Path,
+    open_inspector: partial[Inspector],
+    subject: BatchSubject,
+    product: dict[str, str],
+) -> Tally | None:
+    """What earlier calls found, where they have inspected all photos in the same way.
+
+    What "auto" stands for is then read from their manifest: on which device nothing is done does not matter, and asking
+    for it would load a library that takes seconds.
+    """
+    held = held_manifest(out)
+    if held is None:
+        return None
+    asked = (str(open_inspector.args[0]), str(open_inspector.keywords.get("device", "auto")))
+    name, device = (
+        str(held.options.get(key)) if given == "auto" else given
+        for key, given in zip(("profile", "device"), asked, strict=True)
+    )
+    try:
+        chosen = resolve_profile(name)
+        manifest = describe_run(chosen, product, _options(open_inspector, subject, chosen.name, device))
+    except ModelError:
+        return None  # said in full where the inspector is made
+    return finished(BatchPlan(tuple(images), out, manifest))
+
+
+def _options(open_inspector: partial[Inspector], subject: BatchSubject, profile: str, device: str) -> dict[str, Value]:
+    """The options of a run that an answer depends on."""
+    left_out = ("device", "store", "value_range")
+    named = {key: value for key, value in open_inspector.keywords.items() if key not in left_out}
+    value_range = open_inspector.keywords.get("value_range")
+    named["range"] = None if value_range is None else " ".join(f"{value:g}" for value in value_range)
+    return {**named, "profile": profile, "device": device, "normal": subject.normal, "question": subject.question}
 
 
 def _check(images: Sequence[Path], options: BatchOptions) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.products.files import in_yaml
+from evals.run.results import PREDICTIONS
+from looktwice.batch.records import file_digest
 from tools.errors import InputError
-from tools.files import write_once
+from tools.files import read_bytes, write_once
 from tools.profiles.catalog import Profile, digests
 
 if TYPE_CHECKING:
-    from agent import Product
     from agent.products.spec import ProductSpec
 MANIFEST = "manifest.json"
 PACKAGES = ("looktwice", "torch", "transformers", "open_clip_torch", "numpy", "pillow")
@@ -61,23 +62,34 @@ def describe_run(profile: Profile, product: Mapping[str, str], options: Mapping[
     return RunManifest(options=dict(options), product=dict(product), models=digests(profile), versions=versions())
 
 
-def product_digest(product: Product | None, normal: str, saved: ProductSpec | None = None) -> dict[str, str]:
-    """Name and digest of what the photos are compared with.
+def product_digest(
+    name: str, references: Sequence[Path], normal: str, saved: ProductSpec | None = None
+) -> dict[str, str]:
+    """Name and digest of what the photos are compared with; nothing is learned for it.
 
     What is learned from photos named in the call follows from these photos and words. It is not compared itself, since
     its last digits depend on the number of threads.
 
     Args:
-        product: None where the photos themselves say what the product is.
+        name: of the product; empty where the photos themselves say what it is.
+        references: files of the photos of good ones.
         normal: what good means, in the user's words.
         saved: the file of a product that the call names.
+
+    Raises:
+        InputError: a reference cannot be read.
     """
     content = hashlib.sha256(json.dumps(normal).encode())
     if saved is not None:
         content.update(in_yaml(saved.model_copy(update={"references": ()})).encode())
-    for reference in product.references if product is not None else ():
-        content.update(reference.digest.encode())
-    return {"name": product.name if product is not None else "", "digest": content.hexdigest()}
+    for reference in references:
+        try:
+            content.update(file_digest(reference).encode())
+        except OSError as error:
+            raise InputError(
+                f"{reference}: cannot be read ({error.strerror}); give another reference photo."
+            ) from error
+    return {"name": name, "digest": content.hexdigest()}
 
 
 def versions() -> dict[str, str]:
@@ -91,24 +103,39 @@ def versions() -> dict[str, str]:
     return found
 
 
+def held_manifest(out: Path) -> RunManifest | None:
+    """The manifest of the run that a folder holds; None where it holds none.
+
+    Raises:
+        InputError: the file is none of ours.
+    """
+    path = out / MANIFEST
+    return _read(path, read_bytes(path, limit=LARGEST, what="manifest of a batch")) if path.exists() else None
+
+
+def _read(path: Path, content: bytes) -> RunManifest:
+    try:
+        return RunManifest.model_validate_json(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: is not the manifest of a batch; give another --out folder.") from error
+
+
 def claim(out: Path, manifest: RunManifest) -> bool:
     """Makes a folder this run's own; whether it already was.
 
     Raises:
-        InputError: it holds another run, or results without a manifest.
+        InputError: it holds another run, one of another kind, or results without a manifest.
     """
     path = out / MANIFEST
+    if (out / PREDICTIONS).exists():
+        raise InputError(f"{out}: holds a run of `looktwice eval` ({PREDICTIONS}); give another --out folder.")
     if not path.exists() and (out / "results.jsonl").exists():
         raise InputError(f"{out}: has results.jsonl but no {MANIFEST}; give another --out folder.")
     content = manifest.model_dump_json(indent=2, by_alias=True) + "\n"
     held = write_once(path, content, limit=LARGEST, what="manifest of a batch")
     if held is None:
         return False
-    try:
-        before = RunManifest.model_validate_json(held)
-    except ValidationError as error:
-        raise InputError(f"{path}: is not the manifest of a batch; give another --out folder.") from error
-    differing = before.differences(manifest)
+    differing = _read(path, held).differences(manifest)
     if differing:
         raise InputError(
             f"{out}: holds a run of another kind ({'; '.join(differing)}); call it as that run was called, or give "

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from agent.report.files import replaceable
 from agent.report.model import VerdictOut
 from tools.display_text import display_text
 from tools.errors import InputError
-from tools.files import cut_torn_line
+from tools.files import cut_torn_line, is_device_name
 
 _TAKEN = frozenset({"results.jsonl", "failures.jsonl", "manifest.json", "product.yaml", "log.jsonl"})
 """What a run writes beside the reports."""
@@ -56,17 +57,18 @@ HEAD = 10_000
 class Names:
     """Folder names for reports; two photos of one name get two folders, and none leads out of the output folder.
 
+    Names differ in more than case, and none means a device on Windows, so that the folder can be copied to any system.
     A name is passed over where something in the output folder bears it that is not a report of this program.
     """
 
     def __init__(self, taken: set[str], out: Path | None = None) -> None:
-        """Starts from the names that earlier results have; the set grows with each name given.
+        """Starts from the names that earlier results have.
 
         Args:
             taken: names that are not given again.
             out: the output folder; None gives names for a new one.
         """
-        self._taken, self._out = taken, out
+        self._taken, self._out = {_alike(name) for name in (*taken, *_TAKEN)}, out
 
     def fresh(self, photo: Path, image: str | None = None) -> str:
         """A name not given before, made of the photo's own.
@@ -76,16 +78,18 @@ class Names:
             image: what its report calls it; a folder with a report on another photo is then passed over.
 
         >>> names = Names(set())
-        >>> names.fresh(Path("a/part.png")), names.fresh(Path("b/part.png")), names.fresh(Path("a/...png"))
-        ('part', 'part-2', '_')
+        >>> [names.fresh(Path(photo)) for photo in ("a/part.png", "b/part.png", "Part.png", "a/...png", "CON.png")]
+        ['part', 'part-2', 'Part-3', '_', '_CON']
         """
         stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in photo.stem)
         stem = stem.lstrip(".").encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore").rstrip(". ") or "_"
+        if is_device_name(stem):
+            stem = f"_{stem}"
         name, n = stem, 1
-        while name in self._taken or name in _TAKEN or self._is_foreign(name) or self._is_of_another(name, image):
+        while _alike(name) in self._taken or self._is_foreign(name) or self._is_of_another(name, image):
             n += 1
             name = f"{stem}-{n}"
-        self._taken.add(name)
+        self._taken.add(_alike(name))
         return name
 
     def _is_of_another(self, name: str, image: str | None) -> bool:
@@ -103,6 +107,11 @@ class Names:
         """Whether something bears the name that may not be replaced."""
         path = None if self._out is None else self._out / name
         return path is not None and os.path.lexists(path) and not replaceable(path)
+
+
+def _alike(name: str) -> str:
+    """What is the same for two names that some file system takes for one."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 Reports = Literal["all", "anomalous", "none"]

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from agent.report.files import remove_report
 from looktwice.batch.inputs import ListedPhoto, Watch, listed, monotonic
-from looktwice.batch.manifest import RunManifest, claim
+from looktwice.batch.manifest import RunManifest, claim, held_manifest
 from looktwice.batch.records import (
     FAILURES,
     RESULTS,
@@ -170,6 +170,26 @@ def run_batch(
                 run.tally.signal_status = stop.status
             observer.ended(run.tally)
         return run.tally
+
+
+def finished(batch: BatchPlan) -> Tally | None:
+    """What earlier calls found, where they have inspected all photos; None where a photo is left, or another run is.
+
+    Raises:
+        InputError: the output folder cannot be read, is in use, or a line of it is none of ours.
+    """
+    held = held_manifest(batch.out)
+    if held is None or held.differences(batch.manifest):
+        return None
+    with _alone(batch.out):
+        results = Journal(batch.out / RESULTS)
+        try:
+            done, tally = FinishedPhotos(), Tally()
+            for line in results.lines():
+                done.add(line)
+            return tally if next(_Source(batch, done, tally).jobs(), None) is None else None
+        finally:
+            results.close()
 
 
 class _Source:

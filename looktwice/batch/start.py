@@ -47,18 +47,21 @@ def starter(
     work: Work,
     how: How,
     say: Callable[[str], None],
+    product_of: Callable[[Inspector], Product | None] = lambda inspector: None,
 ) -> Callable[[Sample], Runner]:
-    """A function that makes the runner, given the first photo.
+    """A function that makes the runner, given the first photo that can be read.
 
     Args:
         inspector: the one of this process.
-        work: without a product where the first photo has to say what it is.
+        work: without a product where that is not known yet.
         how: in how many processes.
         say: told what a person should know.
+        product_of: learns or reads the product, once there is a photo to inspect; of None the first photo says it.
     """
 
     def start(first: Sample) -> Runner:
-        known = work if work.product is not None else replace(work, product=_proposed(inspector, work, first, say))
+        product = work.product or product_of(inspector) or _proposed(inspector, work, first, say)
+        known = replace(work, product=product)
         if how.ray is not None:
             return RayRunner(known, address=how.ray, workers=how.workers)
         if how.workers > 1 or how.threads is not None:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent import InspectionReport, Inspector, Product
+from agent import Inspector, Product
 from agent.chat.records import worded
 from agent.chat.store import checked_thread, kept_report, refuse_other
+from agent.photo_input import expanded_paths
+from agent.products.files import PRODUCTS
 from agent.text_limits import DESCRIPTION
-from looktwice.cli.learn import PRODUCTS, load_product
+from looktwice.batch.records import exit_status, verdict_kind
+from looktwice.cli.learn import load_product
 from looktwice.cli.options import Language, ModelOptions
-from looktwice.cli.output import cited, given_text
+from looktwice.cli.output import cited, given_text, stage_printer
+from prompts import strings
 from tools.display_text import display_text
 from tools.files import exclusive
 from tools.images import load_sample
@@ -39,8 +43,8 @@ def chat(
 ) -> None:
     """Talk about a photo: why, where, how many, how sure; zoom, compare, ignore, remember.
 
-    Reads questions from standard input, one a line. Exit status 0 good, 1 anomalous (as the verdict stands at the
-    end), 2 wrong input.
+    Reads questions from standard input, one a line. The exit status is that of `looktwice inspect`, as the verdict
+    stands at the end: 0 good, 1 anomalous, 2 wrong input, 3 undecided, or good but not fully checked.
     """
     normal = given_text("--normal", normal, DESCRIPTION)
     if thread is not None:
@@ -48,9 +52,12 @@ def chat(
     kept = kept_report(store, thread) if thread is not None else None
     if thread is not None and kept is not None and Path(kept.image).name != image.name:
         refuse_other(thread, kept.image, str(image))
+    sample = load_sample(image)
+    references = list(expanded_paths(map(Path, ref or ())))
     inspector = Inspector(models.profile, device=models.device, looks=models.looks, language=language)
-    known = load_product(inspector, product) if product else _learned(inspector, ref or [], normal)
-    report = _report(inspector, image, known, normal, kept)
+    known = load_product(inspector, product) if product else _learned(inspector, references, normal)
+    same_path = kept is not None and Path(kept.image).resolve() == image.resolve()
+    report = kept if kept is not None and same_path else inspector.inspect(sample, product=known, normal=normal)
     conversation = inspector.chat(
         report, product=known, store=store if thread is not None else None, thread=thread or "chat"
     )
@@ -58,21 +65,13 @@ def chat(
         _talk(conversation, _file_of(product))
     finally:
         conversation.close()
-    raise typer.Exit(1 if conversation.report.verdict.anomalous else 0)
+    raise typer.Exit(exit_status({verdict_kind(conversation.report.verdict): 1}))
 
 
-def _learned(inspector: Inspector, references: list[str], normal: str) -> Product | None:
-    return inspector.learn("product", references, describe=normal) if references or normal else None
-
-
-def _report(
-    inspector: Inspector, image: Path, product: Product | None, normal: str, kept: InspectionReport | None
-) -> InspectionReport:
-    """The report that the thread keeps where it is of this very path, else a fresh one."""
-    sample = load_sample(image)
-    if kept is not None and Path(kept.image).resolve() == image.resolve():
-        return kept
-    return inspector.inspect(sample, product=product, normal=normal)
+def _learned(inspector: Inspector, references: list[Path], normal: str) -> Product | None:
+    if not references and not normal:
+        return None
+    return inspector.learn("product", references, describe=normal, on_stage=stage_printer(len(references)))
 
 
 def _file_of(product: str | None) -> Path | None:
@@ -114,6 +113,8 @@ def _opening(conversation: Chat, asked: bool) -> None:
         _aside(worded("resumed", report.language, **facts, thread=conversation.thread, count=count))
     elif asked:
         _aside(worded("opened", report.language, **facts))
+    if report.verdict.unchecked:
+        _aside(f"{strings(report.language)['unchecked']}: {'; '.join(report.verdict.unchecked)}.")
 
 
 def _print(reply: Reply) -> None:

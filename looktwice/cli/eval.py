@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from evals.qa.grading import Graders
     from evals.qa.respondents import By
 GAIN = "gain.md"
+RESULTS_FOLDER = Path("results")
+"""The folder of all runs, where the page looks for them; each has its own folder in it."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,10 @@ def evaluate(
     grading: GradingOptions,
     models: ModelOptions,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for results; a run that was stopped goes on there.")] = Path(
-        "looktwice-eval"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of this run; one that was stopped goes on there. By default results/BENCH."),
+    ] = None,
 ) -> None:
     """Measure the inspector on a benchmark; writes results, predictions and a page, and resumes."""
     if bench == COMPARE:
@@ -211,7 +214,7 @@ def evaluate(
         return
     if runs:
         raise InputError(f"'{runs[0]}' follows the benchmark '{bench}'; only 'compare' takes folders of runs.")
-    writable_folder(out)
+    out = writable_folder(out or RESULTS_FOLDER / bench)
     if bench in QUESTIONED:
         for name, found in ask(bench, data, grading, models, out, json=json).items():
             _shown(found, out / name, json=json)

@@ -7,34 +7,52 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from agent import InspectionReport, Inspector, Product
+from agent import Inspector, Product
+from agent.photo_input import expanded_paths
+from agent.products.files import product_file
 from agent.text_limits import DESCRIPTION, QUESTION
 from looktwice.batch.inputs import listed
 from looktwice.batch.records import BatchOptions, Kind, Names, exit_status, shown_name, verdict_kind
-from looktwice.cli.learn import load_product, product_file
+from looktwice.cli.learn import load_product
 from looktwice.cli.options import FalseAlarm, Language, ModelOptions, Range
-from looktwice.cli.output import Speaker, StepPrinter, given_text, policed, refuse_nested, writable_folder
+from looktwice.cli.output import (
+    Speaker,
+    StepPrinter,
+    given_text,
+    policed,
+    refuse_nested,
+    stage_printer,
+    writable_folder,
+)
 from tools.errors import InputError
 from tools.images import load_sample
-
-if TYPE_CHECKING:
-    from agent.inspector import OnStep
 
 
 @dataclass(frozen=True)
 class ProductOptions:
     """What the photos show, and what is asked about them."""
 
-    ref: Annotated[list[str] | None, typer.Option(help="A photo of a good one; several may follow one --ref.")] = None
+    ref: Annotated[
+        list[str] | None, typer.Option(help="A photo of a good one, or a folder; several may follow one --ref.")
+    ] = None
     product: Annotated[str | None, typer.Option(help="A learned or ready-made product: name or YAML file.")] = None
     normal: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = ""
     question: Annotated[str, typer.Option(help="Something to answer about each photo.")] = ""
+
+    @property
+    def references(self) -> list[Path]:
+        """The files that --ref names, by themselves, in folders and by patterns.
+
+        Raises:
+            InputError: a folder holds no photos, or nothing matches a pattern.
+        """
+        return list(expanded_paths(map(Path, self.ref or ())))
 
     def checked(self) -> ProductOptions:
         """Return them with texts as the inspector takes them.
@@ -94,6 +112,7 @@ def inspect(
     most serious counts: 2 before 1 before 3 before 0.
     """
     asked, out = asked.checked(), output.out
+    images = list(expanded_paths(images, folders=False))
     if batch.asked and output.traced:
         raise InputError("--trace and --trace-out follow photos one by one; leave them out, or what asks for a batch.")
     named_folder = os.path.isdir(images[0])  # noqa: PTH112  # a Path raises where a name is too long
@@ -103,7 +122,6 @@ def inspect(
     if out is not None:
         refuse_nested(out, images)
         writable_folder(out)
-    photos = [] if many and out is not None else list(_photos(images, out))
     open_inspector = partial(
         Inspector,
         models.profile,
@@ -117,21 +135,18 @@ def inspect(
         value_range=decision.value_range,
     )
     if many and out is not None:
-        from looktwice.batch.command import inspect_many
+        from looktwice.batch.command import BatchSubject, inspect_many
 
-        status = inspect_many(
-            images,
-            out,
-            open_inspector,
+        subject = BatchSubject(
             partial(_known, asked=asked),
-            batch,
-            Speaker(json=output.json),
-            product=product_file(asked.product) if asked.product else None,
-            normal=asked.normal,
-            question=asked.question,
+            product_file(asked.product) if asked.product else None,
+            tuple(asked.references),
+            asked.normal,
+            asked.question,
         )
+        status = inspect_many(images, out, open_inspector, subject, batch, Speaker(json=output.json))
     else:
-        status = _inspect_each(photos, open_inspector(), asked, output)
+        status = _inspect_each(list(_photos(images, out)), open_inspector(), asked, output)
     raise typer.Exit(status)
 
 
@@ -139,16 +154,20 @@ def _inspect_each(photos: Sequence[Path], inspector: Inspector, asked: ProductOp
     """Inspect photos one by one; the exit status."""
     speaker = Speaker(json=output.json)
     tracer = StepPrinter(printed=output.trace, file=output.trace_out)
-    known = _known(inspector, asked)
     names = Names(set(), output.out)
     found: Counter[Kind] = Counter()
+    # Nothing is learned before there is a photo to inspect.
+    product = cache(partial(_known, inspector, asked))
     for photo in photos:
         try:
-            report = _inspect(inspector, photo, known, asked, tracer.of(photo))
+            sample = replace(load_sample(photo), path=Path(shown_name(str(photo))))
         except InputError as error:
             found["refused"] += 1
             speaker.refuse(error)
             continue
+        report = inspector.inspect(
+            sample, product=product(), normal=asked.normal, question=asked.question, on_step=tracer.of(photo)
+        )
         found[verdict_kind(report.verdict)] += 1
         speaker.report(report)
         if output.out is not None:
@@ -157,20 +176,15 @@ def _inspect_each(photos: Sequence[Path], inspector: Inspector, asked: ProductOp
     return exit_status(found)
 
 
-def _inspect(
-    inspector: Inspector, photo: Path, known: Product | None, asked: ProductOptions, on_step: OnStep | None
-) -> InspectionReport:
-    sample = replace(load_sample(photo), path=Path(shown_name(str(photo))))
-    return inspector.inspect(sample, product=known, normal=asked.normal, question=asked.question, on_step=on_step)
-
-
 def _known(inspector: Inspector, asked: ProductOptions) -> Product | None:
     """A product by name, with the references given in the call besides its own; one of them alone; None without any."""
-    references = list(asked.ref or ())
+    references = asked.references
     if asked.product:
         known = load_product(inspector, asked.product)
         return inspector.add(known, references)[0] if references else known
-    return inspector.learn("product", references, describe=asked.normal) if references else None
+    if not references:
+        return None
+    return inspector.learn("product", references, describe=asked.normal, on_stage=stage_printer(len(references)))
 
 
 def _photos(images: list[Path], out: Path | None) -> Iterator[Path]:

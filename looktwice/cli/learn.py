@@ -13,19 +13,17 @@ import typer
 
 from agent import Inspector, Product
 from agent.evidence.claims import renamed, say_briefly
+from agent.photo_input import expanded_paths
+from agent.products.files import PRODUCTS, named_file, product_file
 from agent.products.revision import changes
 from agent.products.spec import ProductSpec
-from agent.text_limits import DESCRIPTION, NAME, checked_text
+from agent.text_limits import DESCRIPTION
 from looktwice.cli.options import Device, Profile, Range
-from looktwice.cli.output import given_text
-from prompts import ready_made
+from looktwice.cli.output import given_text, stage_printer
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.files import exclusive, write_atomic
-from tools.image_files import find_images
 
-PRODUCTS = Path("products")
-"""Where learned products are kept: a folder that can stand under version control."""
 SHOWN = 5
 """Rules that are listed for a photo on which none fires."""
 
@@ -68,12 +66,12 @@ def learn(
         return
     if sum((action.edit, action.test, action.add, action.reject)) > 1:
         raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
-    target = _file_of(name, products)
+    target = named_file(name, products)
     describe = given_text("--describe", describe, DESCRIPTION)
     if action.edit:
         _edit(target)
         return
-    found = _found(photos or [])
+    found = [path.resolve() for path in expanded_paths(photos or [])]
     if action.revises and not found and not (action.reject and describe):
         raise InputError("no photo was given; name one or more after the product's name.")
     if not (action.revises or found or describe):
@@ -93,9 +91,9 @@ def learn(
     # The lock is held while learning, so that a second call for the same name ends at once instead of being lost.
     with exclusive(target, seconds=0):
         _refuse_overwriting(target, action.force)
-        learned = inspector.learn(name, found, describe=describe, product=product)
+        learned = inspector.learn(name, found, describe=describe, product=product, on_stage=stage_printer(len(found)))
         if target.exists():
-            write_atomic(target.with_name(f"{target.name}.bak"), target.read_bytes())
+            write_atomic(_backup_of(target), target.read_bytes())
         learned.save(target)
     _summarise(learned, target)
 
@@ -121,8 +119,17 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
     if target.exists() and not force:
         raise InputError(
             f"{target}: exists already, {_contents(target)}, which would be lost; learn under another name, add photos "
-            f"to it with --add, or give --force to replace it (the old file is then kept as {target.name}.bak)."
+            f"to it with --add, or give --force to replace it (the old file is then kept as {_backup_of(target).name})."
         )
+
+
+def _backup_of(target: Path) -> Path:
+    """Where the file of an earlier product is kept: under a name that nothing bears."""
+    backup, number = target.with_name(f"{target.name}.bak"), 1
+    while os.path.lexists(backup):
+        number += 1
+        backup = target.with_name(f"{target.name}.bak{number}")
+    return backup
 
 
 def _contents(target: Path) -> str:
@@ -132,13 +139,6 @@ def _contents(target: Path) -> str:
     except InputError:
         return "with content that cannot be read as a product"
     return f"with {len(spec.rules)} rules from {len(spec.references)} references and what was edited in it"
-
-
-def _found(paths: list[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += find_images(path) if os.path.isdir(path) else [path]  # noqa: PTH112
-    return [f.resolve() for f in found]
 
 
 def _summarise(product: Product, target: Path) -> None:
@@ -190,33 +190,3 @@ def _say(lines: list[str]) -> None:
 def load_product(inspector: Inspector, name: str, products: Path = PRODUCTS) -> Product:
     """A product by name, by the path of its file, or ready-made; raises like `product_file`."""
     return inspector.load(product_file(name, products))
-
-
-def product_file(name: str, products: Path = PRODUCTS) -> Path:
-    """The file of a product by name, by its own path, or ready-made.
-
-    Raises:
-        tools.errors.InputError: no such product.
-    """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else _file_of(name, products)
-    if not os.path.exists(path):  # noqa: PTH110  # a Path raises where a name is too long
-        if name in ready_made():
-            return ready_made()[name]
-        known = ", ".join(sorted(p.stem for p in products.glob("*.yaml"))) or "none"
-        raise InputError(
-            f"product '{name}': {path} does not exist (known: {known}; ready-made: {', '.join(ready_made())}); "
-            f"learn it first: looktwice learn {name} GOOD_PHOTO..."
-        )
-    return path
-
-
-def _file_of(name: str, products: Path) -> Path:
-    """The file of a product; a name cannot lead out of the folder.
-
-    Raises:
-        tools.errors.InputError: the name is empty, too long, or has signs that a file name should not have.
-    """
-    checked_text("product name", name, NAME)
-    if not name.strip() or not all(c.isalnum() or c in " ._-" for c in name) or name.startswith("."):
-        raise InputError(f"product name {name!r}: use letters, digits, spaces, '.', '_' and '-', such as 'tray-7'.")
-    return products / f"{name}.yaml"

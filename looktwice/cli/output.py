@@ -20,11 +20,13 @@ from agent.text_limits import checked_text
 from looktwice.batch.records import Kind, count_in_words
 from tools.display_text import display_text
 from tools.errors import InputError, LookTwiceError
-from tools.profiles import available_profiles, load_profile, readiness
+from tools.profiles import available_profiles, load_profile
+from tools.profiles.inventory import inventory
 
 if TYPE_CHECKING:
     from agent import InspectionReport
     from agent.inspector import OnStep
+    from agent.products.learn import OnStage, Stage
 SHOWN = 6
 """At most so many ids stand behind a sentence."""
 
@@ -98,16 +100,16 @@ def cited(ids: Sequence[str]) -> str:
 
 
 def say_profiles() -> None:
-    """Prints, for each profile, whether it is ready, and how to get the first thing that it misses."""
+    """Prints, for each profile, which checkpoints are on disk, and how to get the first one that is missing."""
     console = Console(highlight=False, soft_wrap=True)
     for name in available_profiles():
-        states = readiness(load_profile(name))
-        absent = [state for state in states if not state.ready]
+        profile = load_profile(name)
+        items = inventory(profile)
+        absent = [item for item in items if item.state == "missing"]
         word = "[yellow]not ready[/]" if absent else "[green]ready[/]"
-        console.print(f"[bold]{escape(name)}[/]: {word}, {escape(load_profile(name).about)}")
-        for state in states:
-            mark = "on disk" if state.ready else "missing"
-            console.print(f"  {state.role:<10} {mark:<8} {escape(state.source)}")
+        console.print(f"[bold]{escape(name)}[/]: {word}, {escape(profile.about)}")
+        for item in items:
+            console.print(f"  {item.role:<10} {item.state:<8} {escape(item.source)}")
         if absent:
             console.print(f"  next: {escape(absent[0].missing)}")
 
@@ -190,6 +192,24 @@ class StepPrinter:
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
         return on_step
+
+
+STAGES: dict[Stage, str] = {
+    "parts": "finding parts (1 of 3)",
+    "rules": "finding rules (2 of 3)",
+    "surfaces": "measuring surfaces (3 of 3)",
+}
+
+
+def stage_printer(photos: int) -> OnStage:
+    """What learning from so many photos is to call, to say on standard error which stage begins."""
+    return lambda stage: _say_stage(photos, stage)
+
+
+def _say_stage(photos: int, stage: Stage) -> None:
+    given = f"{photos} reference photo{'s' if photos > 1 else ''}" if photos else "words"
+    sys.stderr.write(f"learning from {given}: {STAGES[stage]}\n")
+    sys.stderr.flush()
 
 
 def policed(policy: str) -> Policy:

@@ -11,7 +11,9 @@ import typer
 from agent import Inspector
 from agent.evidence.claims import languages
 from looktwice import page
+from looktwice.cli.eval import RESULTS_FOLDER
 from looktwice.cli.options import FalseAlarm, ModelOptions
+from looktwice.page.proxies import without_proxies
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,22 @@ def ui(
     models: ModelOptions,
     language: Annotated[str, typer.Option(help="Language of the page: en or zh.")] = "en",
     products: Annotated[Path, typer.Option(help="Folder of product files.")] = Path("products"),
-    results: Annotated[Path, typer.Option(help="Folder of eval runs.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Folder of eval runs, or of one.")] = RESULTS_FOLDER,
     false_alarm: FalseAlarm = None,
 ) -> None:
     """Open the page: inspect photos, chat about them, learn products, run batches, read evals."""
-    settings = page.PageSettings(
-        serving.host,
-        serving.port,
-        serving.auth,
-        serving.without_password,
-        products,
-        results,
-        language,
-        serving.mcp,
-        tuple(serving.allow_host or ()),
-    )
+    with without_proxies():
+        settings = page.PageSettings(
+            serving.host,
+            serving.port,
+            serving.auth,
+            serving.without_password,
+            products,
+            results,
+            language,
+            serving.mcp,
+            tuple(serving.allow_host or ()),
+        )
     page.refuse_exposure(settings)
     # Made at once, so that a missing checkpoint is told before the page opens; its weights are loaded when first used.
     told = language if language in languages() else "en"

@@ -5,25 +5,24 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 from fastapi import HTTPException
-from gradio_client import Client  # type: ignore[import-untyped]
 
 from looktwice.page.access import Hosts, Owners
 from looktwice.page.api import add_api
 from looktwice.page.context import PageContext
 from looktwice.page.engine import Engine
 from looktwice.page.logins import CALLER, Logins, WaitError, password_check
-from looktwice.page.security import MCP_KEY, AccessRules, middleware, upload_folder
+from looktwice.page.mcp_tools import serve_tools
+from looktwice.page.proxies import without_proxies
+from looktwice.page.security import AccessRules, middleware, upload_folder
 from looktwice.page.sessions import Visits
 from looktwice.page.tabs.batch import build_batch_tab
 from looktwice.page.tabs.evals import build_evals_tab
@@ -79,13 +78,22 @@ def build_page(inspector: Callable[[], Inspector], settings: PageSettings) -> gr
             with gr.Tab(words["tab_inspect"], id="inspect"):
                 chosen = build_inspect_tab(page)
             with gr.Tab(words["tab_products"], id="products"):
-                build_products_tab(page, chosen)
+                listed = build_products_tab(page, chosen)
             with gr.Tab(words["tab_batch"], id="batch"):
-                build_batch_tab(page)
+                for_batch = build_batch_tab(page)
             with gr.Tab(words["tab_evals"], id="evals"):
-                build_evals_tab(page)
+                list_runs, runs = build_evals_tab(page)
         # Behind a proxy's name, callers may be other machines, which read no files of this one.
-        add_api(page, paths=is_local(settings.host) and not settings.allow_hosts)
+        blocks.looktwice_api = add_api(page, paths=is_local(settings.host) and not settings.allow_hosts)
+
+        def products() -> tuple[Any, ...]:
+            """The lists of products as they are when the page is opened."""
+            choices = gr.update(choices=page.product_choices())
+            return choices, gr.update(choices=page.engine.store.names()), choices
+
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        blocks.load(products, None, [chosen, listed, for_batch], **hidden)
+        blocks.load(list_runs, None, runs, **hidden)
 
         def leave(request: gr.Request) -> None:
             page.visits.leave(request.session_hash)
@@ -115,39 +123,38 @@ def serve(blocks: gr.Blocks, settings: PageSettings, *, block: bool = True) -> s
         Owners(upload_folder()),
         Hosts(settings.host, frozenset(n.lower() for n in settings.allow_hosts)),
         logins,
-        mcp_key=secrets.token_urlsafe(32) if settings.mcp else "",
         visits=getattr(blocks, "looktwice_visits", None),
     )
     more: dict[str, Any] = {"middleware": middleware(rules)}
-    _reach_itself_without_proxy(settings.host)
     try:
-        _, local, _ = blocks.launch(
-            server_name=settings.host,
-            server_port=settings.port,
-            auth=_gradio_check(logins) if logins else None,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            show_error=False,
-            max_file_size=LARGEST_UPLOAD,
-            mcp_server=settings.mcp,
-            ssr_mode=False,
-            pwa=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=["api"],
-            theme=theme(),
-            css=css(),
-            head=head(),
-            app_kwargs=more,
-            max_threads=AT_ONCE + 16,
-        )
+        with without_proxies():
+            _, local, _ = blocks.launch(
+                server_name=settings.host,
+                server_port=settings.port,
+                auth=_gradio_check(logins) if logins else None,
+                share=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                show_error=False,
+                max_file_size=LARGEST_UPLOAD,
+                mcp_server=settings.mcp,
+                ssr_mode=False,
+                pwa=False,
+                enable_monitoring=False,
+                run_history=False,
+                footer_links=["api"],
+                theme=theme(),
+                css=css(),
+                head=head(),
+                app_kwargs=more,
+                max_threads=AT_ONCE + 16,
+            )
     except OSError as error:
         raise InputError(
             f"port {settings.port} of {settings.host} cannot be used ({error}); give another with --port."
         ) from error
     if settings.mcp:
-        _let_mcp_call(blocks, str(local), rules.mcp_key)
+        serve_tools(cast("Any", blocks).mcp_server_obj.mcp_server, cast("Any", blocks).looktwice_api)
     if block:
         blocks.block_thread()
     return str(local)
@@ -171,34 +178,6 @@ def _gradio_check(logins: Logins) -> Callable[[str, str], bool]:
             raise HTTPException(429, str(error), {"Retry-After": str(error.seconds)}) from error
 
     return check
-
-
-def _let_mcp_call(blocks: gr.Blocks, address: str, key: str) -> None:
-    """Make Gradio's MCP server call the page at its own address, and as itself, whatever its clients' headers say."""
-
-    @cache
-    def client() -> Any:
-        headers = {"x-gradio-user": "mcp", MCP_KEY.decode(): key}
-        return Client(
-            address,
-            headers=headers,
-            download_files=False,
-            verbose=False,
-            analytics_enabled=False,
-            _skip_components=False,
-        )
-
-    server = cast("Any", blocks).mcp_server_obj
-    if server is not None:
-        server._get_or_create_client = client
-
-
-def _reach_itself_without_proxy(host: str) -> None:
-    """Keep requests of the page to itself from the proxy that this machine may use for other hosts."""
-    for name in ("NO_PROXY", "no_proxy"):
-        kept = [n for n in os.environ.get(name, "").split(",") if n.strip()]
-        more = [n for n in ("127.0.0.1", "localhost", "::1", host) if n not in kept]
-        os.environ[name] = ",".join([*kept, *more])
 
 
 def refuse_exposure(settings: PageSettings) -> None:

@@ -22,6 +22,10 @@ class PageContext:
     results: Path
     """Folder whose subfolders are eval runs."""
 
+    def product_choices(self) -> list[tuple[str, str]]:
+        """What a list of products offers: none, those that were learned, and those that ship ready-made."""
+        return [(self.words["no_product"], ""), *((name, name) for name in self.engine.store.names())]
+
     def trouble(self, text: str, *, inside: bool = False) -> str:
         """A failure as a piece of the page, escaped; a fault inside says that the page goes on."""
         shown = self.words("failed_inside", reason=text) if inside else text

@@ -21,6 +21,7 @@ from tools.images import decoded_bytes, load_sample
 if TYPE_CHECKING:
     from agent import InspectionReport, Inspector, Product
     from agent.inspector import OnStep
+    from agent.products.learn import OnStage
     from tools.types import Sample
 
 CHECKED = 0.25
@@ -123,7 +124,7 @@ class Engine:
             self.store.refuse_foreign_photos(spec, name)
             others = [(k, p) for k, p in self._kept.items() if k[0] != name]
             self._kept = dict(others[-MOST_KEPT + 1 :])
-            self._kept[key] = self.inspector.load(self.store.path(name))
+            self._kept[key] = self.inspector.load(self.store.file(name))
         self._kept[key] = self._kept.pop(key)
         return self._kept[key]
 
@@ -162,6 +163,7 @@ class Engine:
         noun: str = "",
         on_place: Callable[[int], None] = lambda ahead: None,
         on_turn: Callable[[], None] = lambda: None,
+        on_stage: OnStage = lambda stage: None,
     ) -> Product:
         """Learns a product and keeps it; of several calls with one name, exactly one succeeds.
 
@@ -182,7 +184,9 @@ class Engine:
                 photo_of(photo)
             kept = self.store.keep_photos(name, photos)
             try:
-                product = self.inspector.learn(name, kept, describe=normal, product=noun.strip() or None)
+                product = self.inspector.learn(
+                    name, kept, describe=normal, product=noun.strip() or None, on_stage=on_stage
+                )
                 self.store.keep(product, new=True)
             except BaseException:
                 for copy in kept:

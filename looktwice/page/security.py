@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 import re
 import secrets
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from looktwice.page.sessions import Visits
 
 COOKIE = "looktwice_visitor"
-MCP_KEY = b"x-looktwice-mcp"
-"""Header by which the page knows its own MCP server, which calls the page's functions for its clients."""
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
@@ -72,8 +69,6 @@ class AccessRules:
     hosts: Hosts = field(default_factory=Hosts)
     logins: Logins | None = None
     """None where no password is asked for."""
-    mcp_key: str = ""
-    """What the page's own MCP server sends in `MCP_KEY`; empty where there is none."""
     visits: Visits | None = None
 
 
@@ -151,7 +146,7 @@ class PrivatePage:
         origin = headers.get(b"origin")
         if origin is not None and not hosts.accepts_origin(origin.decode("latin-1"), host):
             raise RefusedError(403, "this request comes from a page elsewhere; open the page itself.")
-        # Gradio builds addresses from these, and its MCP server calls them.
+        # Gradio builds addresses from these.
         scope["headers"] = [
             (name, value)
             for name, value in scope["headers"]
@@ -162,11 +157,6 @@ class PrivatePage:
     def _caller(self, scope: Any, path: str, headers: dict[bytes, bytes]) -> _Caller:
         """Who asks; where the page asks for passwords, a name that has logged in."""
         rules = self._rules
-        key = headers.get(MCP_KEY, b"").decode("latin-1")
-        if rules.mcp_key and hmac.compare_digest(key.encode(), rules.mcp_key.encode()):
-            if rules.logins is not None:
-                _log_in(scope, rules.mcp_key)
-            return _Caller("mcp", "")
         cookies = HTTPConnection(scope).cookies
         given = cookies.get(COOKIE, "")
         visitor = given if _COOKIE_VALUE.fullmatch(given) else ""
@@ -280,14 +270,6 @@ def _login(scope: Any, cookies: dict[str, str]) -> str | None:
     token = cookies.get(f"access-token-{app.cookie_id}") or cookies.get(f"access-token-unsecure-{app.cookie_id}")
     found = app.tokens.get(token)
     return None if found is None else str(found)
-
-
-def _log_in(scope: Any, key: str) -> None:
-    """Let the page's own MCP server pass Gradio's check of logins; its clients have passed ours."""
-    app = scope["app"]
-    app.tokens[key] = "mcp"
-    cookie = f"access-token-unsecure-{app.cookie_id}={key}".encode()
-    scope["headers"] = [*((n, v) for n, v in scope["headers"] if n != b"cookie"), (b"cookie", cookie)]
 
 
 def _basic(logins: Logins, header: bytes) -> str:

@@ -13,6 +13,7 @@ from scripted import GOOD, Toolbox, context, photo
 from agent.cache import ProductCache
 from agent.evidence.types import Claim, Evidence, Hypothesis, appended
 from agent.graph import FIRST, LOOP, build_graph, build_revision, run_steps, state_after
+from agent.products.spec import Product, ProductSpec
 from agent.state import Request, Revision
 from tools.types import Box, Region
 
@@ -79,12 +80,15 @@ def test_an_inspection_in_a_step_of_another_graph_leaves_nothing_in_its_store():
 
 def test_what_is_found_out_about_products_is_kept_within_bounds():
     cache, made = ProductCache(), []
-    for number in range(10):
-        cache.learned.get(f"product {number}", lambda: made.append(1))
-    assert len(list(cache.learned)) < 10
-    cache.learned.get("product 9", lambda: made.append(1))
+
+    def learn():
+        made.append(Product(ProductSpec(name="x", product="x")))
+        return made[-1]
+
+    for number in (*range(10), 9):
+        cache.product({"name": f"product {number}"}, [], learn)
     assert len(made) == 10
-    cache.learned.get("product 0", lambda: made.append(1))
+    cache.product({"name": "product 0"}, [], learn)
     assert len(made) == 11
 
 

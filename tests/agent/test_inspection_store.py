@@ -213,7 +213,7 @@ def test_every_option_calibration_and_weights_of_an_inspector_must_be_the_same(t
     names = [thread(), *(thread(**options) for options in OPTIONS)]
     assert len(set(names)) == len(names)
     assert thread() == names[0]
-    monkeypatch.setattr("tools.profiles.catalog.digests", lambda profile: {"tracer": "0" * 64})
+    monkeypatch.setattr("agent.inspector_options.digests", lambda profile: {"tracer": "0" * 64})
     assert thread() not in names
 
 

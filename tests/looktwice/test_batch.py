@@ -6,24 +6,26 @@ import os
 import sys
 import threading
 import time
+import unicodedata
 import urllib.request
 from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import batch_driver
-from batch_driver import batch, files, lines, photo, run
+from batch_driver import QuickInspector, batch, files, lines, photo, run
 
-from agent.products.spec import PartSpec, Product, ProductSpec
+from agent.products.spec import Product, ProductSpec
+from evals.run.results import RunSettings, claimed
 from looktwice.batch.benchmark import bench_batch
+from looktwice.batch.command import BatchSubject, inspect_many
 from looktwice.batch.inputs import Watch
-from looktwice.batch.manifest import product_digest
 from looktwice.batch.observers import Counters
 from looktwice.batch.records import (
+    BatchOptions,
     InspectionJob,
     Journal,
     Names,
@@ -36,8 +38,12 @@ from looktwice.batch.records import (
 from looktwice.batch.run import SignalStop, Tally
 from looktwice.batch.start import chosen_workers
 from looktwice.batch.workers import keeping_freed_memory
+from looktwice.cli.output import Speaker
 from tools.errors import InputError
-from tools.images import sample_from_array
+from tools.files import is_device_name
+
+SETTINGS = """{"benchmark": "world", "profile": "nano", "shots": 4, "seed": 0, "limit": 2, "split": "heldout",
+"style": "plain", "categories": ["tray"], "looks": 3, "words": true}"""
 
 
 @pytest.fixture
@@ -132,6 +138,17 @@ def test_results_without_a_manifest_are_left_alone(folder, tmp_path):
     with pytest.raises(InputError, match=r"no manifest\.json"):
         run(batch(folder, tmp_path / "out"))
     assert (tmp_path / "out" / "results.jsonl").read_text() == "mine\n"
+
+
+def test_a_batch_and_an_eval_run_are_not_mixed_in_one_folder(folder, tmp_path):
+    settings = RunSettings.model_validate_json(SETTINGS)
+    run(batch(folder, tmp_path / "batch"))
+    with pytest.raises(InputError, match="holds the results of a batch"), claimed(tmp_path / "batch", settings):
+        pass
+    with claimed(tmp_path / "eval", settings):
+        (tmp_path / "eval" / "predictions.jsonl").touch()
+    with pytest.raises(InputError, match="holds a run of `looktwice eval`"):
+        run(batch(folder, tmp_path / "eval"))
 
 
 def test_two_runs_do_not_write_into_one_folder(folder, tmp_path):
@@ -329,6 +346,13 @@ def test_names_of_report_folders_never_lead_out_and_never_collide():
         names.fresh(Path(p))
         for p in (
             "x/part.png",
+            "x/Part.png",
+            "x/PART-2.png",
+            "e\u0301.png",
+            "\u00e9.png",
+            "CON.png",
+            "nul.txt.png",
+            "com1.png",
             "..png",
             "...png",
             ".png",
@@ -340,8 +364,9 @@ def test_names_of_report_folders_never_lead_out_and_never_collide():
             ".lock.png",
         )
     ]
-    assert len(set(given)) == len(given)
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in given}) == len(given)
     assert "part" not in given
+    assert not any(is_device_name(name) for name in given)
     for name in given:
         assert Path(name).name == name
         assert not name.startswith(".")
@@ -405,15 +430,35 @@ def test_memory_settings_reach_processes_that_start_meanwhile_and_leave_the_user
     assert os.environ["MALLOC_TOP_PAD_"] == "7"
 
 
-def test_what_a_call_learns_is_known_by_its_photos_and_words_and_a_named_product_by_its_file():
-    def digest(threshold, references, saved=None, normal="two bolts"):
-        spec = ProductSpec(name="kit", product="kit", parts=(PartSpec(label="bolt", threshold=threshold),))
-        return product_digest(Product(spec, references=tuple(references)), normal, saved)
+def test_what_a_call_learns_is_known_by_its_photos_and_words_and_a_named_product_by_its_file(tmp_path):
+    photos = [photo(tmp_path / f"{n}.png", n) for n in range(2)]
+    file = tmp_path / "kit.yaml"
 
-    photos = [sample_from_array(np.full((16, 16, 3), n, dtype=np.uint8)) for n in range(2)]
-    saved = ProductSpec(name="kit", product="kit", parts=(PartSpec(label="bolt"),))
-    assert digest(0.4, photos) == digest(0.41, photos)
-    assert digest(0.4, photos, saved) == digest(0.41, photos, saved)
-    assert digest(0.4, photos) != digest(0.4, photos[:1])
-    assert digest(0.4, photos) != digest(0.4, photos, normal="three bolts")
-    assert digest(0.4, photos, saved) != digest(0.4, photos, saved.model_copy(update={"normal": "clean"}))
+    def digest(named, normal="two bolts", **fields):
+        ProductSpec(name="kit", product="kit", **fields).save(file)
+        return BatchSubject(lambda _: None, file if fields else None, tuple(named), normal).digest()
+
+    assert digest(photos) == digest(photos) != digest(photos[:1])
+    assert digest(photos) != digest(photos, "three bolts")
+    clean = digest(photos, defects=("hole",))
+    assert clean == digest(photos, defects=("hole",)) != digest(photos, defects=("dent",))
+    assert clean != digest(photos, defects=("hole",), references=(photos[0],))
+    with pytest.raises(InputError, match=r"none\.png"):
+        digest([tmp_path / "none.png"])
+
+
+def test_a_finished_batch_is_told_again_without_opening_an_inspector(folder, tmp_path, capsys):
+    (folder / "text.png").unlink()
+
+    def called(opener):
+        subject = BatchSubject(lambda _: Product(ProductSpec(name="quick", product="quick")))
+        (tmp_path / "out").mkdir(exist_ok=True)
+        return inspect_many([folder], tmp_path / "out", opener, subject, BatchOptions(), Speaker(json=False))
+
+    first = called(partial(QuickInspector, "nano"))
+    closed = partial(lambda *_: pytest.fail("it opened an inspector"), "nano")
+    assert called(closed) == first == 1
+    assert "7 inspected, 1 anomalous, 0 refused, 0 failed (7 of them before)" in capsys.readouterr().err
+    photo(folder / "new.png", 10)
+    assert called(partial(QuickInspector, "nano")) == 1
+    assert "8 inspected, 2 anomalous, 0 refused, 0 failed (7 of them before)" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from PIL import Image
 import nano
 from agent import Inspector
 from evals.datasets.world import open_world
-from looktwice.batch.command import inspect_many
+from looktwice.batch.command import BatchSubject, inspect_many
 from looktwice.batch.records import BatchOptions
 from looktwice.cli.output import Speaker
 from tools.anomaly.damage import PhotoTracer
@@ -139,12 +139,9 @@ def test_what_breaks_in_a_vlm_or_a_tool_costs_its_photo_alone(server, tmp_path, 
         [tmp_path / "in"],
         tmp_path / "out",
         partial(Moody, str(profile(tmp_path, server.server_port)), device="cpu"),
-        lambda inspector: inspector.learn("wood", references),
+        BatchSubject(lambda inspector: inspector.learn("wood", references), question="Is it good?"),
         BatchOptions(workers=1),
         Speaker(json=False),
-        product=None,
-        normal="",
-        question="Is it good?",
     )
     assert status == 2
     broken = {line["file"]: line["error"] for line in lines(tmp_path / "out", "failures.jsonl")}

@@ -9,7 +9,7 @@ import pytest
 from command_line import looktwice
 from PIL import Image
 
-from looktwice.cli.inspect import spread_refs
+from looktwice.cli.inspect import ProductOptions, spread_refs
 from looktwice.examples import examples
 
 
@@ -87,6 +87,16 @@ def test_an_unknown_profile_is_refused_with_those_there_are(example):
     assert "nano" in result.stderr
 
 
+def test_references_that_were_learned_before_are_not_learned_again(batch, example, monkeypatch):
+    first, _ = batch
+    for place in ("agent.steps.first_look.learn", "tools.parts.Discoverer.learn"):
+        monkeypatch.setattr(place, lambda *_, **__: pytest.fail("it learned again"))
+    again = looktwice("inspect", example.photos[0], "--ref", *example.references, "--json", "--profile", "nano")
+    (before,), (after,) = ([json.loads(line) for line in r.stdout.splitlines()] for r in (first, again))
+    for name in ("verdict", "evidence", "explanation", "references"):
+        assert before[name] == after[name]
+
+
 def test_a_learned_product_gives_the_verdict_of_its_references(example, tmp_path):
     learned = looktwice("learn", "board", *example.references, "--profile", "nano", cwd=tmp_path)
     assert learned.returncode == 0, learned.stderr
@@ -136,6 +146,24 @@ def test_a_reference_of_another_size_is_compared(example, tmp_path):
     result = looktwice("inspect", example.photos[0], "--ref", large, "--json", "--profile", "nano")
     assert result.returncode in (0, 1, 3), result.stderr
     assert len(json.loads(result.stdout)["references"]) == 1
+
+
+def test_patterns_and_folders_that_no_shell_expanded_are_expanded(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_text("no photo")
+    assert ProductOptions(ref=[str(tmp_path)]).references == [tmp_path / "a.png", tmp_path / "b.png"]
+    assert ProductOptions(ref=[f"{tmp_path}/b*"]).references == [tmp_path / "b.png"]
+    named = looktwice("inspect", tmp_path / "*.png", "--profile", "nano")
+    assert named.returncode == 2 and "a.png: holds text" in named.stderr and "b.png: holds text" in named.stderr
+    none = looktwice("inspect", tmp_path / "*.jpg", "--profile", "nano")
+    assert none.returncode == 2 and "none matches the pattern" in none.stderr
+
+
+def test_a_call_that_cannot_work_fails_before_it_learns(example, tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.steps.first_look.learn", lambda *_, **__: pytest.fail("it learned"))
+    for photos in ([tmp_path / "none.png"], [tmp_path / "none.png", tmp_path / "no.png", "--out", tmp_path / "out"]):
+        result = looktwice("inspect", *photos, "--ref", example.references[0], "--normal", "new", "--profile", "nano")
+        assert result.returncode == 2 and "none.png: no such file" in result.stderr
 
 
 def test_one_ref_takes_what_a_wildcard_gives():

@@ -86,6 +86,11 @@ def test_a_product_is_replaced_only_with_force_and_then_kept_as_a_copy(kit):
     assert looktwice(*again, "--force", cwd=folder).returncode == 0
     assert file.read_bytes() != before
     assert (folder / "products" / "kit.yaml.bak").read_bytes() == before
+    second = file.read_bytes()
+    third = looktwice(*again[:3], "four nuts", *again[4:], "--force", cwd=folder)
+    assert "learning from words: finding parts (1 of 3)" in third.stderr
+    assert (folder / "products" / "kit.yaml.bak").read_bytes() == before
+    assert (folder / "products" / "kit.yaml.bak2").read_bytes() == second
 
 
 def test_of_two_calls_that_learn_one_name_at_once_one_is_refused(tmp_path):

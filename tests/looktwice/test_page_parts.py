@@ -3,13 +3,18 @@
 import csv
 import io
 import json
+import os
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import looktwice
 
 from agent.events import StepEvent, Suspicion
+from agent.products.spec import Product, ProductSpec
 from looktwice.page.app import PageSettings, refuse_exposure
 from looktwice.page.engine import FairQueue
 from looktwice.page.logins import password_check
@@ -19,7 +24,7 @@ from looktwice.page.tabs.batch import BatchRow, as_coco, as_csv, as_html, table_
 from looktwice.page.tabs.evals import PredictionLine, read_run, run_html, runs_in, worst
 from looktwice.page.words import LANGUAGES, words_in
 from looktwice.products import ProductStore, parse, safe_name
-from prompts import load_yaml, render
+from prompts import load_yaml, ready_made, render
 from tools.errors import InputError
 from tools.images import sample_from_array
 
@@ -146,7 +151,7 @@ def test_names_that_mean_something_elsewhere_are_made_harmless():
     assert unique(["a.png", "a.png", "a-2.png"]) == ["a.png", "a-2.png", "a-2-2.png"]
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", EVIL, "x" * 61])
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "CON", EVIL, "x" * 61])
 def test_a_products_name_cannot_lead_out_of_the_folder(tmp_path, name):
     with pytest.raises(InputError):
         ProductStore(tmp_path).path(name)
@@ -157,6 +162,27 @@ def test_an_uploaded_product_cannot_name_photos_from_elsewhere(tmp_path):
     with pytest.raises(InputError, match="outside"):
         ProductStore(tmp_path / "products").write("spy", text)
     assert not (tmp_path / "products" / "spy.yaml").exists()
+
+
+def test_products_that_were_learned_come_first_and_ready_made_ones_can_be_read_and_kept_as_ones_own(tmp_path):
+    store = ProductStore(tmp_path / "products")
+    assert store.names() == list(ready_made()) and "bottle" in store.names()
+    assert store.read("bottle").name == "bottle" and store.file("bottle").parent != store.folder
+    store.write("bottle", store.text("bottle").replace("version: 1", "version: 1  # mine"))
+    assert store.names()[0] == "bottle" and len(store.names()) == len(ready_made())
+    assert "mine" in store.text("bottle") and store.file("bottle").parent == store.folder
+    with pytest.raises(InputError, match="learn it first"):
+        store.text("kettle")
+
+
+def test_a_project_with_its_products_and_photos_can_be_moved(tmp_path):
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere.png"
+    inside = [project / "products" / "tray.photos" / "a.png", project / "photos" / "b.png"]
+    spec = ProductSpec(name="tray", product="tray", references=(*inside, elsewhere))
+    ProductStore(project / "products").keep(Product(spec))
+    project.rename(tmp_path / "moved")
+    read = ProductSpec.load(tmp_path / "moved" / "products" / "tray.yaml").references
+    assert read == (Path("tray.photos/a.png"), Path("../photos/b.png"), elsewhere)
 
 
 def test_faults_of_a_product_file_name_line_and_field_and_no_folder():
@@ -205,6 +231,12 @@ def test_a_batch_as_csv_runs_no_formula_and_as_coco_has_boxes_of_width_and_heigh
     assert lines[0]["photo"] == "'=cmd.png" and lines[0]["top_finding"].startswith("'=")
     coco = json.loads(as_coco(rows))
     assert coco["annotations"][0]["bbox"] == [10, 20, 20, 25]
+    near = dict(_report("x", 0.7)["findings"][0], what="a stain", score=0.95, hypothesis="region 1")
+    other = dict(near, box=[60, 5, 70, 10], kind="logical", what="no nut", hypothesis="count of nut")
+    several = {**_report("y", 0.9), "findings": [dict(near, score=0.6, what="a spot"), near, other]}
+    one, two = json.loads(as_coco([BatchRow("y.png", None, several)]))["annotations"]
+    assert (one["description"], one["score"], one["bbox"]) == ("a spot; a stain", 0.95, [10, 20, 20, 25])
+    assert (two["description"], two["category_id"]) == ("no nut", 1)
     assert coco["images"] == [{"id": 1, "file_name": "=cmd.png", "width": 100, "height": 50}]
     assert [row.state(0.8) for row in rows] == ["good", "refused"]
 
@@ -221,7 +253,9 @@ def test_a_batch_shows_unsure_as_unsure_and_says_what_was_not_checked():
     table = table_html(rows, WORDS, threshold=0.5, shown="all")
     assert "is-good" not in table and "is-anomalous" not in table
     assert "Not fully checked: number of screws" in table
-    assert "b.png" not in table_html(rows, WORDS, threshold=0.5, shown="unsure")
+    assert "b<span" not in table_html(rows, WORDS, threshold=0.5, shown="unsure") and "data-open" not in table
+    opening = table_html([replace(rows[0], page=Path("a.html")), rows[1]], WORDS, threshold=0.5, shown="unsure")
+    assert 'data-open="0">a<span class="lt-ending">.png</span></button>' in opening
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
@@ -236,6 +270,19 @@ def test_no_cell_of_a_batch_is_a_formula_or_breaks_its_line(before, sign):
     first, second = csv.DictReader(io.StringIO(told))
     for cell in (first["photo"], first["top_finding"], first["kinds"], second["refused"]):
         assert cell.startswith("'") and "HYPERLINK" in cell
+
+
+def test_the_page_starts_without_the_proxies_of_the_machine(monkeypatch):
+    seen = []
+
+    def stopped(*_):
+        seen.append([name for name in os.environ if name.lower().endswith("_proxy")])
+        raise InputError("enough")
+
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setattr("looktwice.page.PageSettings", stopped, raising=False)
+    assert looktwice("ui", "--profile", "nano").returncode == 2
+    assert seen == [[]] and os.environ["ALL_PROXY"] == "socks5://127.0.0.1:9"
 
 
 def test_other_machines_are_let_in_only_with_a_password_or_in_so_many_words(tmp_path):
@@ -300,7 +347,8 @@ def test_an_eval_run_is_read_and_drawn_beside_another_with_its_worst_mistakes_fi
             "categories": {EVIL: {"image_auroc": 0.8}},
         }
         (tmp_path / name / "results.json").write_text(json.dumps(told))
-    assert runs_in(tmp_path) == ["a", "b"]
+    assert runs_in(tmp_path) == ["a", "b"] and runs_in(tmp_path / "a") == ["."]
+    assert read_run(tmp_path / "a", ".").lines == read_run(tmp_path, "a").lines
     run = read_run(tmp_path, "a")
     assert len(run.lines) == 40
     html = run_html(run, read_run(tmp_path, "b"), WORDS)

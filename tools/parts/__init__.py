@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from tools.parts.arrangement import Arrangement, Explanation, Misfit
+    from tools.parts.arrangement import Arrangement, Explanation, Layout, Misfit
     from tools.parts.assignment import Assignment, assign, calibrated_price, explained
-    from tools.parts.discovery import OTHER, Discoverer, PartType, PartTypes
+    from tools.parts.clustering import Divider
+    from tools.parts.descriptors import Descriptors, Scale
+    from tools.parts.discovery import OTHER, Branch, Discoverer, Finder, PartType, PartTypes
     from tools.parts.grounding import Grounder
     from tools.parts.measurement import measure
+    from tools.parts.parameters import AssignmentCosts
     from tools.parts.pose import ProductPose, find_product, pose_of
     from tools.parts.proposals import Proposer
     from tools.parts.segmentation import EncodedImage, MaskResult, Segmenter
@@ -20,11 +23,14 @@ else:
     __getattr__, __dir__, _ = lazy_loader.attach(
         __name__,
         submod_attrs={
-            "arrangement": ["Arrangement", "Explanation", "Misfit"],
+            "arrangement": ["Arrangement", "Explanation", "Layout", "Misfit"],
             "assignment": ["Assignment", "assign", "calibrated_price", "explained"],
-            "discovery": ["Discoverer", "OTHER", "PartType", "PartTypes"],
+            "clustering": ["Divider"],
+            "descriptors": ["Descriptors", "Scale"],
+            "discovery": ["Branch", "Discoverer", "Finder", "OTHER", "PartType", "PartTypes"],
             "grounding": ["Grounder"],
             "measurement": ["measure"],
+            "parameters": ["AssignmentCosts"],
             "pose": ["ProductPose", "find_product", "pose_of"],
             "proposals": ["Proposer"],
             "segmentation": ["EncodedImage", "MaskResult", "Segmenter"],
@@ -35,16 +41,23 @@ __all__ = [
     "OTHER",
     "Arrangement",
     "Assignment",
+    "AssignmentCosts",
+    "Branch",
+    "Descriptors",
     "Discoverer",
+    "Divider",
     "EncodedImage",
     "Explanation",
+    "Finder",
     "Grounder",
+    "Layout",
     "MaskResult",
     "Misfit",
     "PartType",
     "PartTypes",
     "ProductPose",
     "Proposer",
+    "Scale",
     "Segmenter",
     "assign",
     "calibrated_price",

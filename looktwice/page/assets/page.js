@@ -1,4 +1,4 @@
-// Lights up what a citation points at, shows the close-up of a finding, fades layers, and lets the clock run.
+// Lights up what a citation points at, shows the close-up of a finding, fades layers, follows the chat, lets the clock run.
 (() => {
   const places = (ids) => [...document.querySelectorAll('.lt-view [data-ids]')].filter((e) => ids.some((id) => e.dataset.ids.split(' ').includes(id)));
   const cited = (event) => event.target instanceof Element ? event.target.closest('[data-cite]') : null;
@@ -28,7 +28,7 @@
         e.setAttribute('aria-pressed', String(chosen));
       });
     }
-    const stage = document.querySelector('.lt-view .lt-stage');
+    const stage = c.closest('.lt-view')?.querySelector('.lt-stage');
     const box = stage && stage.getBoundingClientRect();
     if (box && (box.bottom < 80 || box.top > window.innerHeight - 80)) stage.scrollIntoView({ block: 'center' });
   });
@@ -36,6 +36,14 @@
     const slider = event.target instanceof Element ? event.target.closest('[data-fade]') : null;
     if (slider) slider.closest('.lt-view').style.setProperty('--fade', String(slider.value / 100));
   });
+  // The newest answer is in view whenever the conversation has changed.
+  const newest = () => { const chat = document.querySelector('#chat .lt-chat'); if (chat) chat.scrollTop = chat.scrollHeight; };
+  const watch = () => {
+    const chat = document.querySelector('#chat');
+    if (chat) new MutationObserver(newest).observe(chat, { childList: true, subtree: true, characterData: true });
+    else setTimeout(watch, 200);
+  };
+  watch();
   const started = new WeakMap();
   setInterval(() => document.querySelectorAll('.lt-clock').forEach((e) => {
     if (!started.has(e)) started.set(e, performance.now() - 1000 * Number(e.dataset.elapsed));

@@ -17,6 +17,7 @@ from looktwice.page import widgets
 from looktwice.page.context import PageContext
 from looktwice.page.engine import LONGEST_NORMAL, photo_of, refuse_many
 from looktwice.page.progress import Stopped, WorkFailure, streamed
+from looktwice.page.report_view import report_html
 from looktwice.page.tabs.inspection import stop
 from looktwice.page.widgets import css, photo_uri
 from looktwice.page.words import Words
@@ -24,6 +25,7 @@ from looktwice.products import fresh
 from prompts import render
 from tools.display_text import csv_text
 from tools.errors import InputError
+from tools.files import write_atomic
 from tools.image_files import SUFFIXES
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class BatchRow:
     """The report's JSON, or None where the photo was refused."""
     refused: str = ""
     """Why, in a sentence."""
+    page: Path | None = None
+    """A file with the report as a piece of the page; None where there is none."""
 
     @property
     def score(self) -> float | None:
@@ -91,8 +95,8 @@ def table_html(rows: Sequence[BatchRow], words: Words, *, threshold: float, show
     """The rows as a table, every value escaped; `shown` is "all" or a state."""
     states = [row.state(threshold) for row in rows]
     counts = {state: states.count(state) for state in ("anomalous", "unsure", "good", "refused")}
-    kept = [(row, s) for row, s in zip(rows, states, strict=True) if shown in ("all", s)]
-    kept.sort(key=lambda pair: -1.0 if pair[0].score is None else -pair[0].score)
+    kept = [(n, row, s) for n, (row, s) in enumerate(zip(rows, states, strict=True)) if shown in ("all", s)]
+    kept.sort(key=lambda item: -1.0 if item[1].score is None else -item[1].score)
     return render("page/batch.html.jinja", rows=kept, counts=counts, words=words, told=told)
 
 
@@ -132,7 +136,10 @@ def as_html(rows: Sequence[BatchRow], words: Words, threshold: float, css: str) 
 
 
 def as_coco(rows: Sequence[BatchRow]) -> str:
-    """Findings with a place as COCO annotations; boxes are x, y, width, height, masks compressed run lengths."""
+    """One COCO annotation for each place that was found; boxes are x, y, width, height, masks compressed run lengths.
+
+    Several findings of one place are one annotation, with the kind, score and mask of the likeliest and all words.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     kinds = {"logical": 1, "structural": 2}
@@ -140,27 +147,46 @@ def as_coco(rows: Sequence[BatchRow]) -> str:
         report = row.report or {}
         width, height = report["size"]
         images.append({"id": number, "file_name": row.name, "width": width, "height": height})
-        for finding in report["findings"]:
-            if finding["box"] is None:
-                continue
-            x0, y0, x1, y1 = finding["box"]
+        for found in _by_place(report["findings"]):
+            first = max(found, key=lambda finding: float(finding["score"]))
+            x0, y0, x1, y1 = first["box"]
             annotation = {
                 "id": len(annotations) + 1,
                 "image_id": number,
-                "category_id": kinds[finding["kind"]],
+                "category_id": kinds[first["kind"]],
                 "iscrowd": 0,
                 "bbox": [x0, y0, x1 - x0, y1 - y0],
                 "area": (x1 - x0) * (y1 - y0),
-                "score": finding["score"],
-                "segmentation": finding["mask"] or [],
-                "description": finding["what"],
+                "score": first["score"],
+                "segmentation": next((f["mask"] for f in (first, *found) if f["mask"]), []),
+                "description": "; ".join(dict.fromkeys(str(f["what"]) for f in found)),
             }
             annotations.append(annotation)
     categories = [{"id": n, "name": kind} for kind, n in kinds.items()]
     return json.dumps({"images": images, "annotations": annotations, "categories": categories}, ensure_ascii=False)
 
 
+def _by_place(findings: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Findings that have a box, those of one hypothesis or one box together, in the order of the first."""
+    places: list[tuple[set[Any], list[dict[str, Any]]]] = []
+    for finding in findings:
+        if finding["box"] is None:
+            continue
+        keys = {tuple(finding["box"]), finding.get("hypothesis") or tuple(finding["box"])}
+        known = next((place for place in places if place[0] & keys), None)
+        if known is None:
+            places.append((keys, [finding]))
+        else:
+            known[0].update(keys)
+            known[1].append(finding)
+    return [found for _, found in places]
+
+
 THUMB = 128
+_OPEN = (
+    "element.addEventListener('click', (e) => { const b = e.target.closest('[data-open]');"
+    " if (b) trigger('click', {row: Number(b.dataset.open)}); });"
+)
 MOST = 2000
 """Photos of one batch."""
 
@@ -170,6 +196,9 @@ def run_batch(
 ) -> Iterator[Any]:
     """Inspects photos one by one, each in its own turn, so that other visitors come in between; see `streamed`."""
     flag = visit.fresh_stop()
+    for row in visit.batch:
+        if row.page is not None:
+            row.page.unlink(missing_ok=True)
     visit.batch.clear()
 
     def work(say: Callable[[str], None]) -> None:
@@ -186,7 +215,7 @@ def run_batch(
                 samples = [photo_of(p) for p in references]
                 known = page.engine.inspector.learn("product", samples, describe=normal)
         for path, name in zip(found, unique([p.name for p in found]), strict=True):
-            visit.batch.append(_row(page, path, name, known, normal, say))
+            visit.batch.append(_row(page, visit, (path, name), known, normal, say))
             refused = sum(r.report is None for r in visit.batch)
             say(page.words("batch_progress", done=len(visit.batch), total=len(found), refused=refused))
 
@@ -198,8 +227,15 @@ def _tell(page: PageContext, ahead: int, say: Callable[[str], None]) -> None:
 
 
 def _row(
-    page: PageContext, path: Path, name: str, product: Product | str | None, normal: str, say: Callable[[str], None]
+    page: PageContext,
+    visit: Visit,
+    photo: tuple[Path, str],
+    product: Product | str | None,
+    normal: str,
+    say: Callable[[str], None],
 ) -> BatchRow:
+    """Inspects one photo, given by its path and its name in the batch, and keeps its report's page for the visitor."""
+    path, name = photo
     thumbs: list[str] = []
     try:
         report, _ = page.engine.inspect(
@@ -216,11 +252,13 @@ def _row(
             raise
         return BatchRow(name, None, None, str(error))
     told = report.model_dump(mode="json", by_alias=True)
-    return BatchRow(name, thumbs[0], {**told, "image": name})
+    target = fresh(visit.folder, "report.html")
+    write_atomic(target, report_html(report, page.words))
+    return BatchRow(name, thumbs[0], {**told, "image": name}, page=target)
 
 
-def build_batch_tab(page: PageContext) -> None:
-    """Builds the tab."""
+def build_batch_tab(page: PageContext) -> gr.Dropdown:
+    """Builds the tab, and gives its list of products."""
     tab = _BatchTab(page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
@@ -228,6 +266,7 @@ def build_batch_tab(page: PageContext) -> None:
         with gr.Column(scale=8, min_width=320):
             tab.lay_out_table()
     tab.connect()
+    return tab.product
 
 
 class _BatchTab:
@@ -241,8 +280,8 @@ class _BatchTab:
         words = self._words
         self._photos = widgets.photos(words["batch_photos"], height=170, elem_id="batch-photos")
         self._folder = gr.File(label=words["batch_folder"], file_count="directory", type="filepath", height=150)
-        self._product = gr.Dropdown(
-            [(words["no_product"], "")], value="", label=words["product"], elem_id="batch-product"
+        self.product = gr.Dropdown(
+            self._page.product_choices(), value="", label=words["product"], elem_id="batch-product"
         )
         self._good = widgets.photos(words["good_photos"], height=150, elem_id="batch-good")
         self._normal = gr.Textbox(
@@ -268,7 +307,8 @@ class _BatchTab:
             ]
             self._filter = gr.Radio(choices, value="all", label=words["filter"], elem_id="filter", min_width=260)
         empty = table_html([], words, threshold=0.5, shown="all")
-        self._table = gr.HTML(empty, elem_id="table", apply_default_css=False, js_on_load=None)
+        self._table = gr.HTML(empty, elem_id="table", apply_default_css=False, js_on_load=_OPEN)
+        self._report = gr.HTML(elem_id="batch-report", apply_default_css=False, js_on_load=None)
         with gr.Row():
             self._files = [
                 gr.DownloadButton(kind, elem_id=f"get-{kind.lower()}", interactive=False, min_width=80)
@@ -279,13 +319,14 @@ class _BatchTab:
         """Ties what the visitor does to what happens."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         shown: list[Any] = [self._threshold, self._filter]
-        given = [self._photos, self._folder, self._product, self._good, self._normal, *shown]
+        given = [self._photos, self._folder, self.product, self._good, self._normal, *shown]
         self._run.click(self.on_run, given, [self._table, self._run, self._halt, *self._files], **hidden)
         self._halt.click(self.on_stop, None, None, queue=False, **hidden)
         self._threshold.change(self.on_redraw, shown, [self._table], trigger_mode="always_last", **hidden)
         self._threshold.change(self.on_rewrite, [self._threshold], self._files, trigger_mode="always_last", **hidden)
         self._filter.change(self.on_redraw, shown, [self._table], **hidden)
-        self._product.focus(self.on_products, None, [self._product], **hidden)
+        self._table.click(self.on_open, None, [self._report], **hidden)
+        self.product.focus(self.on_products, None, [self.product], **hidden)
 
     def on_run(
         self, many: Any, whole: Any, name: str, good: Any, normal: str, least: float, kept: str, request: gr.Request
@@ -323,10 +364,15 @@ class _BatchTab:
         visit = self._page.visits.of(request.session_hash)
         return _files(self._page, visit, least) if visit.batch else [gr.skip()] * len(self._files)
 
+    def on_open(self, event: gr.EventData, request: gr.Request) -> str:
+        """Shows the report of a row."""
+        rows, number = self._page.visits.of(request.session_hash).batch, int(event._data["row"])
+        file = rows[number].page if 0 <= number < len(rows) else None
+        return "" if file is None else file.read_text(encoding="utf-8")
+
     def on_products(self) -> Any:
         """The products that there are by now."""
-        names = self._page.engine.store.names()
-        return gr.update(choices=[(self._words["no_product"], ""), *((n, n) for n in names)])
+        return gr.update(choices=self._page.product_choices())
 
 
 def _files(page: PageContext, visit: Visit, threshold: float) -> list[Any]:

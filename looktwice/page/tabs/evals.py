@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,8 @@ class RunSummary:
 
 
 def runs_in(folder: Path) -> list[str]:
-    """Names of the runs below a folder, one or two levels deep."""
-    found = {p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/results.json")}
+    """Names of the runs in a folder: "." of its own, and of those below it, one or two levels deep."""
+    found = {p.parent for depth in (".", "*", "*/*") for p in folder.glob(f"{depth}/results.json")}
     return sorted(str(p.relative_to(folder)) for p in found)
 
 
@@ -169,8 +169,8 @@ def _bars(lines: Sequence[PredictionLine], bins: int = 20) -> list[tuple[float, 
     return [(n / bins, float(g) / most, float(b) / most) for n, (g, b) in enumerate(zip(good, bad, strict=True))]
 
 
-def build_evals_tab(page: PageContext) -> None:
-    """Builds the tab; it reads runs below one folder and nothing else."""
+def build_evals_tab(page: PageContext) -> tuple[Callable[[], Any], list[gr.Dropdown]]:
+    """Builds the tab, which reads runs in one folder and nothing else; gives what lists them, and its lists."""
     words, folder = page.words, page.results
     names = runs_in(folder)
     with gr.Row(equal_height=True):
@@ -201,3 +201,4 @@ def build_evals_tab(page: PageContext) -> None:
     first.change(show, [first, second], [shown], **hidden)
     second.change(show, [first, second], [shown], **hidden)
     again.click(listed, None, [first, second], **hidden)
+    return listed, [first, second]

@@ -56,7 +56,7 @@ class _InspectTab:
             )
         with gr.Accordion(words["what_is_good"], open=True):
             self.product = gr.Dropdown(
-                [(words["no_product"], ""), *((n, n) for n in self._page.engine.store.names())],
+                self._page.product_choices(),
                 value="",
                 label=words["product"],
                 info=words["product_info"],

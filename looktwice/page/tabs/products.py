@@ -36,13 +36,14 @@ def learn_product(page: PageContext, visit: Visit, name: str, photos: list[Path]
             noun=noun,
             on_place=lambda ahead: stop.check(),
             on_turn=lambda: say(page.words["learning_now"]),
+            on_stage=lambda stage: say(page.words[f"stage_{stage}"]),
         )
 
     return streamed(work, stop)
 
 
-def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
-    """Builds the tab; `chosen` is the inspect tab's list of products, which grows with this one's."""
+def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> gr.Dropdown:
+    """Builds the tab, and gives its list of products; `chosen` is the inspect tab's, which grows with this one's."""
     tab = _ProductsTab(page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
@@ -51,6 +52,7 @@ def build_products_tab(page: PageContext, chosen: gr.Dropdown) -> None:
             tab.lay_out_file()
             tab.lay_out_test()
     tab.connect(chosen)
+    return tab.listed
 
 
 class _ProductsTab:
@@ -78,7 +80,7 @@ class _ProductsTab:
     def lay_out_file(self) -> None:
         """Where a product's file is read and edited."""
         words = self._words
-        self._listed = gr.Dropdown(
+        self.listed = gr.Dropdown(
             self._store.names(),
             value=None,
             label=words["products_list"],
@@ -109,15 +111,15 @@ class _ProductsTab:
     def connect(self, chosen: gr.Dropdown) -> None:
         """Ties what the visitor does to what happens."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        lists = [self._told, chosen, self._listed]
+        lists = [self._told, chosen, self.listed]
         given = [self._name, self._photos, self._describe, self._noun]
         self._learn.click(self.on_learn, given, lists, **hidden)
-        self._listed.change(self.on_choice, [self._listed], [self._text, self._download], **hidden)
-        edited = [self._text, self._listed]
+        self.listed.change(self.on_choice, [self.listed], [self._text, self._download], **hidden)
+        edited = [self._text, self.listed]
         self._text.change(self.on_edit, edited, [self._told], trigger_mode="always_last", **hidden)
         self._save.click(self.on_save, edited, [self._told, self._download], **hidden)
         self._upload.upload(self.on_upload, [self._upload], lists, **hidden)
-        self._test.click(self.on_test, [self._photo, self._listed], [self._fired], **hidden)
+        self._test.click(self.on_test, [self._photo, self.listed], [self._fired], **hidden)
 
     def on_learn(self, name: str, files: list[Any], describe: str, noun: str, request: gr.Request) -> Any:
         """Learns a product and shows its file."""
@@ -191,9 +193,8 @@ class _ProductsTab:
 
     def _choices(self, name: str) -> tuple[Any, Any]:
         """Both lists of products, with a new one that is shown at once."""
-        names = self._store.names()
-        every = [(self._words["no_product"], ""), *((n, n) for n in names)]
-        return gr.update(choices=every), gr.update(choices=names, value=name)
+        choices = self._page.product_choices()
+        return gr.update(choices=choices), gr.update(choices=self._store.names(), value=name)
 
 
 def _file(page: PageContext, request: gr.Request, name: str) -> str:
