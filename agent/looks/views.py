@@ -12,6 +12,7 @@ from agent.evidence.fusion import by_hypothesis, probability
 from agent.evidence.types import Claim, Evidence, Fact, Look
 from agent.looks.base import LookInput, LookResult, weight
 from agent.looks.questions import answered
+from agent.matchers.base import tracer_share
 from agent.products.learn import known_parts
 from agent.rules import Rule, RuleOutcome, evaluate
 from tools import anomaly
@@ -63,7 +64,7 @@ def zoom(again: LookInput) -> LookResult:
     turned = sample_from_array(np.ascontiguousarray(np.rot90(again.sample.image)))
     mean: FloatMap = np.mean([before.raw, np.rot90(tracer.damage(turned), -1)], axis=0)
     tracer_map, usual = again.context.calibration.tracer, again.product.scores("tracer")
-    trust = again.context.calibration.trust(usual)
+    trust = tracer_share(again.product, again.context.calibration)
 
     def worth(values: FloatMap, region: Region) -> float:
         return trust * tracer_map.llr(tracer_map.standardise(region.highest(values), usual))

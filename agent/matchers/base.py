@@ -155,7 +155,9 @@ def is_single(product: Product, calibration: Calibration) -> bool:
 
 def tracer_share(product: Product, calibration: Calibration) -> float:
     """How much the evidence of the tracer counts on a product, in [0, 1]."""
-    return calibration.trust(product.scores("tracer"))
+    state = product.states.get("tracer")
+    uncertainty = () if state is None or state.data is None else state.data
+    return calibration.trust(product.scores("tracer"), uncertainty)
 
 
 def comparison_share(product: Product, calibration: Calibration) -> float:

@@ -29,9 +29,10 @@ class Damage(PlaceMatcher):
     within, beyond = "surface_sound", "surface_damaged"
 
     def fit(self, references: ReferenceInputs) -> MatcherState | None:
-        """Keeps the scores of the references alone; None without a tracer."""
+        """Keeps the scores of the references, and how uncertain the tracer is on each; None without a tracer."""
         found = traces(references, references.toolbox, references.samples)
-        return MatcherState(tuple(t.flaws.own_score for t in found)) if found else None
+        scores, uncertainty = (tuple(t.flaws.own_score for t in found), tuple(t.uncertainty for t in found))
+        return MatcherState(scores, uncertainty) if found else None
 
     def score(self, photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:
         """Log-odds of damage; None without a tracer."""

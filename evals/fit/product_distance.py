@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.calibration.maps import ProductDistance
+from agent.calibration.levels import ProductDistance
 from evals.fit.calibration_files import calibration_file, write_entries
 from nano.world import FAMILIES, TRAINED, render
 from tools.images import sample_from_array

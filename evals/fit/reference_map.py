@@ -20,7 +20,8 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from agent.calibration.maps import Calibration, MatcherMap, ScoreLevels, log_of_excess
+from agent.calibration.levels import ScoreLevels
+from agent.calibration.maps import Calibration, MatcherMap, log_of_excess
 from evals.datasets.world import open_medleys, open_world
 from evals.fit.calibration_files import calibration_file, write_entries
 from evals.fit.matcher_maps import FIRST, SEED, MatcherScores, fitted_map
@@ -41,11 +42,12 @@ LIMIT = 8.0
 
 @dataclass
 class ProductScores:
-    """Standardised scores of photos, and the tracer's scores of references by product."""
+    """Standardised scores of photos, and the tracer's scores of references and uncertainty on them by product."""
 
     rendered: MatcherScores = field(default_factory=MatcherScores)
     real: MatcherScores = field(default_factory=MatcherScores)
     traced: list[list[float]] = field(default_factory=list)
+    uncertainty: list[float] = field(default_factory=list)
 
 
 def score_products(
@@ -69,7 +71,9 @@ def score_products(
         sys.stderr.write(f"{category.name}\n")
         references = category.references(max(SHOTS), SEED)
         if toolbox.tracer is not None:
-            found.traced.append([t.flaws.own_score for t in toolbox.tracer.trace(references[:4])])
+            traces = toolbox.tracer.trace(references[:4])
+            found.traced.append([t.flaws.own_score for t in traces])
+            found.uncertainty.append(fmean(t.uncertainty for t in traces))
         photos = [(c.photo(), c.label != "good") for c in category.cases if c.label != "logical"]
         _score(toolbox, plain, references, photos, found.rendered)
     for folder in folders:
@@ -119,6 +123,8 @@ def fit(scored: ProductScores, plain: MatcherMap) -> tuple[MatcherMap, ScoreLeve
         spread=round(stdev(means), 3),
         log_sd=round(fmean(spreads), 3),
         log_sd_spread=round(stdev(spreads), 3),
+        uncertainty=round(fmean(scored.uncertainty), 4),
+        uncertainty_spread=round(stdev(scored.uncertainty), 4),
     )
     return fitted_map(plain, both, LIMIT), levels
 

@@ -1,42 +1,46 @@
-"""Measures the whole agent on real photos beside plain matchers, with 1, 4 and 8 references and several seeds.
+"""Measures the whole agent and its matchers on real photos, beside plain matchers, with 1, 4 and 8 references.
 
     python -m evals.studies.real_photos PHOTOS --shots 1 4 8 --seeds 1 --out docs/benchmarks/real.md
 
-PHOTOS holds the sets hazelnut, leather, cookie (MVTec layout), aliens and cubes (folders normal and abnormal). Each
-seed draws other references. Columns: the whole agent; its reference matcher alone; and a plain nearest-neighbour
-matcher on the same backbone (strides 8 and 16, 3 x 3 mean, maximum, and mean of the top 1 %), as a floor.
+PHOTOS holds the sets hazelnut, leather, cookie (MVTec layout), aliens and cubes (folders normal and abnormal), and
+weights/resnet50v2/weights where that network is to be measured. Each seed draws other references. A draw of a set is
+a line of RUNS (real_photos.jsonl by default) once it is measured, and is read from there when the command runs again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn import functional
 
 from agent import Inspector
+from agent.report.model import InspectionReport
+from evals.datasets.masks import fitted_mask
 from evals.metrics.ranking import auroc
+from evals.metrics.region import Regions
+from evals.studies.plain_matcher import Network, efficientnet_lite0, plain_scores, resnet50_v2
 from tools.files import write_atomic
 from tools.image_files import find_images
-from tools.images import load_sample
+from tools.images import load_sample, sample_from_array
 from tools.types import Sample
-
-if TYPE_CHECKING:
-    from tools.toolbox import Toolbox
 
 MVTEC, FOLDERS = ("hazelnut", "leather", "cookie"), ("aliens", "cubes")
 MOST = 16
 """Good and anomalous photos of the sets in two folders that are measured."""
-COLUMNS = ("whole agent", "reference matcher", "plain, maximum", "plain, top 1 %")
+AGENT, REFERENCE = "whole agent", "reference matcher"
+SOURCES = {"tracer": "damage", "differ": "surfaces and layout", "parts": "parts", "rule": "rules"}
+"""Columns of the other matchers by the source of their evidence; a matcher that is not trusted on a set has none."""
+RESNET = Path("weights") / "resnet50v2" / "weights"
+SIDES = (256, 700, 2000, 4000)
+"""Pixels along the sides of the photos that are timed."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,48 @@ class PhotoSet:
     """Photos of good parts, of which references are drawn."""
     good: tuple[Path, ...]
     bad: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was measured with one draw of references."""
+
+    name: str
+    photos: tuple[int, int]
+    """Good and anomalous ones."""
+    shots: int
+    seed: int
+    image_auroc: Mapping[str, float]
+    """By column."""
+    pixel_auroc: float | None
+    """Of the whole agent's map; None without masks."""
+    aupro: float | None
+    seconds: float
+    """A photo, second looks included."""
+
+
+@dataclass
+class _Scores:
+    """Scores of the photos of one set, by column, and their maps against the masks."""
+
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    regions: Regions = field(default_factory=Regions)
+    masks: int = 0
+
+    def add(self, report: InspectionReport, path: Path) -> None:
+        """Add the report on one photo."""
+        found = {AGENT: report.verdict.score}
+        for item in report.evidence:
+            column = SOURCES.get(item.source)
+            if item.look is None and column is not None:
+                found[column] = max(found.get(column, -np.inf), item.llr)
+        for column, score in found.items():
+            self.columns.setdefault(column, []).append(score)
+        mask = path.parents[2] / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"
+        if path.parent.name == "good" or mask.is_file():
+            truth = np.zeros(report.glance.map.values.shape, np.bool_)
+            self.regions.add(report.glance.map.values, fitted_mask(mask, report.sample) if mask.is_file() else truth)
+            self.masks += mask.is_file()
 
 
 def photo_sets(root: Path) -> Iterator[PhotoSet]:
@@ -64,97 +110,128 @@ def photo_sets(root: Path) -> Iterator[PhotoSet]:
             yield PhotoSet(name, normal[: -MOST or None], normal[-MOST:], abnormal[:MOST])
 
 
-def measure(inspector: Inspector, photos: PhotoSet, shots: int, seed: int) -> tuple[dict[str, float], float]:
-    """AUROC by column, and seconds a photo of the whole agent.
+def measure(
+    inspector: Inspector, photos: PhotoSet, shots: int, seed: int, networks: Mapping[str, Network] | None = None
+) -> Draw:
+    """Inspect the photos of a set with one draw of references.
 
     Args:
         inspector: whose first and second looks are measured.
         photos: one set.
         shots: references.
         seed: of the draw of references.
+        networks: of plain matchers, by name.
     """
     draw = np.random.default_rng(seed).permutation(len(photos.references))[:shots]
     references = [load_sample(photos.references[n]) for n in draw]
-    samples = [load_sample(path) for path in (*photos.good, *photos.bad)]
+    paths = (*photos.good, *photos.bad)
+    samples = [load_sample(path) for path in paths]
     labels = np.array([False] * len(photos.good) + [True] * len(photos.bad))
     product = inspector.learn(photos.name, references)
-    began = time.perf_counter()
-    scores = {COLUMNS[0]: [inspector.inspect(s, product=product).verdict.score for s in samples]}
-    seconds = (time.perf_counter() - began) / len(samples)
-    toolbox = inspector.context.toolbox
-    matcher = toolbox.reference_matcher
-    scores[COLUMNS[1]] = [matcher.score(s, product.states["reference"].data).own_score for s in samples]
-    plain = _plain(toolbox, references, samples)
-    scores[COLUMNS[2]], scores[COLUMNS[3]] = [p[0] for p in plain], [p[1] for p in plain]
-    return {name: auroc(labels, np.array(values)) for name, values in scores.items()}, seconds
+    scores, seconds = _Scores(), 0.0
+    for path, sample in zip(paths, samples, strict=True):
+        began = time.perf_counter()
+        report = inspector.inspect(sample, product=product)
+        seconds += time.perf_counter() - began
+        scores.add(report, path)
+    matcher, bank = inspector.context.toolbox.reference_matcher, product.states["reference"].data
+    scores.columns[REFERENCE] = [matcher.score(s, bank).own_score for s in samples]
+    for name, network in (networks or {}).items():
+        both = np.array(plain_scores(network, references, samples))
+        scores.columns[f"{name}, maximum"] = both[:, 0].tolist()
+        scores.columns[f"{name}, top 1 %"] = both[:, 1].tolist()
+    whole = {c: round(auroc(labels, np.array(v)), 4) for c, v in scores.columns.items() if len(v) == len(samples)}
+    pixels = (scores.regions.pixel_auroc(), scores.regions.aupro()) if scores.masks else (None, None)
+    count = len(photos.good), len(photos.bad)
+    return Draw(photos.name, count, len(references), seed, whole, *pixels, seconds / len(samples))
 
 
-def _plain(toolbox: Toolbox, references: Sequence[Sample], samples: Sequence[Sample]) -> list[tuple[float, float]]:
-    """(maximum, mean of the top 1 %) of the distances to the nearest patch of any reference."""
-    model: Any = toolbox.model("backbone").model
-
-    def patches(sample: Sample) -> torch.Tensor:
-        image = np.asarray(Image.fromarray(sample.image).resize((256, 256), Image.Resampling.BICUBIC))
-        pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-        with torch.inference_mode():
-            stages = model(pixels)
-            fine, coarse = (functional.avg_pool2d(stages[n], 3, 1, 1) for n in (1, 3))
-            coarse = functional.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
-            return functional.normalize(torch.cat([fine, coarse], 1), dim=1)[0].flatten(1).T
-
-    bank = torch.cat([patches(r) for r in references])
-    found = []
-    for sample in samples:
-        distance = (2 - 2 * (patches(sample) @ bank.T).amax(1)).clamp_min(0).sqrt()
-        top = distance.topk(max(1, len(distance) // 100)).values
-        found.append((float(distance.max()), float(top.mean())))
-    return found
+def timed(inspector: Inspector, photos: PhotoSet, side: int) -> tuple[float, float]:
+    """(seconds of a first look, of a whole inspection) at a size, with four references; photos are decoded already."""
+    scaled = [_scaled(path, side) for path in (*photos.references[:4], *photos.bad[:3])]
+    product = inspector.learn(photos.name, scaled[:4])
+    inspector.inspect(scaled[4], product=product)
+    reports = [inspector.inspect(sample, product=product).seconds for sample in scaled[5:]]
+    first = fmean(sum(r.get(step, 0.0) for step in ("intake", "propose", "glance", "match")) for r in reports)
+    return first, fmean(r["total"] for r in reports)
 
 
-def table(rows: Sequence[tuple[PhotoSet, int, dict[str, float], float]], shots: Sequence[int]) -> str:
-    """The rows in Markdown, the mean over sets last for each number of references."""
-    lines = [
-        f"| set | photos | references | {' | '.join(COLUMNS)} | seconds a photo |",
-        "|---" * (len(COLUMNS) + 4) + "|",
-    ]
-    for count in shots:
-        some = [row for row in rows if row[1] == count]
-        for photos, _, found, seconds in some:
-            values = " | ".join(f"{found[c]:.3f}" for c in COLUMNS)
-            number = f"{len(photos.good)} + {len(photos.bad)}"
-            lines.append(f"| {photos.name} | {number} | {count} | {values} | {seconds:.2f} |")
-        means = " | ".join(f"**{fmean(found[c] for _, _, found, _ in some):.3f}**" for c in COLUMNS)
-        lines.append(f"| mean | | {count} | {means} | |")
+def _scaled(path: Path, side: int) -> Sample:
+    picture = Image.fromarray(load_sample(path).image)
+    return sample_from_array(np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC)))
+
+
+def table(draws: Sequence[Draw]) -> str:
+    """The means over draws in Markdown: a row for each set and number of references, and the mean over sets for each."""
+    columns = list(dict.fromkeys(c for d in draws for c in d.image_auroc))
+    columns.sort(key=lambda c: (c != AGENT, c != REFERENCE))
+    heads = ("set", "photos", "references", "draws", *columns, "pixel AUROC", "AUPRO", "seconds a photo")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for count in sorted({d.shots for d in draws}):
+        rows = []
+        for name in dict.fromkeys(d.name for d in draws if d.shots == count):
+            some = [d for d in draws if (d.name, d.shots) == (name, count)]
+            values = [_mean([d.image_auroc.get(c) for d in some]) for c in columns]
+            rows.append([*values, _mean([d.pixel_auroc for d in some]), _mean([d.aupro for d in some])])
+            seconds = fmean(d.seconds for d in some)
+            photos = " + ".join(map(str, some[0].photos))
+            told = " | ".join(_told(v) for v in rows[-1])
+            lines.append(f"| {name} | {photos} | {count} | {len(some)} | {told} | {seconds:.2f} |")
+        means = (_mean(list(column)) for column in zip(*rows, strict=True))
+        lines.append(f"| **mean** | | {count} | | {' | '.join(f'**{_told(m)}**' for m in means)} | |")
     return "\n".join(lines) + "\n"
 
 
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of what is known; None where not all draws know it."""
+    known = [v for v in values if v is not None]
+    return fmean(known) if known else None
+
+
+def _told(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _networks(root: Path) -> dict[str, Network]:
+    found = {"Lite0": efficientnet_lite0()}
+    if (root / RESNET).is_dir():
+        found["ResNet50-v2"] = resnet50_v2(root / RESNET)
+    return found
+
+
 def main() -> None:
-    """Measure, print, and write the page."""
+    """Measure what is not measured yet, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--profile", default="nano")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--seeds", type=int, default=1, help="draws of references; figures are means over them")
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--sides", type=int, nargs="*", default=list(SIDES), help="sizes that are timed, in pixels")
+    parser.add_argument("--runs", type=Path, default=Path("real_photos.jsonl"))
+    parser.add_argument("--out", type=Path, default=None, help="page whose part under '## Measured' is replaced")
     options = parser.parse_args()
-    inspector = Inspector(options.profile)
-    rows = []
-    for count in options.shots:
-        for photos in photo_sets(options.root):
-            found = [measure(inspector, photos, count, seed) for seed in range(options.seeds)]
-            means = {c: fmean(values[c] for values, _ in found) for c in COLUMNS}
-            rows.append((photos, count, means, fmean(seconds for _, seconds in found)))
-            sys.stderr.write(f"{photos.name}, {count} references: {means}\n")
-    text = table(rows, options.shots)
+    lines = options.runs.read_text(encoding="utf-8").splitlines() if options.runs.is_file() else []
+    draws = [Draw(**json.loads(line)) for line in lines]
+    inspector, networks = Inspector(options.profile), _networks(options.root)
+    for seed in range(options.seeds):
+        for count in options.shots:
+            for photos in photo_sets(options.root):
+                shots = min(count, len(photos.references))
+                if all((d.name, d.shots, d.seed) != (photos.name, shots, seed) for d in draws):
+                    draws.append(measure(inspector, photos, shots, seed, networks))
+                    with options.runs.open("a", encoding="utf-8") as runs:
+                        runs.write(json.dumps(asdict(draws[-1])) + "\n")
+                    sys.stderr.write(f"{photos.name}, {shots} references: {draws[-1].image_auroc}\n")
+    text = table(draws)
+    if options.sides:
+        first = next(photo_sets(options.root))
+        rows = [(side, *timed(inspector, first, side)) for side in options.sides]
+        text += "\n| pixels along each side | seconds of the first look | seconds of the whole agent |\n|---|---|---|\n"
+        text += "".join(f"| {side} | {glance:.2f} | {whole:.2f} |\n" for side, glance, whole in rows)
     sys.stdout.write(text)
     if options.out is not None:
-        call = f"python -m evals.studies.real_photos PHOTOS --shots {' '.join(map(str, options.shots))}"
-        head = (
-            f"# Real photos\n\nImage AUROC, profile `{options.profile}`, mean over {options.seeds} draws of "
-            f"references, by\n`{call} --seeds {options.seeds}`.\nPhotos are good + anomalous ones; the module "
-            "explains the columns.\n\n"
-        )
-        write_atomic(options.out, head + text)
+        before, mark, _ = options.out.read_text(encoding="utf-8").partition("## Measured\n")
+        write_atomic(options.out, f"{before}{mark or '## Measured'}\n{text}")
 
 
 if __name__ == "__main__":

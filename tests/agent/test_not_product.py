@@ -5,7 +5,8 @@ import pytest
 from scripted import SIZE, Toolbox, context, photo
 
 from agent import Inspector
-from agent.calibration.maps import Calibration, ProductDistance
+from agent.calibration.levels import ProductDistance
+from agent.calibration.maps import Calibration
 from agent.evidence.claims import say
 from agent.evidence.fusion import by_hypothesis, not_product
 from agent.evidence.types import Claim, Evidence

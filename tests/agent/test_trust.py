@@ -1,9 +1,13 @@
 """Evidence of the tracer counts less the further the references score from those of its calibration."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent.calibration.maps import Calibration, ScoreLevels
+from agent.calibration.levels import ScoreLevels
+from agent.calibration.maps import Calibration
 from agent.evidence.types import Claim, Evidence
+from agent.matchers.base import tracer_share
 from agent.matchers.registry import matchers, share_of
 from agent.products.spec import MatcherState, Product, ProductSpec
 from agent.rules import CountRule
@@ -69,6 +73,15 @@ def test_the_embedded_profile_does_not_trust_its_tracer_on_photos_far_from_its_c
     nano = Calibration.of_profile("nano")
     assert nano.trust([-6.5, -6.9, -6.2, -6.0]) == 1.0
     assert nano.trust([12.0, 12.5, 11.9, 12.2]) < 0.01
+
+
+def test_a_tracer_that_is_uncertain_on_a_single_reference_hardly_counts_since_its_spread_is_not_known():
+    nano = Calibration.of_profile("nano")
+    sure, unsure = (replace(product(-6.0), states={"tracer": MatcherState((-6.0,), (u,))}) for u in (0.03, 0.13))
+    assert tracer_share(sure, nano) == 1.0
+    assert tracer_share(unsure, nano) < 0.05
+    several = replace(product(-6.0, -6.2), states={"tracer": MatcherState((-6.0, -6.2), (0.13, 0.13))})
+    assert tracer_share(several, nano) == 1.0
 
 
 def test_of_a_single_reference_only_the_reference_matcher_compares():

@@ -6,7 +6,7 @@ from PIL import Image
 from agent.calibration.maps import MatcherMap
 from evals.fit.matcher_maps import MatcherScores
 from evals.fit.reference_map import ProductScores, fit
-from evals.studies.real_photos import COLUMNS, photo_sets, table
+from evals.studies.real_photos import AGENT, Draw, photo_sets, table
 
 PLAIN = MatcherMap(spread=0.07, offset=0.0, limit=1e9)
 
@@ -15,12 +15,14 @@ def test_the_map_separates_what_is_separate_and_real_photos_weigh_as_much_as_ren
     draw = np.random.default_rng(0)
     rendered = MatcherScores(list(draw.normal(0, 1, 60)), list(draw.normal(0, 1, 60)))
     real = MatcherScores(list(draw.normal(0, 1, 20)), list(draw.normal(5, 1, 20)))
-    fitted, levels = fit(ProductScores(rendered, real, [[-6.0, -6.4], [-7.0, -7.2], [-5.0, -5.8]]), PLAIN)
+    traced = [[-6.0, -6.4], [-7.0, -7.2], [-5.0, -5.8]]
+    fitted, levels = fit(ProductScores(rendered, real, traced, [0.02, 0.03, 0.04]), PLAIN)
     assert fitted.llr(6.0) > 1.0
     assert fitted.llr(-1.0) < 0.0
-    blind, _ = fit(ProductScores(rendered, rendered, [[-6.0, -6.4], [-7.0, -7.2]]), PLAIN)
+    blind, _ = fit(ProductScores(rendered, rendered, traced, [0.02, 0.03, 0.04]), PLAIN)
     assert blind.llr(6.0) < fitted.llr(6.0)
     assert -7.0 < levels.mean < -5.0 and levels.trust([-6.2, -6.4]) == 1.0
+    assert levels.uncertainty == 0.03 and levels.trust([-6.2], [0.03]) == 1.0 > levels.trust([-6.2], [0.1])
 
 
 def test_sets_of_both_layouts_are_found_and_every_set_has_its_row(tmp_path):
@@ -39,6 +41,13 @@ def test_sets_of_both_layouts_are_found_and_every_set_has_its_row(tmp_path):
     found = {photos.name: photos for photos in photo_sets(tmp_path)}
     assert (len(found["hazelnut"].references), len(found["hazelnut"].good), len(found["hazelnut"].bad)) == (1, 1, 1)
     assert not set(found["cubes"].references) & set(found["cubes"].good)
-    rows = [(photos, 4, dict.fromkeys(COLUMNS, 0.5 * n), 1.0) for n, photos in enumerate(found.values(), 1)]
-    text = table(rows, [4])
-    assert "| hazelnut | 1 + 1 | 4 | 0.500" in text and "**0.750**" in text
+
+
+def test_draws_of_a_set_are_averaged_and_what_was_not_measured_is_a_dash():
+    def draw(name, seed, value, pixels=None):
+        return Draw(name, (2, 8), 4, seed, {AGENT: value, "rules": 0.5}, pixels, pixels, 1.0)
+
+    text = table([draw("hazelnut", 0, 0.9, 0.8), draw("hazelnut", 1, 0.7, 0.8), draw("cubes", 0, 1.0)])
+    assert "| hazelnut | 2 + 8 | 4 | 2 | 0.800 | 0.500 | 0.800 | 0.800 | 1.00 |" in text
+    assert "| cubes | 2 + 8 | 4 | 1 | 1.000 | 0.500 | - | - | 1.00 |" in text
+    assert "| **mean** | | 4 | | **0.900** |" in text

@@ -84,6 +84,8 @@ class Traces:
     """(2, h, w): for each place, in pixels to the right and down, where the middle of the part that it is of lies."""
     tokens: Tokens
     """For the differ."""
+    uncertainty: float = 0.0
+    """Mean of 4 p (1 - p) over `items`, in [0, 1]: high on photos unlike those that the tracer learned from."""
 
 
 def working_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -194,6 +196,7 @@ class PhotoTracer:
             of_kind,
             _middles(_mean_of_views(votes * _ways()), small),
             tokens,
+            float((4 * of_item * (1 - of_item)).mean()),
         )
 
     @model_call
