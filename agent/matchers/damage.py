@@ -31,7 +31,7 @@ class Damage(PlaceMatcher):
     def fit(self, references: ReferenceInputs) -> MatcherState | None:
         """Keeps the scores of the references, and how uncertain the tracer is on each; None without a tracer."""
         found = traces(references, references.toolbox, references.samples)
-        scores, uncertainty = (tuple(t.flaws.own_score for t in found), tuple(t.uncertainty for t in found))
+        scores, uncertainty = (tuple(t.score for t in found), tuple(t.uncertainty for t in found))
         return MatcherState(scores, uncertainty) if found else None
 
     def score(self, photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:

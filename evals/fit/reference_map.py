@@ -72,7 +72,7 @@ def score_products(
         references = category.references(max(SHOTS), SEED)
         if toolbox.tracer is not None:
             traces = toolbox.tracer.trace(references[:4])
-            found.traced.append([t.flaws.own_score for t in traces])
+            found.traced.append([t.score for t in traces])
             found.uncertainty.append(fmean(t.uncertainty for t in traces))
         photos = [(c.photo(), c.label != "good") for c in category.cases if c.label != "logical"]
         _score(toolbox, plain, references, photos, found.rendered)

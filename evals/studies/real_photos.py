@@ -162,7 +162,7 @@ def _scaled(path: Path, side: int) -> Sample:
 
 
 def table(draws: Sequence[Draw]) -> str:
-    """The means over draws in Markdown: a row for each set and number of references, and the mean over sets for each."""
+    """The means over draws in Markdown, a row for each set and number of references, and for each number their mean."""
     columns = list(dict.fromkeys(c for d in draws for c in d.image_auroc))
     columns.sort(key=lambda c: (c != AGENT, c != REFERENCE))
     heads = ("set", "photos", "references", "draws", *columns, "pixel AUROC", "AUPRO", "seconds a photo")

@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.calibration.maps import Calibration, LookMap, Looks, MatcherMap
 from agent.state import Budget, Context
-from tools.anomaly.damage import ReferenceComparison, Traces
+from tools.anomaly.damage import ReferenceComparison
 from tools.images import sample_from_array
 from tools.parts import pose_of
 from tools.types import AnomalyMap, Box, Part, Region
@@ -107,7 +107,9 @@ class Toolbox:
         return self if self.traced else None
 
     def trace(self, samples):
-        return [Traces(None, None, None, self._flaws(s), kinds=None, middles=None, tokens=s.digest) for s in samples]
+        flaws = [self._flaws(s) for s in samples]
+        told = [{"flaws": f, "score": f.own_score, "tokens": s.digest} for s, f in zip(samples, flaws, strict=True)]
+        return [SimpleNamespace(uncertainty=0.0, **one) for one in told]
 
     def damage(self, sample):
         return self._flaws(sample).raw

@@ -35,8 +35,8 @@ STEP = 32
 """Sides are brought to multiples of this."""
 WORKING = 256
 """Pixels along the longer side at which parts are looked for; photos that have fewer keep their own size."""
-KEPT, PIXELS = 8, 2_000_000
-"""What was traced on so many photos is kept for each lane, as long as they have no more pixels than this together."""
+KEPT = 8
+"""What was traced on so many photos is kept."""
 NEARNESS = 1.25
 """Photos are traced at so many times the model's size, since what is small on a photo is larger there: small parts are
 told from each other. The differ looks at them at the model's size."""
@@ -68,7 +68,7 @@ class ReferenceComparison:
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """What was traced on one photo: damage at the photo's size (H, W), the rest at its `working_size` (h, w)."""
+    """What was traced on one photo, at its `working_size` (h, w)."""
 
     edges: FloatMap
     """(h, w), probability that one part ends and another begins there."""
@@ -76,8 +76,10 @@ class Traces:
     """(h, w), probability that a place is of a part or product rather than of what it lies on."""
     items: FloatMap
     """(h, w), probability that a place is of a part that no other lies on."""
-    flaws: AnomalyMap
-    """(H, W), probability of damage at each place; its own unit is log-odds."""
+    damage: Tensor
+    """(h', w') log-odds of damage, at half the size at which the photo was traced."""
+    size: tuple[int, int]
+    """(width, height) of the photo."""
     kinds: FloatMap
     """(C, h', w'): what kind of part each place is of, alike on parts of one kind; at half the model's own size."""
     middles: FloatMap
@@ -86,6 +88,16 @@ class Traces:
     """For the differ."""
     uncertainty: float = 0.0
     """Mean of 4 p (1 - p) over `items`, in [0, 1]: high on photos unlike those that the tracer learned from."""
+
+    @property
+    def score(self) -> float:
+        """Mean log-odds of damage over the places that look worst."""
+        return float(self.damage.flatten().topk(min(WORST, self.damage.numel())).values.mean())
+
+    @property
+    def flaws(self) -> AnomalyMap:
+        """(H, W) of the photo: probability of damage at each place; its own unit is log-odds. Made when it is read."""
+        return _score_map(_at_size(self.damage, self.size), self.score, "tracer")
 
 
 def working_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -168,13 +180,9 @@ class PhotoTracer:
 
     def _one(self, sample: Sample) -> Traces:
         if sample.digest not in self._kept:
-            traces = self._traced(sample)
-            most, room = KEPT, PIXELS - traces.flaws.values.size
-            while self._kept and (
-                len(self._kept) >= most or sum(t.flaws.values.size for t in self._kept.values()) > room
-            ):
+            while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[sample.digest] = traces
+            self._kept[sample.digest] = self._traced(sample)
         return self._kept[sample.digest]
 
     def _traced(self, sample: Sample) -> Traces:
@@ -182,7 +190,6 @@ class PhotoTracer:
         parts, edges, flaws, items = (_mean_of_views(logits) for logits in maps)
         if not bool(torch.isfinite(flaws).all() and torch.isfinite(kinds).all()):
             raise ModelError(f"{self._loaded.name}: what it traces is not finite; fetch the checkpoint again.")
-        worst = float(flaws.flatten().topk(min(WORST, flaws.numel())).values.mean())
         tokens = self._tokens(sample)
         own = [GRAIN * side for side in tokens.size]
         of_kind: FloatMap = functional.interpolate(_mean_of_views(kinds)[None], own, mode="bilinear")[0].numpy()
@@ -192,7 +199,8 @@ class PhotoTracer:
             at_edge,
             of_part,
             of_item,
-            _score_map(_at_size(flaws, sample.size), worst, "tracer"),
+            flaws,
+            sample.size,
             of_kind,
             _middles(_mean_of_views(votes * _ways()), small),
             tokens,

@@ -65,7 +65,8 @@ def stride(shape: tuple[int, ...]) -> int:
 def _enlarged(found: list[Region], step: int, values: FloatMap) -> list[Region]:
     """Regions of every `step`-th pixel of a map as regions of the map; the first holds the map's maximum."""
     height, width = values.shape
-    masks = [np.kron(r.mask, np.ones((step, step), np.bool_))[:height, :width] for r in found if r.mask is not None]
+    small = [r.mask for r in found if r.mask is not None]
+    masks = [np.repeat(np.repeat(mask, step, axis=0), step, axis=1)[:height, :width] for mask in small]
     masks[0].flat[int(values.argmax())] = True
     return [Region(_box(mask), region.score, mask) for mask, region in zip(masks, found, strict=True)]
 

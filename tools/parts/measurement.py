@@ -15,6 +15,8 @@ from tools.errors import InputError
 from tools.parts.masks import window_of
 from tools.types import RGB, Mask, Measures
 
+LARGEST = 512
+"""Of larger photos only every so many pixels are measured that about so many are left along the longer side."""
 DARK = 0.3
 """Share of the pixels of a part that do not count as its light, the darkest ones."""
 COLOURS = MappingProxyType(
@@ -60,6 +62,9 @@ def measure(image: RGB, mask: Mask) -> Measures:
         raise InputError(f"a mask of {mask.shape} was given for a photo of {image.shape[:2]}; both must agree.")
     if not mask.any():
         raise InputError("an empty mask cannot be measured; leave the part out.")
+    step = max(1, round(max(mask.shape) / LARGEST))
+    if step > 1 and mask[::step, ::step].any():
+        return scaled(measure(image[::step, ::step], mask[::step, ::step]), step)
     rows, columns = np.nonzero(mask)
     row, column = float(rows.mean()), float(columns.mean())
     angle = _angle(rows - row, columns - column)
