@@ -1,12 +1,18 @@
 """The fit of the reference matcher's map and of the tracer's levels, and the study on real photos."""
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 from PIL import Image
 
+from agent import Inspector
 from agent.calibration.maps import MatcherMap
 from evals.fit.matcher_maps import MatcherScores
 from evals.fit.reference_map import ProductScores, fit
-from evals.studies.real_photos import AGENT, Draw, photo_sets, table
+from evals.studies.real_photos import AGENT, Draw, measure, photo_sets, table
 
 PLAIN = MatcherMap(spread=0.07, offset=0.0, limit=1e9)
 
@@ -51,3 +57,14 @@ def test_draws_of_a_set_are_averaged_and_what_was_not_measured_is_a_dash():
     assert "| hazelnut | 2 + 8 | 4 | 2 | 0.800 | 0.500 | 0.800 | 0.800 | 1.00 |" in text
     assert "| cubes | 2 + 8 | 4 | 1 | 1.000 | 0.500 | - | - | 1.00 |" in text
     assert "| **mean** | | 4 | | **0.900** |" in text
+
+
+@pytest.mark.data
+def test_with_one_reference_the_agent_ranks_real_photos_as_well_as_its_best_matcher():
+    root = os.environ.get("LOOKTWICE_DATA")
+    if root is None or not (Path(root) / "aliens").is_dir():
+        pytest.skip("set LOOKTWICE_DATA to the folder that holds aliens/ with normal/ and abnormal/")
+    (aliens,) = (photos for photos in photo_sets(Path(root)) if photos.name == "aliens")
+    few = replace(aliens, good=aliens.good[:4], bad=aliens.bad[:4])
+    found = dict(measure(Inspector("nano", device="cpu"), few, shots=1, seed=0).image_auroc)
+    assert found.pop(AGENT) >= max(found.values()) - 0.01
