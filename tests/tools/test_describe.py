@@ -97,7 +97,9 @@ class Tracer:
         items = (one | other).astype(np.float32)
         edges = np.zeros_like(items)
         middles = np.mgrid[:128, :128][::-1].astype(np.float32)
-        traces = Traces(edges, np.ones_like(items), items, None, kinds=halves(64, 64), middles=middles, tokens=None)
+        traces = Traces(
+            edges, np.ones_like(items), items, None, (64, 64), kinds=halves(64, 64), middles=middles, tokens=None
+        )
         return (traces,) * len(samples)
 
 

@@ -122,7 +122,14 @@ class Tracer:
         edges = np.any([m ^ binary_dilation(m, iterations=2) for m in (*masks, plate)], axis=0)
         maps = (x.astype(np.float32) for x in (edges, plate, items))
         middles = np.mgrid[:SIDE, :SIDE][::-1].astype(np.float32)
-        return Traces(*maps, flaws=None, kinds=np.ones((1, SIDE, SIDE), np.float32), middles=middles, tokens=None)
+        return Traces(
+            *maps,
+            damage=None,
+            size=(SIDE, SIDE),
+            kinds=np.ones((1, SIDE, SIDE), np.float32),
+            middles=middles,
+            tokens=None,
+        )
 
 
 @pytest.mark.parametrize(("discs", "bars"), [(4, 2), (3, 2), (4, 1), (5, 2)])

@@ -5,7 +5,6 @@ import pytest
 
 from tools.anomaly.damage import Traces
 from tools.parts.masks import items
-from tools.types import AnomalyMap
 
 SIDE = 128
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
@@ -26,8 +25,9 @@ ITSELF = np.stack([COLUMNS, ROWS]).astype(np.float32)
 def traces(mask, edge=None, middles=ITSELF):
     nothing = np.zeros((SIDE, SIDE), np.float32)
     edges = nothing if edge is None else edge.astype(np.float32)
-    flaws = AnomalyMap(nothing, 0.0, "tracer")
-    return Traces(edges, nothing, mask.astype(np.float32), flaws, kinds=None, middles=middles, tokens=None)
+    return Traces(
+        edges, nothing, mask.astype(np.float32), None, mask.shape[::-1], kinds=None, middles=middles, tokens=None
+    )
 
 
 @pytest.mark.parametrize(
