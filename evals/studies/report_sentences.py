@@ -1,6 +1,6 @@
 """Every sentence that reports on a folder of real photos say, held against labels and masks where there are any.
 
-`python -m evals.studies.report_sentences ROOT --looks 0 --out told.md` inspects the products under ROOT, a folder each,
+`python -m evals.studies.report_sentences ROOT --each 12 --out told.md` inspects the products under ROOT, a folder each,
 and writes for each photo its score and its sentences, and after them each distinct sentence once, numbers, names of
 parts and places left out, with how often it was said. A sentence that is stated as a fact is false where it contradicts
 the photo's folder, or blames a place that no mask touches; it is marked. What only the eye can tell is not counted.
@@ -169,6 +169,8 @@ class Totals:
     """By frame."""
     words: list[int] = field(default_factory=list)
     """Of each report."""
+    verdicts: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """By the sentence that tells one, and whether its side is right."""
     true: int = 0
     checked: int = 0
     contradictions: list[str] = field(default_factory=list)
@@ -182,6 +184,8 @@ class Totals:
         self.words.append(sum(len(text.split()) for text in texts))
         truth = truth_of(photo)
         checked = [] if truth is None else list(judged(report, truth))
+        if truth is not None:
+            self.verdicts[texts[0], report.verdict.anomalous == truth.anomalous] += 1
         self.checked += len(checked)
         self.true += sum(j.true for j in checked)
 
@@ -192,6 +196,12 @@ class Totals:
         yield from (f"- Contradiction in {clause}" for clause in self.contradictions)
         middle, most = np.percentile(self.words, [50, 95])
         yield f"A report has {middle:.0f} words in the median, {most:.0f} at the 95th percentile."
+        yield ""
+        yield "| verdict | photos | right |"
+        yield "|---|---|---|"
+        for told in sorted({told for told, _ in self.verdicts}):
+            right = self.verdicts[told, True]
+            yield f"| {told} | {right + self.verdicts[told, False]} | {right} |"
         yield ""
         yield f"{self.said.total()} sentences on {len(self.words)} photos, {len(self.said)} of them distinct:"
         yield ""

@@ -68,6 +68,7 @@ def test_a_sentence_that_contradicts_its_folder_is_marked_and_counted():
     totals.add(Path("nut/abnormal/000.png"), report)
     assert (totals.true, totals.checked) == (1, 2)
     assert next(totals.lines()) == "1 of 2 sentences that are stated as facts are true, 0.500."
+    assert "| Anomalous (sure). | 2 | 1 |" in list(totals.lines())
 
 
 def test_a_place_that_no_mask_touches_is_false(tmp_path):
