@@ -120,6 +120,7 @@ def filling(facts: Mapping[str, Fact], language: str) -> dict[str, Fact]:
         one = str(facts.get("found", facts.get("expected"))) == "1"
         part = str(words["part"])
         words |= {"part_counted": part if one or language != "en" else plural(part), "are": "is" if one else "are"}
+        words["found_counted"] = "no" if str(facts.get("found")) == "0" else facts.get("found", "")
     return words
 
 
