@@ -177,13 +177,15 @@ def table(draws: Sequence[Draw]) -> str:
             photos = " + ".join(map(str, some[0].photos))
             told = " | ".join(_told(v) for v in rows[-1])
             lines.append(f"| {name} | {photos} | {count} | {len(some)} | {told} | {seconds:.2f} |")
-        means = (_mean(list(column)) for column in zip(*rows, strict=True))
+        # A matcher that does not count on every set has no mean that compares with the others'.
+        by_column = enumerate(zip(*rows, strict=True))
+        means = [_mean(c) if None not in c or n >= len(columns) else None for n, c in by_column]
         lines.append(f"| **mean** | | {count} | | {' | '.join(f'**{_told(m)}**' for m in means)} | |")
     return "\n".join(lines) + "\n"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of what is known; None where not all draws know it."""
+    """Mean of what is known; None where nothing is."""
     known = [v for v in values if v is not None]
     return fmean(known) if known else None
 

@@ -56,7 +56,9 @@ def test_draws_of_a_set_are_averaged_and_what_was_not_measured_is_a_dash():
     text = table([draw("hazelnut", 0, 0.9, 0.8), draw("hazelnut", 1, 0.7, 0.8), draw("cubes", 0, 1.0)])
     assert "| hazelnut | 2 + 8 | 4 | 2 | 0.800 | 0.500 | 0.800 | 0.800 | 1.00 |" in text
     assert "| cubes | 2 + 8 | 4 | 1 | 1.000 | 0.500 | - | - | 1.00 |" in text
-    assert "| **mean** | | 4 | | **0.900** |" in text
+    assert "| **mean** | | 4 | | **0.900** | **0.500** | **0.800** |" in text
+    blind = Draw("cubes", (2, 8), 4, 0, {AGENT: 1.0}, None, None, 1.0)
+    assert "| **mean** | | 4 | | **0.950** | **-** |" in table([draw("hazelnut", 0, 0.9), blind])
 
 
 @pytest.mark.data
