@@ -213,6 +213,7 @@ class Inspector:
         Raises:
             tools.errors.InputError: the file or one of its references cannot be read.
         """
+        from agent.matchers.registry import added_matchers
         from agent.products.learn import remember
 
         spec = ProductSpec.load(Path(path))
@@ -224,7 +225,7 @@ class Inspector:
         def measured() -> Product:
             return remember(context.toolbox, spec, samples, calibration=context.calibration)
 
-        return context.cache.product({"file": stated}, samples, measured)
+        return context.cache.product({"file": stated, "matchers": added_matchers()}, samples, measured)
 
     def check(self, photo: Photo, product: Product) -> tuple[Check, ...]:
         """How a photo stands to every rule of a product, the strongest first.

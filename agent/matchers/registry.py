@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from agent.calibration.maps import Calibration
 from agent.evidence.claims import add_sentences, remove_sentences
@@ -36,6 +40,23 @@ _MATCHERS: list[Matcher] = [
 def matchers() -> tuple[Matcher, ...]:
     """All matchers."""
     return tuple(_MATCHERS)
+
+
+def added_matchers() -> list[str]:
+    """What tells the matchers that were registered beside the shipped ones from others: their classes and their files.
+
+    Products that were learned with them are kept under it, so that none is read that lacks their state.
+    """
+    added = [type(matcher) for matcher in _MATCHERS if not type(matcher).__module__.startswith("agent.")]
+    return [f"{cls.__module__}.{cls.__qualname__} {_file_digest(cls)}" for cls in added]
+
+
+def _file_digest(cls: type) -> str:
+    """SHA-256 (hex) of the file of a class; of one without a file, a number that no other process has."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return f"{os.getpid()} {id(cls)}"
 
 
 def place_matchers() -> dict[str, PlaceMatcher]:

@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from agent.matchers.base import PhotoInputs
 from agent.matchers.places import PlaceMatcher
-from agent.matchers.registry import matchers
+from agent.matchers.registry import added_matchers, matchers
 from agent.products.learn import OnStage, known_parts, learn
 from agent.products.spec import Product
 from agent.state import Context, Glance, InspectionState, Request, Update, need_product, need_sample
@@ -87,7 +87,8 @@ def learned_product(
             on_stage=on_stage,
         )
 
-    return context.cache.product({"name": name, "noun": noun, "normal": normal}, references, learned)
+    asked = {"name": name, "noun": noun, "normal": normal, "matchers": added_matchers()}
+    return context.cache.product(asked, references, learned)
 
 
 def glance(state: InspectionState, runtime: Runtime[Context]) -> Update:
