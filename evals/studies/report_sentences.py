@@ -180,7 +180,6 @@ class Totals:
         """Counts the sentences of one report."""
         texts = [sentence.text for sentence in report.explanation]
         self.said.update(frame(text) for text in texts)
-        self.contradictions += [f"{photo.name}: {clause}" for clause in contradictions(report)]
         self.words.append(sum(len(text.split()) for text in texts))
         truth = truth_of(photo)
         checked = [] if truth is None else list(judged(report, truth))
@@ -225,6 +224,7 @@ def main() -> None:
         lines += written(shown, reports)
         for photo, report in reports:
             totals.add(photo, report)
+            totals.contradictions += [f"{photo.name}: {clause}" for clause in contradictions(report)]
     lines += totals.lines()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(options.out, "\n".join(lines) + "\n")
