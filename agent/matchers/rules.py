@@ -9,12 +9,15 @@ from agent.calibration.maps import Calibration
 from agent.evidence.types import Evidence
 from agent.matchers.base import Matcher, MatchInput, comparison_share
 from agent.products.spec import Product
-from agent.rules import CountRule, MeasuredParts, Rule, evaluate
+from agent.rules import ANY, CountRule, MeasuredParts, Rule, evaluate
 from agent.rules.base import count_of
 from agent.rules.union import region_of
 from tools.parts import calibrated_price, explained, find_product
 from tools.parts.masks import moved_to
 from tools.types import Box, Part, Region, Sample
+
+SEEN = 0.5
+"""Probability from which on a part counts as there where the place of a missing one is looked for."""
 
 
 class Rules(Matcher):
@@ -38,7 +41,8 @@ class Rules(Matcher):
             outcome = None if unproved(rule) or _unknown(rule, measured, product) else evaluate(rule, measured)
             if outcome is None:
                 continue
-            short = outcome.missing and missing_place(rule.part, measured, product, match.sample)
+            place_known = outcome.missing and rule.part != ANY
+            short = missing_place(rule.part, measured, product, match.sample) if place_known else None
             shown = product.shows(rule)
             proved = rule.origin != "told"
             edited = proved and not shown
@@ -83,10 +87,10 @@ def missing_place(label: str, measured: MeasuredParts, product: Product, sample:
     Several references are several explanations of the photo; the cheapest one says what is missing, at a price that
     the references set. None where there is no reference, or where it misses nothing of that label.
     """
-    shown = [m.of(label) for m in product.parts]
+    shown = [_seen(m, label) for m in product.parts]
     sizes = [good.size for good in product.references]
     price = calibrated_price(shown, sizes)
-    best = explained(measured.of(label), shown, sample.size, sizes, price)
+    best = explained(_seen(measured, label), shown, sample.size, sizes, price)
     if best is None or not best[1].missing:
         return None
     which, assignment = best
@@ -94,6 +98,11 @@ def missing_place(label: str, measured: MeasuredParts, product: Product, sample:
     box, mask = _moved(surest, sample, sizes[which]), surest.region.mask
     shape = None if mask is None or not mask.any() else moved_to(mask, box, sample.size)
     return Region(box, surest.region.score, shape, absent=True)
+
+
+def _seen(measured: MeasuredParts, label: str) -> tuple[Part, ...]:
+    """The parts of a label that are rather there than not."""
+    return tuple(part for part in measured.of(label) if part.region.score >= SEEN)
 
 
 def _moved(part: Part, sample: Sample, size: tuple[int, int]) -> Box:

@@ -111,14 +111,20 @@ def draw_report(report: InspectionReport) -> RGB:
     """The photo with its findings (and, on an anomalous one, the map) drawn on it."""
     shown = {f.box: f for f in report.findings if f.box is not None}
     regions = [_region(box, f) for box, f in shown.items()]
-    labels = [f"{f.id} {f.part or f.kind}" for f in shown.values()]
+    labels = [mark_of(f) for f in shown.values()]
     score_map = report.glance.map if report.verdict.anomalous else None
     return overlay(report.sample.image, regions, labels=labels, score_map=score_map)
 
 
+def mark_of(finding: Finding) -> str:
+    """What stands beside the place of a finding: its id, and what people call its part, if it is about one."""
+    part = str(finding.facts.get("part", "")).removeprefix("the ")
+    return finding.id if part in ("", "any", "a part") else f"{finding.id} {part}"
+
+
 def _region(box: tuple[float, float, float, float], finding: Finding) -> Region:
     """The place of a finding; of a missing or an extra part also its outline."""
-    outlined = finding.mask is not None and finding.kind == "logical"
+    outlined = finding.mask is not None and finding.kind == "logical" and finding.topic != "layout"
     mask = decode_rle(finding.mask) if outlined else None  # type: ignore[arg-type]
     return Region(Box(*box), finding.score, mask, finding.absent)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.report.files import mark_of
 from looktwice.page.widgets import map_uri, mask_uri, photo_uri, square_uri
 from looktwice.page.words import Words
 from prompts import render
@@ -126,7 +127,7 @@ def _mark(
     if mask is not None:
         pixels = decode_rle(Rle(size=mask["size"], counts=mask["counts"]))
         picture = mask_uri(pixels, _rgb(colour)) if pixels.any() else None
-    label = f"{items[0].id} {items[0].part or ''}".strip()
+    label = mark_of(items[0])
     ids, absent = _unique(i.id for i in items), any(i.absent for i in items)
     return Mark(ids, *_percent(box, report.size), colour, label, group is not None, picture, absent)
 

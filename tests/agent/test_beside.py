@@ -44,9 +44,9 @@ def test_parts_laid_out_unlike_the_good_ones_are_a_logical_anomaly_told_with_its
     assert (whole.claim.key, whole.source, whole.region.box) == ("layout_differs", "differ", SPOT)
     assert state.verdict.confidence > SURE
     assert told(state).startswith("Probably anomalous")
-    assert "Possibly: layout unlike the references, most so lower left." in told(state)
+    assert "Possibly: layout unlike the references, mostly lower left." in told(state)
     assert "(inferred)" not in told(state)
-    assert "most so lower left" in told(state)
+    assert "mostly lower left" in told(state)
 
 
 def test_parts_laid_out_as_on_the_good_ones_speak_for_good_and_count_as_a_rule_that_holds():

@@ -80,7 +80,7 @@ def test_a_strong_count_is_stated_and_a_weak_one_is_possible():
 
 @pytest.mark.parametrize(
     ("found", "said"),
-    [(0, "There are 0 berries; there should be 2."), (1, "There is 1 berry; there should be 2.")],
+    [(0, "There are no berries; there should be 2."), (1, "There is 1 berry; there should be 2.")],
 )
 def test_verb_and_noun_agree_with_the_number(found, said):
     claim = Claim.check("count", {"part": "berry", "found": found, "expected": "2"}, holds=False)
@@ -254,7 +254,7 @@ def test_every_language_has_every_sentence_with_the_same_placeholders(words, lan
         if isinstance(text, dict):
             assert set(other[key]) == set(text), key
         else:
-            assert placeholders(other[key]) == placeholders(text) - {"are"}, key
+            assert placeholders(other[key]) == placeholders(text.replace("found_counted", "found")) - {"are"}, key
 
 
 def test_a_sentence_in_another_language_is_filled_by_what_the_english_one_is():
@@ -264,7 +264,7 @@ def test_a_sentence_in_another_language_is_filled_by_what_the_english_one_is():
     english = sentence_templates()
     for language in languages()[1:]:
         for key, texts in sentence_templates(language).items():
-            assert named(texts) <= named(english[key]) | {"part"}, key
+            assert named(texts) <= named(english[key]) | {"part", "found"}, key
 
 
 def test_the_page_says_unsure_and_shows_the_looks(tmp_path):
