@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATCH = 8
 """Pixels of what a network sees of a photo that a defect must cover, each way, to be relied on to be seen."""
+EMBEDDED = 96
+"""Side of a photo as it is embedded, in pixels."""
 SIDE = 256
 """Side of what a network sees of a photo where the profile states none, in pixels."""
 
@@ -74,6 +76,12 @@ class Toolbox:
         options = anomaly.MemoryOptions(spec.metric, spec.neighbours, spec.foreground, spec.turns, spec.memory_mb)
         model = self.model(spec.shared or "features")
         return anomaly.PatchMemory(model, side=_side(spec), cache=anomaly.default_bank_cache(), options=options)
+
+    @cached_property
+    def embedder(self) -> PatchMemory:
+        """Embeds whole photos at a small size, to tell which of many are alike."""
+        spec = self._profile.roles.features
+        return anomaly.PatchMemory(self.model(spec.shared or "features"), side=None if spec.shared else EMBEDDED)
 
     @cached_property
     def reference_matcher(self) -> ReferenceMatcher:

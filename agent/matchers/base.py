@@ -45,6 +45,9 @@ class ReferenceInputs(SharedResults):
     toolbox: Toolbox
     spec: ProductSpec
     samples: tuple[Sample, ...]
+    """Those from which is learned in detail."""
+    more: tuple[Sample, ...] = ()
+    """Others, which the memory bank takes as well."""
 
 
 @dataclass(eq=False)

@@ -15,7 +15,8 @@ from tools.types import AnomalyMap
 
 def reference_bank(references: ReferenceInputs) -> Any:
     """The memory bank of the references."""
-    return references.once("bank", lambda: references.toolbox.reference_matcher.bank(references.samples))
+    samples = (*references.samples, *references.more)
+    return references.once("bank", lambda: references.toolbox.reference_matcher.bank(samples))
 
 
 def reference_map(photo: PhotoInputs, state: MatcherState | None) -> AnomalyMap | None:

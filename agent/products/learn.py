@@ -14,6 +14,7 @@ from agent.products.appearance_names import appearance_names
 from agent.products.description import Description, read_words
 from agent.products.measurement import evident_count, find_parts, threshold_for, trusted
 from agent.products.proposals import ProposedPart, names_of, proposed_parts
+from agent.products.references import DETAILED, distinct, odd_references, representative
 from agent.products.rule_proposals import ideas_on
 from agent.products.spec import PartSpec, Product, ProductSpec, reference_paths
 from agent.products.validation import TRUSTED, kept_proposed, kept_told
@@ -56,42 +57,66 @@ def learn(
 ) -> Product:
     """What is known of a product from photos of good ones and a sentence.
 
+    The same photo counts once. Of many references, `DETAILED` stand for all in everything but the memory bank, so that
+    the cost of one more is small. A reference that the others speak against is left out, and all is learned again.
+
     Args:
         toolbox: loaded tools.
         name: what the product is called in files and reports.
         references: photos of good ones; may be empty.
         describe: what good means; what it says of parts becomes rules.
         product: the noun that models are told; `name` in lower case by default.
-        calibration: how well things can be measured, and which matchers count; cautious values and all by default.
+        calibration: how well things can be measured, which matchers count, and which references are odd; cautious
+            values, all matchers and all references by default.
         on_stage: told each stage as it begins.
     """
-    known_by, tell = calibration or Calibration(), on_stage or (lambda stage: None)
+    noun = (product or name.replace("_", " ").replace("-", " ")).lower()
+    draft, tell = ProductSpec(name=name, product=noun, normal=describe), on_stage or (lambda stage: None)
+    chosen, notes = distinct(references)
+    chosen, others = representative(toolbox, chosen)
+    learned = _learned(toolbox, draft, chosen, calibration, tell)
+    odd = odd_references(learned, calibration) if calibration is not None else {}
+    if odd:
+        notes += [
+            f"{learned.references[n].name} was left out of the references: compared with the others, {why}."
+            for n, why in odd.items()
+        ]
+        chosen = [r for n, r in enumerate(learned.references) if n not in odd]
+        learned = _learned(toolbox, draft, chosen, calibration, tell)
+    read = [f"{r.name}: {note}." for r in chosen for note in r.notes]
+    return replace(learned, notes=(*notes, *others, *read, *learned.notes))
+
+
+def _learned(
+    toolbox: Toolbox,
+    draft: ProductSpec,
+    references: Sequence[Sample],
+    calibration: Calibration | None,
+    tell: OnStage,
+) -> Product:
+    """The product of these references, each of which is kept unless it breaks a rule that all others obey."""
+    known_by = calibration or Calibration()
     detection, measuring = known_by.detection, known_by.measuring
     tell("parts")
-    noun = (product or name.replace("_", " ").replace("-", " ")).lower()
-    told = read_words(describe)
+    told = read_words(draft.normal)
     known = {label.split()[-1] for label in told.parts}
-    listed = proposed_parts(toolbox.vlm, references[:2], noun, described=toolbox.proposes == "rules")
+    first, more = references[:DETAILED], references[DETAILED:]
+    listed = proposed_parts(toolbox.vlm, first[:2], draft.product, described=toolbox.proposes == "rules")
     proposed = [part for part in listed if part.label.split()[-1] not in known]
-    draft = ProductSpec(
-        name=name,
-        product=noun,
-        normal=describe,
-        references=reference_paths(references),
-        value_range=range_of(references),
-    )
-    seen = _seen(toolbox, draft, references, told, proposed, detection)
-    seen, references, odd = _without_odd_one(seen, references, measuring)
+    draft = draft.model_copy(update={"references": reference_paths(references), "value_range": range_of(references)})
+    seen = _seen(toolbox, draft, first, told, proposed, detection)
+    seen, first, odd = _without_odd_one(seen, first, measuring)
     tell("rules")
-    ideas = ideas_on(toolbox, seen.spec, references, told.left)
+    ideas = ideas_on(toolbox, seen.spec, first, told.left)
     left = tuple(clause for clause in told.left if clause not in ideas.read)
     notes = [f"not turned into a rule: '{clause}'" for clause in left]
     found = _rules(seen, told, ideas.rules, measuring)
-    spec = seen.spec.model_copy(update={"references": reference_paths(references), "unruled": left})
+    kept = (*first, *more)
+    spec = seen.spec.model_copy(update={"references": reference_paths(kept), "unruled": left})
     spec = _with_rules(spec, found, seen.measured, measuring)
     notes += [*ideas.notes, *odd, *found.notes]
     tell("surfaces")
-    return remember(toolbox, spec, references, seen.measured, tuple(notes), types=seen.types, calibration=calibration)
+    return remember(toolbox, spec, kept, seen.measured, tuple(notes), types=seen.types, calibration=calibration)
 
 
 def remember(
@@ -110,12 +135,13 @@ def remember(
     """
     if not references:
         return Product(spec, notes=notes, models=toolbox.describe())
-    inputs = ReferenceInputs(toolbox, spec, tuple(references))
+    first, more = tuple(references[:DETAILED]), tuple(references[DETAILED:])
+    inputs = ReferenceInputs(toolbox, spec, first, more)
     counting = [m for m in matchers() if calibration is None or m.map_in(calibration).largest >= NEGLIGIBLE]
     states = {matcher.name: matcher.fit(inputs) for matcher in counting}
     if types is None:
-        types = toolbox.discoverer.learn(references)
-    parts = measured or tuple(known_parts(toolbox, r, spec, types) for r in references)
+        types = toolbox.discoverer.learn(first)
+    parts = measured or tuple(known_parts(toolbox, r, spec, types) for r in first)
     return Product(
         spec,
         references=tuple(references),

@@ -12,6 +12,7 @@ from agent.evidence.fusion import NOTABLE
 from agent.evidence.types import Claim
 from agent.products.description import read_words
 from agent.products.learn import known_parts, remember, reproved, rescaled
+from agent.products.references import DETAILED
 from agent.products.spec import PartSpec, Product, ProductSpec, reference_paths
 from agent.products.validation import answered
 from agent.rules import ANY, Rule, contradiction, evaluate
@@ -73,8 +74,10 @@ def add(
         if sample.digest in known:
             raise InputError(f"{sample.name}: is a reference already ({known[sample.digest]}); give other photos.")
     references = (*product.references, *samples)
-    scaled, parts = rescaled(toolbox, product, references)
-    rules, doubted = answered(toolbox, scaled.rules, references)
+    if len(references) > DETAILED:
+        references = (*samples, *product.references)  # so that the new ones are among those that rules are learned from
+    scaled, parts = rescaled(toolbox, product, references[:DETAILED])
+    rules, doubted = answered(toolbox, scaled.rules, references[:DETAILED])
     wider = replace(product, spec=scaled.model_copy(update={"rules": rules}), references=references, parts=parts)
     spec, denied = reproved(wider, None if calibration is None else calibration.measuring)
     notes = (*doubted, *denied)

@@ -35,7 +35,7 @@ STEP = 32
 """Sides are brought to multiples of this."""
 WORKING = 256
 """Pixels along the longer side at which parts are looked for; photos that have fewer keep their own size."""
-KEPT = 8
+KEPT = 13
 """What was traced on so many photos is kept."""
 NEARNESS = 1.25
 """Photos are traced at so many times the model's size, since what is small on a photo is larger there: small parts are

@@ -41,6 +41,8 @@ TRIED = 4
 """References that are rotated to find out whether the product turns; all are where it does."""
 ROTATION_GAIN = 0.95
 """The product turns where rotated references bring the mean leave-one-out distance below this share of what it was."""
+COMPARED = 12
+"""References, the first ones, that are scored against all others; where the product turns, the bank holds no others."""
 TOP_SHARE = 0.002
 """Share of the fine patches, the most distant ones, whose mean distance is the fine score."""
 TYPICAL_SCORE = 1.5
@@ -93,7 +95,7 @@ class TwoScaleBank:
     model: str
     """Digest of the backbone."""
     left_out: tuple[float, ...] = ()
-    """Score of each reference against the others, in the order given; of a single one, `TYPICAL_SCORE`."""
+    """Score of each of the first references against the others, in the order given; of one alone, `TYPICAL_SCORE`."""
     medians: tuple[float, ...] = ()
     """Median distance of each reference from the others, in the order given; empty for a single one."""
 
@@ -137,6 +139,8 @@ class TwoScaleMatcher:
     def bank(self, samples: Sequence[Sample]) -> TwoScaleBank:
         """Build the memory bank of references.
 
+        Of more than `COMPARED` the others are added as they lie, unless the product turns.
+
         Raises:
             InputError: no reference, or references whose shapes disagree.
             ModelError: the model cannot be used.
@@ -150,15 +154,16 @@ class TwoScaleMatcher:
         coarse, fine = (x.flatten(1, 2)[:, None] for x in self._maps(small))
         views = [self._maps(rotated(image)[1:]) for image in small[:TRIED]]
         if len(images) == 1 or _rotation_gain(coarse[:, 0], [v.coarse for v in views]) < ROTATION_GAIN:
-            views += [self._maps(rotated(image)[1:]) for image in small[TRIED:]]
+            views += [self._maps(rotated(image)[1:]) for image in small[TRIED:COMPARED]]
+            coarse, fine = coarse[:COMPARED], fine[:COMPARED]
             others = (torch.stack(maps).flatten(2, 3) for maps in zip(*views, strict=True))
             coarse, fine = (torch.cat(pair, dim=1) for pair in zip((coarse, fine), others, strict=True))
         bank = TwoScaleBank(coarse, fine, grid, self._loaded.digest)
         if len(images) == 1:
             return replace(bank, left_out=(TYPICAL_SCORE,))
-        apart = [bank.without(k).distances(coarse[k, 0], fine[k, 0]) for k in range(len(images))]
-        unique = dict(zip(dict.fromkeys(s.digest for s in samples), apart, strict=True))
-        by_sample = [unique[s.digest] for s in samples]
+        apart = [bank.without(k).distances(coarse[k, 0], fine[k, 0]) for k in range(min(COMPARED, len(images)))]
+        unique = dict(zip(dict.fromkeys(s.digest for s in samples), apart, strict=False))
+        by_sample = [unique[s.digest] for s in samples if s.digest in unique]
         scores, medians = tuple(d.pred_score for d in by_sample), tuple(d.median for d in by_sample)
         return replace(bank, left_out=scores, medians=medians)
 

@@ -30,7 +30,7 @@ ONE = 0.5
 """Two masks that overlap more than this (IoU) are one part, of the likelier type."""
 STEEP = 6.0
 """Log-odds from half a fall below the line between parts and phantoms to half a fall above."""
-KEPT = 8
+KEPT = 13
 """Photos whose segments are kept for the moment: references are learned from and then looked at."""
 CLEAR = 0.5
 """Least strength of the outline of a segment that is told as "other"."""
