@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from agent.calibration.maps import MatcherMap
@@ -27,6 +28,12 @@ FLAT = 3.0
 """Grey levels from one cell to the next, at most, on a uniform photo: plain steel and leather have 4 and more."""
 NOISE = 8.0
 """Standard deviation of the grey levels about those of their cells, at most, on a uniform photo."""
+WHITE = 0.25
+"""Correlation of neighbouring pixels, at most, where all that a photo shows is noise of the camera, of any strength."""
+DEGREE = 4
+"""Of the polynomial in both directions that light falling off towards the corners follows."""
+RARE = 5.0
+"""Standard deviations of a cell's mean that noise alone does not leave."""
 CERTAIN = MatcherMap(slope=0.0, offset=40.0, limit=10.0)
 """Log-likelihood ratio of about 8: such photos are no photos of good products."""
 
@@ -95,6 +102,22 @@ def blank(image: RGB) -> Blank | None:
         return "photo_black"
     if (cells >= BRIGHT).mean() >= MOST:
         return "photo_white"
-    down, right = np.gradient(cells)
     rest = np.asarray(grey) - np.asarray(small.resize(grey.size, Image.Resampling.BILINEAR))
-    return "photo_uniform" if np.hypot(down, right).max() <= FLAT and rest.std() <= NOISE else None
+    noise = float(rest.std())
+    correlated = float((rest[:, 1:] * rest[:, :-1]).mean()) > WHITE * max(noise**2, 1e-9)
+    if noise > NOISE and correlated:
+        return None
+    steps = np.hypot(*np.gradient(cells)).max()
+    left = np.abs(cells - _light(cells)).max()
+    expected = RARE * noise / max(1.0, rest.size / cells.size) ** 0.5
+    return "photo_uniform" if steps <= FLAT or left <= max(FLAT, 0.0 if correlated else expected) else None
+
+
+def _light(cells: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The part of the cells' grey levels that smooth light explains."""
+    down, right = np.mgrid[-1 : 1 : GRID * 1j, -1 : 1 : GRID * 1j]
+    terms = [down**i * right**j for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+    basis = np.stack([term.ravel() for term in terms], axis=1)
+    weights, *_ = np.linalg.lstsq(basis, cells.ravel().astype(np.float64), rcond=None)
+    light: NDArray[np.float64] = (basis @ weights).reshape(cells.shape)
+    return light

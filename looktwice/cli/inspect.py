@@ -30,6 +30,7 @@ from looktwice.cli.output import (
     stage_printer,
     writable_folder,
 )
+from tools.display_text import display_text
 from tools.errors import InputError
 from tools.images import load_sample
 
@@ -184,7 +185,10 @@ def _known(inspector: Inspector, asked: ProductOptions) -> Product | None:
         return inspector.add(known, references)[0] if references else known
     if not references:
         return None
-    return inspector.learn("product", references, describe=asked.normal, on_stage=stage_printer(len(references)))
+    learned = inspector.learn("product", references, describe=asked.normal, on_stage=stage_printer(len(references)))
+    for note in learned.notes:
+        typer.echo(display_text(f"note: {note}"), err=True)
+    return learned
 
 
 def _photos(images: list[Path], out: Path | None) -> Iterator[Path]:

@@ -38,6 +38,14 @@ def test_a_photo_without_content_is_told_by_its_grey_levels(image, claim):
     assert blank(image) == claim
 
 
+@pytest.mark.parametrize("value", [40, 128, 250])
+@pytest.mark.parametrize("noise", [0, 6, 20])
+def test_light_that_falls_off_and_noise_of_a_camera_are_no_content(value, noise):
+    down, right = np.mgrid[-1:1:256j, -1:1:256j]
+    corners = value * (1 - 0.18 * (down**2 + right**2)) + np.random.default_rng(2).normal(0, noise, (256, 256))
+    assert blank(np.repeat(np.clip(corners, 0, 255)[..., None], 3, axis=2).astype(np.uint8)) is not None
+
+
 def test_a_spot_on_an_even_photo_is_content():
     image = level(120, noise=2)
     image[100:120, 100:120] = 160
