@@ -28,8 +28,9 @@ FLAT = 3.0
 """Grey levels from one cell to the next, at most, on a uniform photo: plain steel and leather have 4 and more."""
 NOISE = 8.0
 """Standard deviation of the grey levels about those of their cells, at most, on a uniform photo."""
-WHITE = 0.25
-"""Correlation of neighbouring pixels, at most, where all that a photo shows is noise of the camera, of any strength."""
+WHITE, LOUD = 0.25, 30.0
+"""Correlation of neighbouring pixels, at most, where all that a photo shows is noise of the camera, and the largest
+standard deviation of such noise."""
 DEGREE = 4
 """Of the polynomial in both directions that light falling off towards the corners follows."""
 RARE = 5.0
@@ -105,7 +106,7 @@ def blank(image: RGB) -> Blank | None:
     rest = np.asarray(grey) - np.asarray(small.resize(grey.size, Image.Resampling.BILINEAR))
     noise = float(rest.std())
     correlated = float((rest[:, 1:] * rest[:, :-1]).mean()) > WHITE * max(noise**2, 1e-9)
-    if noise > NOISE and correlated:
+    if noise > (NOISE if correlated else LOUD):
         return None
     steps = np.hypot(*np.gradient(cells)).max()
     left = np.abs(cells - _light(cells)).max()

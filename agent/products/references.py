@@ -22,8 +22,9 @@ DETAILED = 12
 """References, the first ones, from which parts, rules and surfaces are learned; the memory bank takes all of them."""
 FEWEST = 4
 """References from which on one can be called odd: three others must agree."""
-ODD = 3.5
-"""Log-likelihood ratio of one kind of anomaly from which on a reference is left out."""
+ODD: dict[Kind, float] = {"structural": 3.5, "logical": 5.0}
+"""Log-likelihood ratio from which on a reference is left out: of good ones of twelve rendered products, beside three or
+four others, the layout reaches 4, their surfaces 2."""
 WHY: dict[Kind, str] = {
     "structural": "its surface looks damaged or different",
     "logical": "its parts, or where they lie, are different",
@@ -91,13 +92,13 @@ def odd_references(product: Product, calibration: Calibration) -> dict[int, str]
             llr = matcher.weigh(product.scores(matcher.name)[n], others, calibration)[1]
             share = matcher.share(others, calibration)
             by_kind[matcher.kind] = by_kind.get(matcher.kind, 0.0) + max(0.0, llr) * share
-        kind = max(by_kind, key=lambda k: by_kind[k])
-        worth[n] = by_kind[kind], WHY[kind]
+        kind = max(by_kind, key=lambda k: by_kind[k] - ODD[k])
+        worth[n] = by_kind[kind] - ODD[kind], WHY[kind]
         distances, limits = product.scores("product"), calibration.product_distance
         if limits is not None and len(distances) == count and distances[n] > limits.limit(others.scores("product")):
             worth[n] = math.inf, "it shows something else"
     worst = sorted(worth, key=lambda n: -worth[n][0])[: (count - 1) // 2]
-    return {n: worth[n][1] for n in worst if worth[n][0] >= ODD}
+    return {n: worth[n][1] for n in worst if worth[n][0] >= 0}
 
 
 def _without(product: Product, number: int) -> Product:

@@ -39,7 +39,7 @@ def scored(**changes):
         ({}, None),
         ({"tracer": -3.2, "differ": -2.0, "reference": 1.55}, None),
         ({"tracer": 6.0, "differ": 5.0}, "damaged"),
-        ({"layout": 5.0}, "parts"),
+        ({"layout": 8.0}, "parts"),
         ({"product": 0.95}, "something else"),
     ],
 )
