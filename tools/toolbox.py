@@ -6,7 +6,7 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tools import anomaly, models, parts, vlm
+from tools import anomaly, defects, models, parts, vlm
 from tools.errors import ModelError
 from tools.parts.descriptors import CROP
 from tools.profiles.catalog import Profile, readiness
@@ -14,6 +14,7 @@ from tools.profiles.specification import FeaturesSpec, Proposes, Role, VLMSpec
 
 if TYPE_CHECKING:
     from tools.anomaly import PatchMemory, PatchScorer, PhotoTracer, ReferenceMatcher
+    from tools.defects import RegionEmbedder
     from tools.models import Loaded
     from tools.models.memory import Rung
     from tools.parts import Discoverer, Grounder, Segmenter
@@ -90,6 +91,13 @@ class Toolbox:
         if spec is None:
             return self.memory
         return anomaly.TwoScaleMatcher(self.model("backbone"), side=spec.image_size)
+
+    @cached_property
+    def region_embedder(self) -> RegionEmbedder:
+        """Embeds regions for types of defects: on the pretrained backbone, else on the features of `memory`."""
+        if self._profile.roles.backbone is not None:
+            return defects.RegionEmbedder(self.model("backbone"))
+        return defects.RegionEmbedder(self.model(self._profile.roles.features.shared or "features"))
 
     @cached_property
     def grounder(self) -> Grounder:

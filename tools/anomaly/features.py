@@ -54,7 +54,8 @@ def input_format(loaded: Loaded, side: int | None = None) -> InputFormat:
     else:
         processor = getattr(loaded.processor, "image_processor", loaded.processor)
         size = _stated_size(processor)
-        mean, std = getattr(processor, "image_mean", None), getattr(processor, "image_std", None)
+        stated = loaded.model if processor is None else processor
+        mean, std = getattr(stated, "image_mean", None), getattr(stated, "image_std", None)
     height, width = (size, size) if isinstance(size, int) else size
     if side is not None:
         height = width = side
@@ -211,6 +212,8 @@ def stages(loaded: Loaded, pixels: Tensor) -> Sequence[Tensor]:
     if hasattr(trunk, "forward_intermediates"):
         return _timm_stages(trunk, pixels)
     output = model(pixel_values=pixels) if visual is None else None
+    if isinstance(output, list):
+        return output
     if output is None or not hasattr(output, "feature_maps"):
         raise ModelError(
             f"{loaded.name}: {type(visual or model).__name__} gives no feature maps; accepted are transformers "

@@ -31,6 +31,9 @@ class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]  # transformers h
 
     config_class = EfficientNetLiteConfig
     main_input_name = "pixel_values"
+    image_mean = image_std = (0.5, 0.5, 0.5)
+    any_size = True
+    """Whether it takes photos of any size whose sides are multiples of 32."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         """Build the network without weights."""
