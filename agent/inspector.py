@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from agent.cache import PRODUCTS, BoundedCache, ProductCache
 from agent.inspector_options import CameraOptions, check_numbers, identity_of
 from agent.photo_input import Photo, References, references_of, sample_of
-from agent.products.files import product_file
+from agent.product_revisions import ProductRevisions
+from agent.products.files import lessons_file, product_file
 from agent.products.spec import Product, ProductSpec
 from agent.report.model import InspectionReport
 from agent.text_limits import DESCRIPTION, NAME, QUESTION, checked_text
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from agent.chat import Chat
     from agent.inspection_store import InspectionStore
     from agent.products.learn import OnStage
-    from agent.products.revision import Check
     from agent.state import Context, InspectionState, Policy, Update
     from tools.profiles.catalog import Profile
     from tools.types import Sample
@@ -35,7 +35,7 @@ OnStep = Callable[[str, "Update"], None]
 """Is told each step's name and what it changed, as the inspection goes."""
 
 
-class Inspector:
+class Inspector(ProductRevisions):
     """Inspects photos with the models of one profile; they are loaded when first needed."""
 
     def __init__(
@@ -214,6 +214,7 @@ class Inspector:
             tools.errors.InputError: the file or one of its references cannot be read.
         """
         from agent.matchers.registry import added_matchers
+        from agent.products.defects import with_lessons
         from agent.products.learn import remember
 
         spec = ProductSpec.load(Path(path))
@@ -225,41 +226,8 @@ class Inspector:
         def measured() -> Product:
             return remember(context.toolbox, spec, samples, calibration=context.calibration)
 
-        return context.cache.product({"file": stated, "matchers": added_matchers()}, samples, measured)
-
-    def check(self, photo: Photo, product: Product) -> tuple[Check, ...]:
-        """How a photo stands to every rule of a product, the strongest first.
-
-        Raises:
-            tools.errors.InputError: the photo cannot be read.
-        """
-        from agent.products.revision import check
-
-        (sample,) = self._samples([photo], product.spec.value_range)
-        return check(self.context.toolbox, product, sample)
-
-    def add(self, product: Product, photos: References) -> tuple[Product, tuple[str, ...]]:
-        """Takes photos that were false alarms as references: all rules are proved again; says what changed.
-
-        Raises:
-            tools.errors.InputError: a photo cannot be read, or is a reference already.
-        """
-        from agent.products.revision import add
-
-        samples = self._samples(photos, product.spec.value_range)
-        return add(self.context.toolbox, product, samples, self._context.calibration)
-
-    def reject(self, product: Product, photos: References, describe: str = "") -> tuple[Product, tuple[str, ...]]:
-        """Learns from photos of bad ones that were missed, and from what is wrong with them; says what changed.
-
-        Raises:
-            tools.errors.InputError: a photo cannot be read, or the words contradict the product's rules.
-        """
-        from agent.products.revision import reject
-
-        checked_text("description", describe, DESCRIPTION)
-        samples = self._samples(photos, product.spec.value_range)
-        return reject(self.context.toolbox, product, samples, describe)
+        known = context.cache.product({"file": stated, "matchers": added_matchers()}, samples, measured)
+        return with_lessons(known, Path(path), context)
 
     def inspect(
         self,
@@ -343,8 +311,9 @@ class Inspector:
         if not isinstance(product, str | Path):
             return product
         path = product_file(str(product)).resolve()
-        state = path.stat()
-        return self._loaded.get(f"{path} {state.st_mtime_ns} {state.st_size}", lambda: self.load(path))
+        found = [file.stat() for file in (path, lessons_file(path)) if file.exists()]
+        state = " ".join(f"{file.st_mtime_ns} {file.st_size}" for file in found)
+        return self._loaded.get(f"{path} {state}", lambda: self.load(path))
 
     def _report(self, state: InspectionState) -> InspectionReport:
         sample = state.sample

@@ -9,6 +9,8 @@ from typing import Literal
 from tools.types import Box, Region
 
 Kind = Literal["logical", "structural"]
+LESSONS = "lessons"
+"""Source of evidence on the type of a defect, by examples that a person taught; it weighs nothing in the verdict."""
 Status = Literal["holds", "broken", "unknown"]
 Topic = Literal[
     "count",

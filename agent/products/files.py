@@ -56,6 +56,11 @@ def named_file(name: str, products: Path) -> Path:
     return products / f"{name}.yaml"
 
 
+def lessons_file(product: Path) -> Path:
+    """The file of a product's lessons, beside its own: tray.defects.safetensors for tray.yaml."""
+    return product.with_name(f"{product.stem}.defects.safetensors")
+
+
 def read_spec(path: Path) -> ProductSpec:
     """A product's specification.
 

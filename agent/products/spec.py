@@ -16,6 +16,7 @@ from tools.pixel_values import ValueRange
 from tools.types import Sample
 
 if TYPE_CHECKING:
+    from tools.defects import DefectLessons
     from tools.parts import PartTypes
 
 MOST_PARTS = 200
@@ -184,6 +185,8 @@ class Product:
     """Kinds of parts that were discovered on the references; None where words name the parts."""
     states: Mapping[str, MatcherState] = field(default_factory=dict)
     """What each matcher keeps of the references, by its name; empty without references."""
+    lessons: DefectLessons | None = None
+    """Examples of types of defects that a person taught; None without any."""
     notes: tuple[str, ...] = field(default=())
     """What was left out while learning, and why; shown to the user."""
     models: Mapping[str, dict[str, str]] = field(default_factory=dict)
@@ -208,5 +211,12 @@ class Product:
         return frozenset(r.name for r in self.spec.rules if sum(obeys(m, r) for m in self.parts) >= enough)
 
     def save(self, path: Path) -> None:
-        """Writes the specification (YAML); the memory is rebuilt from the references when it is loaded."""
+        """Writes the specification (YAML), and the examples of defects beside it.
+
+        The memory is rebuilt from the references when it is loaded.
+        """
+        from agent.products.files import lessons_file
+
         self.spec.save(path)
+        if self.lessons is not None:
+            self.lessons.save(lessons_file(path))

@@ -1,8 +1,8 @@
-"""Examines the places that a report tells of: bounds them tightly, and measures what they look like."""
+"""Examines the places that a report tells of: their tight bounds, what they look like, and how small one may be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.evidence.fusion import WeighedHypothesis
 from agent.products.spec import Product
@@ -38,3 +38,18 @@ def examine(
         name: describer.describe(sample, region, glance.maps, mm_per_px=context.mm_per_px, parts=parts)
         for name, region in places.items()
     }
+
+
+TOLD_FROM = 16
+"""Pixels from which on a report says how small a defect may be missed."""
+
+
+def notes_on(sample: Sample, smallest_px: float | None) -> Iterator[str]:
+    """What a reader must know of how a photo was read and seen."""
+    yield from (f"{sample.name}: {note}." for note in sample.notes)
+    if smallest_px is not None and smallest_px > TOLD_FROM:
+        width, height = sample.size
+        yield (
+            f"{sample.name}: it has {width} x {height} pixels and is inspected at a smaller size; a defect of less "
+            f"than about {smallest_px:.0f} pixels may be missed. Inspect crops of it for smaller ones."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from agent.crops import CropPair, crop_box, crop_pair
 from agent.evidence.claims import SentenceRole, place_in_words, say_at, say_briefly
 from agent.evidence.fusion import by_hypothesis, carrying, probability
-from agent.evidence.types import Claim, Evidence, Fact, Kind, Look, Option, Status, Told, Topic, Verdict, Word
+from agent.evidence.types import LESSONS, Claim, Evidence, Fact, Kind, Look, Option, Status, Told, Topic, Verdict, Word
+from agent.report.examination import notes_on
 from agent.report.regions import plain_region_in_words
 from agent.state import Glance, InspectionState, OutOfOrderError, need_glance, need_product, need_sample
 from tools.describe import DescribedRegion
@@ -86,6 +87,12 @@ class Finding(_Frozen):
     """What was measured, as its words state it."""
     attributes: dict[str, str | int] = {}
     """What the place looks like (shape, brightness, edge, ...), where the explanation tells of it."""
+    type: str | None = None
+    """The likeliest type of defect by the examples that were taught; None without examples."""
+    type_probability: float | None = None
+    """Of that type among the taught ones."""
+    nearest_lesson: str | None = None
+    """File name of the photo whose example is most like it."""
 
     @classmethod
     def of(
@@ -96,6 +103,7 @@ class Finding(_Frozen):
         *,
         masked: bool = True,
         examined: DescribedRegion | None = None,
+        typed: Mapping[str, Fact] | None = None,
     ) -> Finding:
         """The plain data of evidence.
 
@@ -105,6 +113,7 @@ class Finding(_Frozen):
             language: of the words.
             masked: whether its mask is encoded too.
             examined: its place, bounded tightly, which is stated in place of its own.
+            typed: what was found on the type of its place.
         """
         described = examined is not None and evidence.region is not None and evidence.claim.topic == "patch"
         region = examined.region if examined is not None and described else evidence.region
@@ -128,6 +137,9 @@ class Finding(_Frozen):
             status=evidence.claim.status,
             facts=evidence.claim.facts,
             attributes={name: attribute.value for name, attribute in stated.items()},
+            type=str(typed["name"]) if typed else None,
+            type_probability=float(typed["p"]) if typed else None,
+            nearest_lesson=str(typed["lesson"]) if typed else None,
         )
 
 
@@ -250,11 +262,13 @@ class InspectionReport(_Frozen):
         worth = {w.name: w.llr for w in by_hypothesis(state.evidence)}
         seconds = {"total": sum(state.seconds.values()), **state.seconds}
 
+        types = {e.hypothesis: e.claim.facts for e in state.evidence if e.source == LESSONS}
+
         def stated(evidence: Evidence) -> Finding:
             name = evidence.hypothesis
-            return Finding.of(evidence, worth[name], language, examined=state.examined.get(name))
+            return Finding.of(evidence, worth[name], language, examined=state.examined.get(name), typed=types.get(name))
 
-        about_photo = tuple(_notes_on(sample, smallest_px))
+        about_photo = tuple(notes_on(sample, smallest_px))
         report = cls(
             image=str(sample.path or sample.name),
             size=sample.size,
@@ -373,21 +387,6 @@ class InspectionReport(_Frozen):
         from agent.report.files import write_report
 
         return write_report(self, Path(folder))
-
-
-TOLD_FROM = 16
-"""Pixels from which on a report says how small a defect may be missed."""
-
-
-def _notes_on(sample: Sample, smallest_px: float | None) -> Iterator[str]:
-    """What a reader must know of how a photo was read and seen."""
-    yield from (f"{sample.name}: {note}." for note in sample.notes)
-    if smallest_px is not None and smallest_px > TOLD_FROM:
-        width, height = sample.size
-        yield (
-            f"{sample.name}: it has {width} x {height} pixels and is inspected at a smaller size; a defect of less "
-            f"than about {smallest_px:.0f} pixels may be missed. Inspect crops of it for smaller ones."
-        )
 
 
 def _rounded(region: Region | None) -> tuple[float, float, float, float] | None:

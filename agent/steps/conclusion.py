@@ -14,6 +14,7 @@ from agent.evidence.fusion import WeighedHypothesis, by_hypothesis, not_product,
 from agent.evidence.types import Evidence, Kind, Verdict, appended
 from agent.matchers.base import is_single, tracer_share
 from agent.matchers.questions import familiar_with
+from agent.products.defects import is_stated, type_evidence
 from agent.products.spec import Product
 from agent.report.examination import examine
 from agent.report.inference import Inference, kind_of, name_of, story_in_words, story_of, tell_inferred
@@ -137,13 +138,17 @@ def _inferred(
 ) -> tuple[list[Evidence], Inference]:
     """(the name of the defect as evidence, what lies behind the finding).
 
-    The language model is asked of an anomaly that is not in doubt, and believed only where it knows the product.
+    Examples that a person taught name it. Without any, the language model is asked of an anomaly that is not in doubt,
+    and believed only where it knows the product.
     """
     sample, product = need_sample(state), need_product(state)
-    leading = _leading(state.evidence, product)
+    leading, typed = _leading(state.evidence, product), type_evidence(state, examined, product, context)
     if verdict.word != "anomalous" or not may_be_stated(leading, product):
-        return [], Inference()
+        return typed, Inference()
     usual = story_of(kind_of(leading.evidence[0]), context.language)
+    if product.lessons is not None:
+        names = [str(e.claim.facts["name"]) for e in typed if e.hypothesis == leading.name and is_stated(e.claim)]
+        return typed, story_of(names[0], context.language) if names else usual
     region = next((e.region for e in leading.evidence if e.region is not None), None)
     if region is None or not familiar_with(context, product, sample).known:
         return [], usual

@@ -37,19 +37,23 @@ class LearnAction:
     add: Annotated[bool, typer.Option("--add", help="False alarms: take the photos as references.")] = False
     reject: Annotated[bool, typer.Option("--reject", help="Misses: learn what is wrong with the photos.")] = False
     force: Annotated[bool, typer.Option("--force", help="Replace a product of that name; keeps it as .bak.")] = False
+    defect: Annotated[str, typer.Option(help="The photos show this type of defect: 'scratch'.")] = ""
+    mask: Annotated[
+        list[Path] | None, typer.Option(help="With --defect: a file that marks the defect, one for each photo.")
+    ] = None
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of product files.")] = False
 
     @property
     def revises(self) -> bool:
         """Whether the product's file is there already and takes photos."""
-        return self.test or self.add or self.reject
+        return self.test or self.add or self.reject or bool(self.defect)
 
 
 def learn(
     name: Annotated[str, typer.Argument(help="Name of the product.")] = "",
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(help="Photos of good ones, or folders of them; with --test, --add or --reject those photos."),
+        typer.Argument(help="Photos of good ones, or folders of them; with --test, --add, --reject, --defect those."),
     ] = None,
     describe: Annotated[str, typer.Option(help="What good means: 'two bolts, three nuts'.")] = "",
     product: Annotated[str | None, typer.Option(help="The noun models are told: 'compartment tray'.")] = None,
@@ -64,8 +68,10 @@ def learn(
     if action.schema:
         typer.echo(ProductSpec.schema_text())
         return
-    if sum((action.edit, action.test, action.add, action.reject)) > 1:
-        raise InputError("--edit, --test, --add and --reject exclude each other; give one of them.")
+    if sum((action.edit, action.test, action.add, action.reject, bool(action.defect))) > 1:
+        raise InputError("--edit, --test, --add, --reject and --defect exclude each other; give one of them.")
+    if action.mask and not action.defect:
+        raise InputError("--mask marks the region of a defect; say which type of defect with --defect.")
     target = named_file(name, products)
     describe = given_text("--describe", describe, DESCRIPTION)
     if action.edit:
@@ -84,7 +90,7 @@ def learn(
     if action.revises:
         with exclusive(target):
             known = load_product(inspector, name, products)
-            changed, said = inspector.add(known, found) if action.add else inspector.reject(known, found, describe)
+            changed, said = _revised(inspector, known, action, found, describe)
             changed.save(target)
         _say([f"{target}: revised", *(f"  {line}" for line in said)])
         return
@@ -96,6 +102,15 @@ def learn(
             write_atomic(_backup_of(target), target.read_bytes())
         learned.save(target)
     _summarise(learned, target)
+
+
+def _revised(
+    inspector: Inspector, known: Product, action: LearnAction, found: list[Path], describe: str
+) -> tuple[Product, tuple[str, ...]]:
+    """The product with what a person corrects, and what changed."""
+    if action.defect:
+        return inspector.teach(known, action.defect, found, action.mask or ())
+    return inspector.add(known, found) if action.add else inspector.reject(known, found, describe)
 
 
 def _make_folder(target: Path) -> None:

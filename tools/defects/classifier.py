@@ -10,10 +10,10 @@ import numpy as np
 from tools.defects.embedding import Embedding
 from tools.defects.lessons import DefectLessons
 
-SHARPNESS = 8.0
+SHARPNESS = 6.0
 """How fast the weight of a lesson falls with its distance; fitted by `evals.studies.defect_types --fit`."""
-ALIKE = 0.35
-"""Cosine of centred embeddings below which a region is like no lesson; fitted likewise."""
+ALIKE = 0.19
+"""Cosine of centred embeddings below which a region is like no lesson; 90 % of those of taught types lie above."""
 
 
 @dataclass(frozen=True)
