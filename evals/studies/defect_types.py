@@ -188,9 +188,10 @@ def page(figures: Sequence[TypeFigures], command: str, seeds: int) -> str:
     lines = [
         "# Types of defects from few examples",
         "",
-        f"Profile `nano`, by `{command}`; means over products and {seeds} draws of the lessons. Regions are given:",
-        "true masks of rendered products, boxes of steel. Unknown: AUROC of regions of a type that was left out of the",
-        "lessons. The nearest mean and the linear probe (logistic regression) use the same embeddings.",
+        f"Profile `nano`, by `{command}`;",
+        f"means over products and {seeds} draws of the lessons. Regions are given: true masks of rendered products, boxes of",
+        "steel. Unknown: AUROC of regions of a type that was left out of the lessons. The nearest mean and the linear probe",
+        "(logistic regression) use the same embeddings.",
         "",
         "| set | regions | lessons a type | accuracy | macro F1 | ECE | unknown | nearest mean | linear probe |",
         "|---|---|---|---|---|---|---|---|---|",

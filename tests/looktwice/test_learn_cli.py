@@ -65,6 +65,17 @@ def test_two_ways_of_revising_at_once_are_refused(tmp_path):
     assert "exclude each other" in result.stderr
 
 
+def test_photos_of_a_defect_are_kept_as_examples_beside_the_product(tmp_path):
+    wood = next(e for e in examples() if e.name == "wood")
+    assert looktwice("learn", "wood", *wood.references, "--profile", "nano", cwd=tmp_path).returncode == 0
+    hole = next(path for path in wood.photos if path.stem == "hole")
+    taught = looktwice("learn", "wood", hole, "--defect", "hole", "--profile", "nano", cwd=tmp_path)
+    assert (taught.returncode, "hole: 1 example" in taught.stdout) == (0, True), taught.stderr
+    assert (tmp_path / "products" / "wood.defects.safetensors").stat().st_size > 0
+    alone = looktwice("learn", "wood", hole, "--mask", hole, "--profile", "nano", cwd=tmp_path)
+    assert alone.returncode == 2 and "--defect" in alone.stderr
+
+
 def test_a_test_says_of_each_photo_which_rules_fire(kit):
     folder, _ = kit
     (example, *_) = examples()
