@@ -25,8 +25,8 @@ from agent import Inspector
 from evals.metrics.calibration import ece
 from evals.metrics.ranking import auroc
 from nano.world import HELDOUT, TRAINED, family, render
-from tools.defects import DefectLesson, DefectLessons, classify
-from tools.defects.embedding import Embedding, RegionEmbedder
+from tools.defects import DefectLesson, DefectLessons, RegionEmbedder, classify
+from tools.defects.lessons import Embedding
 from tools.files import read_text, write_atomic
 from tools.image_files import find_images
 from tools.images import load_sample, sample_from_array
@@ -65,8 +65,6 @@ class TypeFigures:
     macro_f1: float
     calibration_error: float
     unknown_auroc: float
-    nearest_mean: float
-    """Accuracy of the nearest mean of a type."""
     linear_probe: float
     """Accuracy of a logistic regression on the same embeddings."""
 
@@ -129,7 +127,7 @@ def drawn(found: EmbeddedDefects, product: str, shots: int, seed: int) -> tuple[
 
 def measure(found: EmbeddedDefects, shots: int, seeds: int) -> TypeFigures:
     """What so many examples of each type give."""
-    accuracy, macro, error, unknown, means, probes = ([] for _ in range(6))
+    accuracy, macro, error, unknown, probes = ([] for _ in range(5))
     for product in np.unique(found.product):
         for seed in range(seeds):
             taught, tested = drawn(found, str(product), shots, seed)
@@ -140,10 +138,9 @@ def measure(found: EmbeddedDefects, shots: int, seeds: int) -> TypeFigures:
             macro.append(float(f1_score(truth, named, average="macro")))
             error.append(ece([e.best[1] for e in estimates], (named == truth).tolist()))
             unknown.append(_unknown(found, taught, tested))
-            means.append(_nearest_mean(found, taught, tested))
             probe = LogisticRegression(C=10, max_iter=500).fit(found.embeddings[taught], found.defect[taught])
             probes.append(float((probe.predict(found.embeddings[tested]) == truth).mean()))
-    figures = [fmean(values) for values in (accuracy, macro, error, unknown, means, probes)]
+    figures = [fmean(values) for values in (accuracy, macro, error, unknown, probes)]
     return TypeFigures(found.name, len(found.defect), shots, *figures)
 
 
@@ -156,15 +153,6 @@ def _unknown(found: EmbeddedDefects, taught: Sequence[int], tested: Sequence[int
             unlike = [-classify(found.embeddings[n], lessons).likeness for n in tested]
             areas.append(auroc(found.defect[list(tested)] == defect, np.array(unlike)))
     return fmean(areas)
-
-
-def _nearest_mean(found: EmbeddedDefects, taught: Sequence[int], tested: Sequence[int]) -> float:
-    """Accuracy of the nearest mean of a type, by Euclidean distance."""
-    rows = np.array(taught)
-    types = np.unique(found.defect[rows])
-    centres = np.stack([found.embeddings[rows[found.defect[rows] == t]].mean(axis=0) for t in types])
-    apart = np.linalg.norm(found.embeddings[list(tested)][:, None] - centres[None], axis=2)
-    return float((types[apart.argmin(axis=1)] == found.defect[list(tested)]).mean())
 
 
 def fit(found: EmbeddedDefects, shots: Sequence[int], seeds: int) -> tuple[float, float]:
@@ -189,16 +177,16 @@ def page(figures: Sequence[TypeFigures], command: str, seeds: int) -> str:
         "# Types of defects from few examples",
         "",
         f"Profile `nano`, by `{command}`;",
-        f"means over products and {seeds} draws of the lessons. Regions are given: true masks of rendered products, boxes of",
-        "steel. Unknown: AUROC of regions of a type that was left out of the lessons. The nearest mean and the linear probe",
-        "(logistic regression) use the same embeddings.",
+        f"means over products and {seeds} draws of the lessons. Regions are given: true masks of rendered products,",
+        "boxes of steel. Unknown: AUROC of regions of a type that was left out of the lessons. The linear probe",
+        "(logistic regression) uses the same embeddings.",
         "",
-        "| set | regions | lessons a type | accuracy | macro F1 | ECE | unknown | nearest mean | linear probe |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| set | regions | lessons a type | accuracy | macro F1 | ECE | unknown | linear probe |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {f.name} | {f.regions} | {f.shots} | **{f.accuracy:.3f}** | {f.macro_f1:.3f} | {f.calibration_error:.3f} | "
-        f"{f.unknown_auroc:.3f} | {f.nearest_mean:.3f} | {f.linear_probe:.3f} |"
+        f"{f.unknown_auroc:.3f} | {f.linear_probe:.3f} |"
         for f in figures
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Which type a region is, by its likeness to lessons: a cache of few examples, nothing is trained (Tip-Adapter)."""
+"""Which type a region is, by its likeness to the mean of each type's examples (prototypes); nothing is trained."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.defects.embedding import Embedding
-from tools.defects.lessons import DefectLessons
+from tools.defects.lessons import DefectLessons, Embedding
 
-SHARPNESS = 6.0
-"""How fast the weight of a lesson falls with its distance; fitted by `evals.studies.defect_types --fit`."""
+SHARPNESS = 8.0
+"""How fast the probability of a type falls with its distance; fitted by `evals.studies.defect_types --fit`."""
 ALIKE = 0.19
 """Cosine of centred embeddings below which a region is like no lesson; 90 % of those of taught types lie above."""
 
@@ -44,7 +43,7 @@ def classify(embedding: Embedding, lessons: DefectLessons, *, sharpness: float =
     Args:
         embedding: (D,) of the region, by the backbone of the lessons.
         lessons: at least one.
-        sharpness: how fast the weight of a lesson falls with its distance.
+        sharpness: how fast the probability of a type falls with its distance.
     """
     return _estimate(embedding, lessons.embeddings, [lesson.defect for lesson in lessons.lessons], sharpness)
 
@@ -68,14 +67,13 @@ def _estimate(embedding: Embedding, examples: Embedding, names: Sequence[str], s
     member = np.array([[name == kind for name in names] for kind in types])
     # What all types have in common, such as the product's surface, tells none of them from another.
     common = np.mean([examples[rows].mean(axis=0) for rows in member], axis=0) if len(types) > 1 else 0.0
-    likeness = _unit(examples - common) @ _unit((embedding - common)[None])[0]
-    weights = np.exp(sharpness * (likeness - likeness.max()))
-    # The mean, so that a type with many lessons is not likelier for their number.
-    votes = {kind: float(weights[rows].mean()) for kind, rows in zip(types, member, strict=True)}
-    total = sum(votes.values())
-    ranked = sorted(votes.items(), key=lambda item: -item[1])
+    units, own = _unit(examples - common), _unit((embedding - common)[None])[0]
+    means = _unit(np.stack([units[rows].mean(axis=0) for rows in member]))
+    votes = np.exp(sharpness * (means @ own))
+    ranked = sorted(zip(types, (votes / votes.sum()).tolist(), strict=True), key=lambda item: -item[1])
+    likeness = units @ own
     nearest = int(likeness.argmax())
-    return TypeEstimate({kind: vote / total for kind, vote in ranked}, float(likeness[nearest]), nearest)
+    return TypeEstimate(dict(ranked), float(likeness[nearest]), nearest)
 
 
 def _unit(rows: Embedding) -> Embedding:

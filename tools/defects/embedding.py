@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from tools.anomaly.features import input_format, stages, to_pixels
+from tools.defects.lessons import Embedding
 from tools.errors import InputError, ModelError
 from tools.timing import model_call
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tools.models.loading import Loaded
     from tools.types import RGB, Mask, Sample
 
-Embedding = NDArray[np.float32]
-"""(D,) features of a region; each of its levels has unit length."""
 CONTEXT = 1.5
 """Side of the crop about a region, over the longer side of the region."""
 LEAST = 32

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from tools.defects.embedding import Embedding
 from tools.errors import InputError
 from tools.files import write_atomic
 
+Embedding = NDArray[np.float32]
+"""(D,) features of a region, or (N, D) of several; each of their levels has unit length."""
 MOST = 10_000
 """Lessons of one product."""
 LONGEST_NAME = 80
