@@ -93,14 +93,16 @@ def test_differences_that_are_no_numbers_are_refused(spoiled, layer):
         damaged.left_out([one, other])
 
 
-def test_a_photo_turned_by_half_has_traces_turned_by_half(tracer):
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mirrored_photo_has_mirrored_traces(tracer, axis):
     photo = plate(4, (96, 128))
-    (plain,), (turned,) = (tracer.trace([sample_from_array(p)]) for p in (photo, np.rot90(photo, 2).copy()))
-    np.testing.assert_allclose(np.rot90(turned.items, 2), plain.items, atol=1e-4)
-    np.testing.assert_allclose(np.rot90(turned.flaws.raw, 2), plain.flaws.raw, atol=1e-3)
-    np.testing.assert_allclose(np.rot90(turned.kinds, 2, (1, 2)), plain.kinds, atol=1e-3)
-    middles = np.rot90(turned.middles, 2, (1, 2))
-    np.testing.assert_allclose(np.array([[[127.0]], [[95.0]]]) - middles, plain.middles, atol=0.05)
+    (plain,), (mirrored,) = (tracer.trace([sample_from_array(p)]) for p in (photo, np.flip(photo, axis).copy()))
+    np.testing.assert_allclose(np.flip(mirrored.items, axis), plain.items, atol=1e-4)
+    np.testing.assert_allclose(np.flip(mirrored.flaws.raw, axis), plain.flaws.raw, atol=1e-3)
+    np.testing.assert_allclose(np.flip(mirrored.kinds, axis + 1), plain.kinds, atol=1e-3)
+    middles = np.flip(mirrored.middles, axis + 1).copy()
+    middles[1 - axis] = photo.shape[axis] - 1 - middles[1 - axis]
+    np.testing.assert_allclose(middles, plain.middles, atol=0.05)
 
 
 def test_of_a_large_photo_damage_is_told_at_its_own_size_and_parts_at_the_working_size(tracer):
@@ -155,10 +157,10 @@ def shipped():
     return PhotoTracer(load_model(load_profile("nano").role("tracer"), "tracer", "cpu"))
 
 
-def test_the_photo_and_its_quarter_turn_say_what_all_four_quarter_turns_say(shipped):
+def test_the_photo_and_its_quarter_turn_say_what_all_eight_ways_to_lay_it_say(shipped):
     image = rendered("nut", 1, "crack").image[:, :224]
-    views = [shipped.damage(sample_from_array(view)) for view in laid(image, 4)]
-    back = [np.rot90(view, -n) for n, view in enumerate(views)]
+    views = [shipped.damage(sample_from_array(view)) for view in laid(image, 8)]
+    back = [np.rot90(view, -(n % 4))[:, :: -1 if n >= 4 else 1] for n, view in enumerate(views)]
     two = (views[0] + np.rot90(views[1], -1)) / 2
     assert np.abs(np.mean(back, axis=0) - two).max() < 1e-3
     assert np.abs(views[0] - two).max() > 0.1

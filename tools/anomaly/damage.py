@@ -24,9 +24,8 @@ FLAWS = 2
 """Place of the logits of damage in `tools.models.tracer.Traced`."""
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's photos, by channel."""
-MIRRORS: tuple[list[int], ...] = ([], [2, 3])
-"""Axes along which a photo is mirrored: as it is, and turned by half. What the views say is averaged, which is steadier
-than either; views mirrored along one axis as well cost as much again and did not rank photos better."""
+MIRRORS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
+"""Axes along which a photo is mirrored; what the views say is averaged, which is steadier than any of them."""
 GRAIN = 4
 """Places of a map along each side of what the differ takes as one."""
 STRIDE = 16
