@@ -9,7 +9,7 @@ from PIL import Image
 
 from agent import Inspector
 from agent.evidence.types import Action
-from looktwice.cli.learn import _file_of
+from agent.products.files import named_file
 from tools.display_text import display_text
 from tools.errors import InputError
 from tools.image_files import FORMATS
@@ -79,7 +79,7 @@ def test_only_the_formats_that_are_named_have_a_decoder(tmp_path):
 )
 def test_a_product_name_cannot_lead_out_of_its_folder(name, tmp_path):
     with pytest.raises(InputError):
-        _file_of(name, tmp_path)
+        named_file(name, tmp_path)
 
 
 def test_what_steers_a_terminal_is_spelled_out():

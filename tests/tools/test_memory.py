@@ -130,14 +130,14 @@ def test_loading_takes_the_first_form_that_fits_and_says_so_once(folder_of, monk
     assert loaded.device == "cpu"
     assert left == []
     assert len(tried) == len(set(tried)) == 4
-    assert said(caplog) == ["memory ran out: the language model is loaded on the CPU, which is slow"]
+    assert said(caplog) == ["memory ran out: the vlm is loaded on the CPU, which is slow"]
 
 
 def test_loading_that_fits_nowhere_ends_with_a_sentence(monkeypatch):
     import tools.models.loading
 
     monkeypatch.setattr(tools.models.memory, "load_model", full)
-    with pytest.raises(ModelError, match="too little memory for the language model"):
+    with pytest.raises(ModelError, match="too little memory for the vlm"):
         memory.load_lightest_needed(ladder(SPEC, "vlm", "cuda"), "vlm")
 
 
@@ -151,7 +151,7 @@ def test_a_vlm_that_runs_out_while_it_answers_goes_on_in_four_bits(folder_of, mo
         vlm.answer([plate(0)], QUESTION, 2)
     assert held[0] is None
     assert held[1].spec.quantisation == "4bit"
-    assert said(caplog) == ["memory ran out: the language model is loaded in 4 bits"]
+    assert said(caplog) == ["memory ran out: the vlm is loaded in 4 bits"]
 
 
 def test_a_vlm_that_always_runs_out_ends_with_a_sentence(folder_of, monkeypatch):

@@ -40,7 +40,7 @@ def jpeg(width, height):
 def test_a_jpeg_that_declares_much_and_holds_little_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = tmp_path / "x.jpg"
     path.write_bytes(jpeg(9000, 9000))
-    monkeypatch.setattr("tools.images._upright_rgb", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr("tools.images.decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(InputError, match="bytes for 9000 x 9000"):
         load_sample(path)
 
